@@ -52,6 +52,8 @@ struct Error {
     std::string file;          ///< the file concerned, or empty
     std::uint64_t offset = 0;  ///< byte offset in `file`, 0 if it does not apply
     bool retry = false;        ///< the same call may succeed later without any other action
+    std::string stream;         ///< the stream concerned, for `wrong_expected_version`
+    std::uint64_t version = 0;  ///< the version `stream` really has, for `wrong_expected_version`
 };
 
 /// A value of type T or an Error. Move-only values are fine. Look before you dereference.

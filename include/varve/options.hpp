@@ -1,0 +1,144 @@
+// What a caller may choose when opening, appending, reading and following.
+//
+// Thread rule: plain values. Views in them are borrowed for the duration of the call only.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "varve/types.hpp"
+
+namespace varve {
+inline namespace v0 {
+
+namespace os {
+class Env;
+}
+
+enum class Access : std::uint8_t {
+    read_write,  ///< the one writer
+    read_only,   ///< writes nothing, ever; needs no write permission
+};
+
+enum class Create : std::uint8_t {
+    if_missing,  ///< make the store if the directory is missing or empty
+    never,       ///< `not_found` if there is none
+    must,        ///< `invalid_argument` if there is one already
+};
+
+/// How to open a store.
+struct OpenOptions {
+    Access access = Access::read_write;
+    Create create = Create::if_missing;              ///< ignored by read-only openers: they never create
+    Durability durability = Durability::disk;        ///< level of appends that do not name one
+    std::uint64_t segment_size_first = 1ULL << 20;   ///< bytes, ≥ 64 KiB; used when the store is created
+    std::uint64_t segment_size_max = 256ULL << 20;   ///< bytes, ≤ 1 GiB; used when the store is created
+    std::uint32_t interval_ms = 100;                 ///< level `interval`: at most this long between syncs
+    std::uint64_t interval_bytes = 16ULL << 20;      ///< level `interval`: at most this much between syncs
+    bool force_filesystem = false;                   ///< accept a file system that cannot keep the promises
+    std::uint32_t file_mode = 0600;                  ///< permissions of new files; directories get x where r is set
+    os::Env* env = nullptr;                          ///< null: the operating system; else lives longer than the store
+};
+
+/// What an append demands of a stream's version. The version is the number of events in the stream.
+class Expected {
+public:
+    enum class Kind : std::uint8_t { any, no_stream, stream_exists, exact };
+
+    [[nodiscard]] static constexpr Expected any() noexcept { return {Kind::any, 0}; }
+    [[nodiscard]] static constexpr Expected no_stream() noexcept { return {Kind::no_stream, 0}; }
+    [[nodiscard]] static constexpr Expected stream_exists() noexcept { return {Kind::stream_exists, 0}; }
+    [[nodiscard]] static constexpr Expected version(std::uint64_t n) noexcept { return {Kind::exact, n}; }
+
+    constexpr Expected() noexcept = default;
+    [[nodiscard]] constexpr Kind kind() const noexcept { return kind_; }
+    [[nodiscard]] constexpr std::uint64_t number() const noexcept { return number_; }
+    /// True if a stream with `version` events meets the demand.
+    [[nodiscard]] constexpr bool allows(std::uint64_t version) const noexcept {
+        switch (kind_) {
+            case Kind::any: return true;
+            case Kind::no_stream: return version == 0;
+            case Kind::stream_exists: return version != 0;
+            case Kind::exact: return version == number_;
+        }
+        return false;
+    }
+
+private:
+    constexpr Expected(Kind kind, std::uint64_t number) noexcept : kind_(kind), number_(number) {}
+    Kind kind_ = Kind::any;
+    std::uint64_t number_ = 0;
+};
+
+/// One demand for every stream of the append, or one per stream. A stream that is demanded but not written is
+/// checked all the same.
+class Expectations {
+public:
+    using Each = std::pair<std::string_view, Expected>;
+
+    Expectations() noexcept = default;
+    Expectations(Expected every) noexcept : every_(every) {}  // implicit: {.expected = Expected::version(3)}
+    Expectations(std::initializer_list<Each> each) : each_(each) {}
+    explicit Expectations(std::vector<Each> each) noexcept : each_(std::move(each)) {}
+
+    /// For streams that `each()` does not name.
+    [[nodiscard]] Expected every() const noexcept { return every_; }
+    [[nodiscard]] const std::vector<Each>& each() const noexcept { return each_; }
+
+private:
+    Expected every_ = Expected::any();
+    std::vector<Each> each_;
+};
+
+struct AppendOptions {
+    Expectations expected{};
+    /// Raises the store's level for this append; a lower level than the store's is ignored.
+    Durability durability = Durability::os;
+};
+
+enum class Direction : std::uint8_t { forwards, backwards };
+
+enum class Verify : std::uint8_t {
+    always,   ///< head and body checksums of each record before its view is handed out
+    trusted,  ///< structure only: lengths and bounds
+};
+
+/// Which events to read: all, or those of one stream, category, type or tag.
+struct Source {
+    enum class Kind : std::uint8_t { all, stream, category, type, tag };
+    Kind kind = Kind::all;
+    std::string_view name{};
+
+    [[nodiscard]] static constexpr Source all() noexcept { return {}; }
+    [[nodiscard]] static constexpr Source stream(std::string_view n) noexcept { return {Kind::stream, n}; }
+    /// A category is what stands before the first `-` or `/` of a stream's name.
+    [[nodiscard]] static constexpr Source category(std::string_view n) noexcept { return {Kind::category, n}; }
+    [[nodiscard]] static constexpr Source type(std::string_view n) noexcept { return {Kind::type, n}; }
+    [[nodiscard]] static constexpr Source tag(std::string_view n) noexcept { return {Kind::tag, n}; }
+};
+
+/// Which part of the source, and how. Results come in position order of the direction.
+struct ReadOptions {
+    Position from{};         ///< first position wanted, inclusive; 0: from the beginning (backwards: the end)
+    Position after{};        ///< only events beyond this position, in both directions
+    Position until{};        ///< last position wanted, inclusive; 0: no bound. from > until reads backwards
+    Revision from_revision{};   ///< only for streams: as `from`, by revision
+    Revision until_revision{};  ///< only for streams: as `until`, by revision
+    std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();  ///< at most so many events
+    Direction direction = Direction::forwards;
+    Verify verify = Verify::always;
+    bool durable_only = false;  ///< nothing beyond what a sync has confirmed
+};
+
+struct FollowOptions {
+    Position after{};           ///< where to start: only events beyond it
+    Verify verify = Verify::always;
+    bool durable_only = false;  ///< deliver events only when a sync has confirmed them
+};
+
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,254 @@
+// The store: one directory, one log, one writer, any number of readers.
+//
+// Thread rule: Store and const Snapshot methods from any thread; one Events or Subscription by one thread at a time.
+// Invariant: what a Snapshot has shown never changes (an erased body becomes zero), whatever is appended or closed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "varve/event.hpp"
+#include "varve/options.hpp"
+#include "varve/result.hpp"
+#include "varve/types.hpp"
+
+namespace varve {
+inline namespace v0 {
+
+namespace store {
+class Engine;
+class Reading;
+class Pinned;
+class Following;
+}  // namespace store
+
+/// Up to where a read has looked, and in which life of the store. What comes later came after `position`.
+struct Seen {
+    Position position{};
+    std::uint32_t epoch = 0;
+};
+
+/// A stream and the version an append left it at. `stream` is the caller's own view.
+struct StreamVersion {
+    std::string_view stream{};
+    std::uint64_t version = 0;
+};
+
+/// What an append did.
+struct Appended {
+    Position first{};  ///< position of its first event
+    Position last{};   ///< position of its last event; the ones between are contiguous
+    std::uint64_t version = 0;             ///< version of the stream of the last event; 0 if it has none
+    std::vector<StreamVersion> versions{};  ///< each stream written, if there was more than one
+    Durability level = Durability::os;      ///< what the append waited for
+};
+
+/// The events of one read: a range of runs that ends complete, or stopped by an error.
+///
+/// Views are valid while the Snapshot they come from lives, except that the array of a run is reused by the next
+/// call. An error that nobody looked at sticks to the Snapshot: its next call returns it.
+class Events {
+public:
+    enum class Status : std::uint8_t {
+        reading,   ///< there may be more
+        complete,  ///< everything asked for was handed out
+        stopped,   ///< damage or an error came first; `error()` says which
+    };
+
+    Events(Events&&) noexcept;
+    Events& operator=(Events&&) noexcept;
+    ~Events();
+
+    /// The next run, in order; empty when complete. After an error every call returns that error.
+    [[nodiscard]] Result<std::span<const EventView>> next() noexcept;
+
+    /// Calls `use` with every event, then says up to where the read has seen. An error ends it.
+    template <class Use>
+    [[nodiscard]] Result<Seen> for_each(Use&& use) {
+        while (true) {
+            auto run = next();
+            if (!run) return std::move(run).error();
+            if (run->empty()) return seen();
+            for (const EventView& event : *run) use(event);
+        }
+    }
+
+    [[nodiscard]] Status status() const noexcept;
+    /// After the end. Forwards with the limit reached: the last event returned; else the smaller of `until` and the
+    /// snapshot's end. Backwards: the snapshot's end. An error if the read was stopped or is not at its end.
+    [[nodiscard]] Result<Seen> seen() const noexcept;
+
+private:
+    friend class Snapshot;
+    explicit Events(std::unique_ptr<store::Reading> reading) noexcept;
+    std::unique_ptr<store::Reading> reading_;
+};
+
+/// One name of the catalogue and what the snapshot holds of it.
+struct CatalogueEntry {
+    std::string name;
+    std::uint64_t count = 0;  ///< events
+    Position first{};
+    Position last{};
+};
+
+/// A consistent view of everything published when it was taken. Cheap, wait-free, writes nothing.
+/// Copies share it; mappings live as long as any copy, even after the Store is closed.
+class Snapshot {
+public:
+    Snapshot(const Snapshot&) noexcept;
+    Snapshot(Snapshot&&) noexcept;
+    Snapshot& operator=(const Snapshot&) noexcept;
+    Snapshot& operator=(Snapshot&&) noexcept;
+    ~Snapshot();
+
+    [[nodiscard]] Position published() const noexcept;
+    [[nodiscard]] Position durable() const noexcept;
+    [[nodiscard]] std::uint32_t epoch() const noexcept;
+
+    /// Number of events in `stream`; 0 if there is no such stream.
+    [[nodiscard]] Result<std::uint64_t> version(std::string_view stream) const noexcept;
+    [[nodiscard]] Events read(Source source, const ReadOptions& options = {}) const noexcept;
+    [[nodiscard]] Events read(std::string_view stream, const ReadOptions& options = {}) const noexcept;
+    /// The one event at `position`; `not_found` beyond the end. Valid while a copy of this Snapshot lives.
+    [[nodiscard]] Result<EventView> at(Position position, Verify verify = Verify::always) const noexcept;
+
+    /// Names that start with `prefix`, sorted by bytes. Exact: names are compared, not hashes.
+    [[nodiscard]] Result<std::vector<CatalogueEntry>> streams(std::string_view prefix = {}) const noexcept;
+    [[nodiscard]] Result<std::vector<CatalogueEntry>> categories() const noexcept;
+    [[nodiscard]] Result<std::vector<CatalogueEntry>> types() const noexcept;
+    [[nodiscard]] Result<std::vector<CatalogueEntry>> tags(std::string_view prefix = {}) const noexcept;
+
+private:
+    friend class Store;
+    explicit Snapshot(std::shared_ptr<store::Pinned> pinned) noexcept;
+    std::shared_ptr<store::Pinned> pinned_;
+};
+
+/// A read that continues: what is there, then what comes, in one loop. Never a gap, never a duplicate.
+class Subscription {
+public:
+    Subscription(Subscription&&) noexcept;
+    Subscription& operator=(Subscription&&) noexcept;
+    ~Subscription();
+
+    /// The next events, waiting up to `timeout_ms` for them; empty when nothing came in time. Valid until the next
+    /// call. Errors: `closed` after the store was closed; `durability_lost` if a lossy reopening took back events
+    /// that were delivered; `corrupt` on damage.
+    [[nodiscard]] Result<std::span<const EventView>> next(std::uint32_t timeout_ms) noexcept;
+    /// True once everything published at the last call of `next` was delivered.
+    [[nodiscard]] bool caught_up() const noexcept;
+    /// Everything up to here was delivered or does not match.
+    [[nodiscard]] Position position() const noexcept;
+
+private:
+    friend class Store;
+    explicit Subscription(std::unique_ptr<store::Following> following) noexcept;
+    std::unique_ptr<store::Following> following_;
+};
+
+/// What opening found and did.
+struct Opening {
+    enum class How : std::uint8_t {
+        created,         ///< there was no store
+        clean,           ///< the last writer closed it
+        rolled_forward,  ///< the last writer died; everything it had placed is there
+        recovered,       ///< the machine stopped or the files were moved: the log was read to find its end
+        following,       ///< read-only, beside a living writer or its remains
+    };
+    How how = How::created;
+    std::uint64_t dropped_bytes = 0;   ///< unsynced tail that was cut off, never acknowledged as durable
+    std::uint64_t dropped_events = 0;  ///< events whose commit headers could still be read in that tail
+    Position lost_first{};             ///< after a failed sync: first position that was visible and is gone; 0: none
+    Position lost_last{};              ///< and the last one
+};
+
+/// One damaged place, as `verify` names it.
+struct Damage {
+    std::string file;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;   ///< bytes that could not be read as records
+    Position first{};           ///< first position concerned; 0 if unknown
+    Position last{};            ///< last position concerned; 0 if unknown
+    std::string what;
+};
+
+struct VerifyReport {
+    std::uint64_t events = 0;
+    std::uint64_t commits = 0;
+    std::uint64_t segments = 0;
+    std::uint64_t bytes = 0;
+    std::vector<Damage> damaged;
+};
+
+/// Bytes done and bytes in all. Return false to cancel.
+using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+/// Sizes, for people.
+struct Stats {
+    std::uint64_t events = 0;
+    std::uint64_t segments = 0;
+    std::uint64_t segment_bytes = 0;  ///< allocated
+    std::uint64_t log_bytes = 0;      ///< of it, used by commits
+    std::uint64_t index_bytes = 0;    ///< allocated for indexes, derivable
+    std::uint64_t other_bytes = 0;
+    std::uint64_t files = 0;
+};
+
+/// An open store. Move-only; destroying it closes it and waits for appends in flight.
+class Store {
+public:
+    /// Opens the store in directory `path`, creating it if asked to. Errors: `locked` with who holds it, `not_found`,
+    /// `not_a_store`, `unsupported_version`, `unsupported_filesystem`, `corrupt` (synced data is damaged: open it
+    /// read-only to read around it), `permission`, `no_space`, `io`.
+    [[nodiscard]] static Result<Store> open(const std::string& path, const OpenOptions& options = {}) noexcept;
+
+    Store(Store&&) noexcept;
+    Store& operator=(Store&&) noexcept;
+    ~Store();
+
+    /// Appends all of `events` or none, in order, with contiguous positions. Returns when the level is reached.
+    /// Checks, in this order: limits, expected versions. Errors: `invalid_argument`, `too_large`,
+    /// `wrong_expected_version` (with stream and version), `no_space` (nothing stored, try again),
+    /// `durability_lost` (stored and visible, but a sync failed), `poisoned`, `closed`, `busy`, `out_of_memory`.
+    [[nodiscard]] Result<Appended> append(std::span<const NewEvent> events, const AppendOptions& options = {}) noexcept;
+    [[nodiscard]] Result<Appended> append(std::initializer_list<NewEvent> events, const AppendOptions& options = {}) noexcept;
+
+    /// Everything published now.
+    [[nodiscard]] Result<Snapshot> snapshot() const noexcept;
+
+    /// Catch-up and live in one. `source.name` is copied.
+    [[nodiscard]] Result<Subscription> follow(Source source = {}, const FollowOptions& options = {}) const noexcept;
+
+    /// Waits until `position` is published (level os, interval) or durable (disk), at most `timeout_ms`.
+    /// True if it is. In any process. Errors: `closed`, `durability_lost`, `poisoned`.
+    [[nodiscard]] Result<bool> wait(Position position, Durability level, std::uint32_t timeout_ms) const noexcept;
+
+    /// Makes everything published durable, whatever its level. Returns the durable position.
+    [[nodiscard]] Result<Position> sync() noexcept;
+
+    [[nodiscard]] const Opening& opening() const noexcept;
+    [[nodiscard]] Result<Stats> stats() const noexcept;
+    [[nodiscard]] const std::string& path() const noexcept;
+
+    /// Ends appends and waits, syncs, and leaves the store marked as closed. Later calls answer `closed`.
+    [[nodiscard]] Result<void> close() noexcept;
+
+    /// Reads every byte of the store at `path`, changes nothing, needs no lock. `progress` may be empty.
+    [[nodiscard]] static Result<VerifyReport> verify(const std::string& path, const OpenOptions& options = {},
+                                                     const Progress& progress = {}) noexcept;
+
+private:
+    explicit Store(std::shared_ptr<store::Engine> engine) noexcept;
+    std::shared_ptr<store::Engine> engine_;
+};
+
+}  // namespace v0
+}  // namespace varve
