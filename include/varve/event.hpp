@@ -1,7 +1,8 @@
 // Events as they are given to the store and as they are read from it.
 //
 // Thread rule: plain values; a view may be read by any thread while what it points into lives.
-// Invariant: a view never owns bytes. Views from a Snapshot or a Subscription say how long they last.
+// Invariant: a view never owns bytes. Views from a Snapshot or a Subscription say how long they
+// last.
 #pragma once
 
 #include <array>
@@ -26,13 +27,15 @@ struct EventId {
 
 /// An event to append. All views are borrowed for the duration of the call only.
 struct NewEvent {
-    std::string_view stream{};             ///< name of its stream, ≤ 1,024 bytes UTF-8; empty: it belongs to none
-    std::string_view type{};               ///< name of its type, ≤ 1,024 bytes UTF-8; empty: not indexed
+    std::string_view
+        stream{};  ///< name of its stream, ≤ 1,024 bytes UTF-8; empty: it belongs to none
+    std::string_view type{};  ///< name of its type, ≤ 1,024 bytes UTF-8; empty: not indexed
     std::vector<std::string_view> tags{};  ///< ≤ 64 names; repetitions are dropped, order is kept
     std::string_view data{};               ///< any bytes, ≤ 64 MiB
     std::string_view metadata{};           ///< any bytes, ≤ 1 MiB
     std::optional<EventId> id{};           ///< kept with the event
-    std::optional<std::int64_t> time_us{};  ///< microseconds since 1970; absent: the time of the append
+    std::optional<std::int64_t>
+        time_us{};  ///< microseconds since 1970; absent: the time of the append
 };
 
 /// The tags of an event that was read: a range of names that lie one behind the other.

@@ -33,15 +33,18 @@ enum class Create : std::uint8_t {
 /// How to open a store.
 struct OpenOptions {
     Access access = Access::read_write;
-    Create create = Create::if_missing;              ///< ignored by read-only openers: they never create
-    Durability durability = Durability::disk;        ///< level of appends that do not name one
-    std::uint64_t segment_size_first = 1ULL << 20;   ///< bytes, ≥ 64 KiB; used when the store is created
-    std::uint64_t segment_size_max = 256ULL << 20;   ///< bytes, ≤ 1 GiB; used when the store is created
-    std::uint32_t interval_ms = 100;                 ///< level `interval`: at most this long between syncs
-    std::uint64_t interval_bytes = 16ULL << 20;      ///< level `interval`: at most this much between syncs
-    bool force_filesystem = false;                   ///< accept a file system that cannot keep the promises
-    std::uint32_t file_mode = 0600;                  ///< permissions of new files; directories get x where r is set
-    os::Env* env = nullptr;                          ///< null: the operating system; else lives longer than the store
+    Create create = Create::if_missing;        ///< ignored by read-only openers: they never create
+    Durability durability = Durability::disk;  ///< level of appends that do not name one
+    std::uint64_t segment_size_first = 1ULL
+                                       << 20;  ///< bytes, ≥ 64 KiB; used when the store is created
+    std::uint64_t segment_size_max = 256ULL
+                                     << 20;  ///< bytes, ≤ 1 GiB; used when the store is created
+    std::uint32_t interval_ms = 100;         ///< level `interval`: at most this long between syncs
+    std::uint64_t interval_bytes = 16ULL
+                                   << 20;  ///< level `interval`: at most this much between syncs
+    bool force_filesystem = false;         ///< accept a file system that cannot keep the promises
+    std::uint32_t file_mode = 0600;  ///< permissions of new files; directories get x where r is set
+    os::Env* env = nullptr;  ///< null: the operating system; else lives longer than the store
 };
 
 /// What an append demands of a stream's version. The version is the number of events in the stream.
@@ -51,8 +54,12 @@ public:
 
     [[nodiscard]] static constexpr Expected any() noexcept { return {Kind::any, 0}; }
     [[nodiscard]] static constexpr Expected no_stream() noexcept { return {Kind::no_stream, 0}; }
-    [[nodiscard]] static constexpr Expected stream_exists() noexcept { return {Kind::stream_exists, 0}; }
-    [[nodiscard]] static constexpr Expected version(std::uint64_t n) noexcept { return {Kind::exact, n}; }
+    [[nodiscard]] static constexpr Expected stream_exists() noexcept {
+        return {Kind::stream_exists, 0};
+    }
+    [[nodiscard]] static constexpr Expected version(std::uint64_t n) noexcept {
+        return {Kind::exact, n};
+    }
 
     constexpr Expected() noexcept = default;
     [[nodiscard]] constexpr Kind kind() const noexcept { return kind_; }
@@ -74,14 +81,15 @@ private:
     std::uint64_t number_ = 0;
 };
 
-/// One demand for every stream of the append, or one per stream. A stream that is demanded but not written is
-/// checked all the same.
+/// One demand for every stream of the append, or one per stream. A stream that is demanded but not
+/// written is checked all the same.
 class Expectations {
 public:
     using Each = std::pair<std::string_view, Expected>;
 
     Expectations() noexcept = default;
-    Expectations(Expected every) noexcept : every_(every) {}  // implicit: {.expected = Expected::version(3)}
+    Expectations(Expected every) noexcept
+        : every_(every) {}  // implicit: {.expected = Expected::version(3)}
     Expectations(std::initializer_list<Each> each) : each_(each) {}
     explicit Expectations(std::vector<Each> each) noexcept : each_(std::move(each)) {}
 
@@ -114,18 +122,28 @@ struct Source {
     std::string_view name{};
 
     [[nodiscard]] static constexpr Source all() noexcept { return {}; }
-    [[nodiscard]] static constexpr Source stream(std::string_view n) noexcept { return {Kind::stream, n}; }
+    [[nodiscard]] static constexpr Source stream(std::string_view n) noexcept {
+        return {Kind::stream, n};
+    }
     /// A category is what stands before the first `-` or `/` of a stream's name.
-    [[nodiscard]] static constexpr Source category(std::string_view n) noexcept { return {Kind::category, n}; }
-    [[nodiscard]] static constexpr Source type(std::string_view n) noexcept { return {Kind::type, n}; }
-    [[nodiscard]] static constexpr Source tag(std::string_view n) noexcept { return {Kind::tag, n}; }
+    [[nodiscard]] static constexpr Source category(std::string_view n) noexcept {
+        return {Kind::category, n};
+    }
+    [[nodiscard]] static constexpr Source type(std::string_view n) noexcept {
+        return {Kind::type, n};
+    }
+    [[nodiscard]] static constexpr Source tag(std::string_view n) noexcept {
+        return {Kind::tag, n};
+    }
 };
 
 /// Which part of the source, and how. Results come in position order of the direction.
 struct ReadOptions {
-    Position from{};         ///< first position wanted, inclusive; 0: from the beginning (backwards: the end)
-    Position after{};        ///< only events beyond this position, in both directions
-    Position until{};        ///< last position wanted, inclusive; 0: no bound. from > until reads backwards
+    Position
+        from{};  ///< first position wanted, inclusive; 0: from the beginning (backwards: the end)
+    Position after{};  ///< only events beyond this position, in both directions
+    Position
+        until{};  ///< last position wanted, inclusive; 0: no bound. from > until reads backwards
     Revision from_revision{};   ///< only for streams: as `from`, by revision
     Revision until_revision{};  ///< only for streams: as `until`, by revision
     std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();  ///< at most so many events
@@ -135,7 +153,7 @@ struct ReadOptions {
 };
 
 struct FollowOptions {
-    Position after{};           ///< where to start: only events beyond it
+    Position after{};  ///< where to start: only events beyond it
     Verify verify = Verify::always;
     bool durable_only = false;  ///< deliver events only when a sync has confirmed them
 };

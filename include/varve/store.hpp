@@ -1,7 +1,8 @@
 // The store: one directory, one log, one writer, any number of readers.
 //
-// Thread rule: Store and const Snapshot methods from any thread; one Events or Subscription by one thread at a time.
-// Invariant: what a Snapshot has shown never changes (an erased body becomes zero), whatever is appended or closed.
+// Thread rule: Store and const Snapshot methods from any thread; one Events or Subscription by one
+// thread at a time. Invariant: what a Snapshot has shown never changes (an erased body becomes
+// zero), whatever is appended or closed.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ class Pinned;
 class Following;
 }  // namespace store
 
-/// Up to where a read has looked, and in which life of the store. What comes later came after `position`.
+/// Up to where a read has looked, and in which life of the store. What comes later came after
+/// `position`.
 struct Seen {
     Position position{};
     std::uint32_t epoch = 0;
@@ -43,17 +45,18 @@ struct StreamVersion {
 
 /// What an append did.
 struct Appended {
-    Position first{};  ///< position of its first event
-    Position last{};   ///< position of its last event; the ones between are contiguous
-    std::uint64_t version = 0;             ///< version of the stream of the last event; 0 if it has none
+    Position first{};           ///< position of its first event
+    Position last{};            ///< position of its last event; the ones between are contiguous
+    std::uint64_t version = 0;  ///< version of the stream of the last event; 0 if it has none
     std::vector<StreamVersion> versions{};  ///< each stream written, if there was more than one
     Durability level = Durability::os;      ///< what the append waited for
 };
 
 /// The events of one read: a range of runs that ends complete, or stopped by an error.
 ///
-/// Views are valid while the Snapshot they come from lives, except that the array of a run is reused by the next
-/// call. An error that nobody looked at sticks to the Snapshot: its next call returns it.
+/// Views are valid while the Snapshot they come from lives, except that the array of a run is
+/// reused by the next call. An error that nobody looked at sticks to the Snapshot: its next call
+/// returns it.
 class Events {
 public:
     enum class Status : std::uint8_t {
@@ -81,8 +84,9 @@ public:
     }
 
     [[nodiscard]] Status status() const noexcept;
-    /// After the end. Forwards with the limit reached: the last event returned; else the smaller of `until` and the
-    /// snapshot's end. Backwards: the snapshot's end. An error if the read was stopped or is not at its end.
+    /// After the end. Forwards with the limit reached: the last event returned; else the smaller of
+    /// `until` and the snapshot's end. Backwards: the snapshot's end. An error if the read was
+    /// stopped or is not at its end.
     [[nodiscard]] Result<Seen> seen() const noexcept;
 
 private:
@@ -116,15 +120,20 @@ public:
     /// Number of events in `stream`; 0 if there is no such stream.
     [[nodiscard]] Result<std::uint64_t> version(std::string_view stream) const noexcept;
     [[nodiscard]] Events read(Source source, const ReadOptions& options = {}) const noexcept;
-    [[nodiscard]] Events read(std::string_view stream, const ReadOptions& options = {}) const noexcept;
-    /// The one event at `position`; `not_found` beyond the end. Valid while a copy of this Snapshot lives.
-    [[nodiscard]] Result<EventView> at(Position position, Verify verify = Verify::always) const noexcept;
+    [[nodiscard]] Events read(std::string_view stream,
+                              const ReadOptions& options = {}) const noexcept;
+    /// The one event at `position`; `not_found` beyond the end. Valid while a copy of this Snapshot
+    /// lives.
+    [[nodiscard]] Result<EventView> at(Position position,
+                                       Verify verify = Verify::always) const noexcept;
 
     /// Names that start with `prefix`, sorted by bytes. Exact: names are compared, not hashes.
-    [[nodiscard]] Result<std::vector<CatalogueEntry>> streams(std::string_view prefix = {}) const noexcept;
+    [[nodiscard]] Result<std::vector<CatalogueEntry>> streams(
+        std::string_view prefix = {}) const noexcept;
     [[nodiscard]] Result<std::vector<CatalogueEntry>> categories() const noexcept;
     [[nodiscard]] Result<std::vector<CatalogueEntry>> types() const noexcept;
-    [[nodiscard]] Result<std::vector<CatalogueEntry>> tags(std::string_view prefix = {}) const noexcept;
+    [[nodiscard]] Result<std::vector<CatalogueEntry>> tags(
+        std::string_view prefix = {}) const noexcept;
 
 private:
     friend class Store;
@@ -132,16 +141,17 @@ private:
     std::shared_ptr<store::Pinned> pinned_;
 };
 
-/// A read that continues: what is there, then what comes, in one loop. Never a gap, never a duplicate.
+/// A read that continues: what is there, then what comes, in one loop. Never a gap, never a
+/// duplicate.
 class Subscription {
 public:
     Subscription(Subscription&&) noexcept;
     Subscription& operator=(Subscription&&) noexcept;
     ~Subscription();
 
-    /// The next events, waiting up to `timeout_ms` for them; empty when nothing came in time. Valid until the next
-    /// call. Errors: `closed` after the store was closed; `durability_lost` if a lossy reopening took back events
-    /// that were delivered; `corrupt` on damage.
+    /// The next events, waiting up to `timeout_ms` for them; empty when nothing came in time. Valid
+    /// until the next call. Errors: `closed` after the store was closed; `durability_lost` if a
+    /// lossy reopening took back events that were delivered; `corrupt` on damage.
     [[nodiscard]] Result<std::span<const EventView>> next(std::uint32_t timeout_ms) noexcept;
     /// True once everything published at the last call of `next` was delivered.
     [[nodiscard]] bool caught_up() const noexcept;
@@ -160,23 +170,27 @@ struct Opening {
         created,         ///< there was no store
         clean,           ///< the last writer closed it
         rolled_forward,  ///< the last writer died; everything it had placed is there
-        recovered,       ///< the machine stopped or the files were moved: the log was read to find its end
-        following,       ///< read-only, beside a living writer or its remains
+        recovered,  ///< the machine stopped or the files were moved: the log was read to find its
+                    ///< end
+        following,  ///< read-only, beside a living writer or its remains
     };
     How how = How::created;
-    std::uint64_t dropped_bytes = 0;   ///< unsynced tail that was cut off, never acknowledged as durable
-    std::uint64_t dropped_events = 0;  ///< events whose commit headers could still be read in that tail
-    Position lost_first{};             ///< after a failed sync: first position that was visible and is gone; 0: none
-    Position lost_last{};              ///< and the last one
+    std::uint64_t dropped_bytes =
+        0;  ///< unsynced tail that was cut off, never acknowledged as durable
+    std::uint64_t dropped_events =
+        0;                  ///< events whose commit headers could still be read in that tail
+    Position lost_first{};  ///< after a failed sync: first position that was visible and is gone;
+                            ///< 0: none
+    Position lost_last{};   ///< and the last one
 };
 
 /// One damaged place, as `verify` names it.
 struct Damage {
     std::string file;
     std::uint64_t offset = 0;
-    std::uint64_t length = 0;   ///< bytes that could not be read as records
-    Position first{};           ///< first position concerned; 0 if unknown
-    Position last{};            ///< last position concerned; 0 if unknown
+    std::uint64_t length = 0;  ///< bytes that could not be read as records
+    Position first{};          ///< first position concerned; 0 if unknown
+    Position last{};           ///< last position concerned; 0 if unknown
     std::string what;
 };
 
@@ -205,31 +219,39 @@ struct Stats {
 /// An open store. Move-only; destroying it closes it and waits for appends in flight.
 class Store {
 public:
-    /// Opens the store in directory `path`, creating it if asked to. Errors: `locked` with who holds it, `not_found`,
-    /// `not_a_store`, `unsupported_version`, `unsupported_filesystem`, `corrupt` (synced data is damaged: open it
-    /// read-only to read around it), `permission`, `no_space`, `io`.
-    [[nodiscard]] static Result<Store> open(const std::string& path, const OpenOptions& options = {}) noexcept;
+    /// Opens the store in directory `path`, creating it if asked to. Errors: `locked` with who
+    /// holds it, `not_found`, `not_a_store`, `unsupported_version`, `unsupported_filesystem`,
+    /// `corrupt` (synced data is damaged: open it read-only to read around it), `permission`,
+    /// `no_space`, `io`.
+    [[nodiscard]] static Result<Store> open(const std::string& path,
+                                            const OpenOptions& options = {}) noexcept;
 
     Store(Store&&) noexcept;
     Store& operator=(Store&&) noexcept;
     ~Store();
 
-    /// Appends all of `events` or none, in order, with contiguous positions. Returns when the level is reached.
-    /// Checks, in this order: limits, expected versions. Errors: `invalid_argument`, `too_large`,
-    /// `wrong_expected_version` (with stream and version), `no_space` (nothing stored, try again),
-    /// `durability_lost` (stored and visible, but a sync failed), `poisoned`, `closed`, `busy`, `out_of_memory`.
-    [[nodiscard]] Result<Appended> append(std::span<const NewEvent> events, const AppendOptions& options = {}) noexcept;
-    [[nodiscard]] Result<Appended> append(std::initializer_list<NewEvent> events, const AppendOptions& options = {}) noexcept;
+    /// Appends all of `events` or none, in order, with contiguous positions. Returns when the level
+    /// is reached. Checks, in this order: limits, expected versions. Errors: `invalid_argument`,
+    /// `too_large`, `wrong_expected_version` (with stream and version), `no_space` (nothing stored,
+    /// try again), `durability_lost` (stored and visible, but a sync failed), `poisoned`, `closed`,
+    /// `busy`, `out_of_memory`.
+    [[nodiscard]] Result<Appended> append(std::span<const NewEvent> events,
+                                          const AppendOptions& options = {}) noexcept;
+    [[nodiscard]] Result<Appended> append(std::initializer_list<NewEvent> events,
+                                          const AppendOptions& options = {}) noexcept;
 
     /// Everything published now.
     [[nodiscard]] Result<Snapshot> snapshot() const noexcept;
 
     /// Catch-up and live in one. `source.name` is copied.
-    [[nodiscard]] Result<Subscription> follow(Source source = {}, const FollowOptions& options = {}) const noexcept;
+    [[nodiscard]] Result<Subscription> follow(Source source = {},
+                                              const FollowOptions& options = {}) const noexcept;
 
-    /// Waits until `position` is published (level os, interval) or durable (disk), at most `timeout_ms`.
-    /// True if it is. In any process. Errors: `closed`, `durability_lost`, `poisoned`.
-    [[nodiscard]] Result<bool> wait(Position position, Durability level, std::uint32_t timeout_ms) const noexcept;
+    /// Waits until `position` is published (level os, interval) or durable (disk), at most
+    /// `timeout_ms`. True if it is. In any process. Errors: `closed`, `durability_lost`,
+    /// `poisoned`.
+    [[nodiscard]] Result<bool> wait(Position position, Durability level,
+                                    std::uint32_t timeout_ms) const noexcept;
 
     /// Makes everything published durable, whatever its level. Returns the durable position.
     [[nodiscard]] Result<Position> sync() noexcept;
@@ -238,11 +260,14 @@ public:
     [[nodiscard]] Result<Stats> stats() const noexcept;
     [[nodiscard]] const std::string& path() const noexcept;
 
-    /// Ends appends and waits, syncs, and leaves the store marked as closed. Later calls answer `closed`.
+    /// Ends appends and waits, syncs, and leaves the store marked as closed. Later calls answer
+    /// `closed`.
     [[nodiscard]] Result<void> close() noexcept;
 
-    /// Reads every byte of the store at `path`, changes nothing, needs no lock. `progress` may be empty.
-    [[nodiscard]] static Result<VerifyReport> verify(const std::string& path, const OpenOptions& options = {},
+    /// Reads every byte of the store at `path`, changes nothing, needs no lock. `progress` may be
+    /// empty.
+    [[nodiscard]] static Result<VerifyReport> verify(const std::string& path,
+                                                     const OpenOptions& options = {},
                                                      const Progress& progress = {}) noexcept;
 
 private:

@@ -1,9 +1,10 @@
 // The one door to the kernel: files, mappings, syncs, locks, clocks, wake-ups, random numbers.
 //
-// Two implementations: the operating system (`posix_env.hpp`) and the simulation that can cut the power
-// (`sim_env.hpp`). With mapped files every call here is cold, so plain virtual functions cost nothing on the hot path.
-// Thread rule: Env from any thread; a File from any thread unless a method says otherwise.
-// Source of the idea: LevelDB's Env; SQLite's crash VFS.
+// Two implementations: the operating system (`posix_env.hpp`) and the simulation that can cut the
+// power
+// (`sim_env.hpp`). With mapped files every call here is cold, so plain virtual functions cost
+// nothing on the hot path. Thread rule: Env from any thread; a File from any thread unless a method
+// says otherwise. Source of the idea: LevelDB's Env; SQLite's crash VFS.
 #pragma once
 
 #include <atomic>
@@ -57,8 +58,9 @@ private:
     Unmap unmap_ = nullptr;
 };
 
-/// Which file this is, across processes and over time. An unmounted file system has lost its unsynced pages, so the
-/// mount belongs to the identity. `mount` is 0 where the kernel does not tell: then nothing may be trusted.
+/// Which file this is, across processes and over time. An unmounted file system has lost its
+/// unsynced pages, so the mount belongs to the identity. `mount` is 0 where the kernel does not
+/// tell: then nothing may be trusted.
 struct FileIdentity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
@@ -74,22 +76,26 @@ class File {
 public:
     virtual ~File() = default;
 
-    /// Reads up to `into.size()` bytes at `offset`; fewer only at the end of the file. Returns how many.
+    /// Reads up to `into.size()` bytes at `offset`; fewer only at the end of the file. Returns how
+    /// many.
     virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) noexcept = 0;
     virtual Result<void> write_at(std::uint64_t offset, Bytes bytes) noexcept = 0;
-    /// Reserves blocks for [0, size) and makes the file that long. Never shrinks. `no_space` leaves the file usable.
+    /// Reserves blocks for [0, size) and makes the file that long. Never shrinks. `no_space` leaves
+    /// the file usable.
     virtual Result<void> allocate(std::uint64_t size) noexcept = 0;
     virtual Result<std::uint64_t> size() noexcept = 0;
     /// Maps [0, size) shared. The caller has made sure that the file is that long.
     virtual Result<Mapping> map(std::size_t size, MapAccess access) noexcept = 0;
-    /// Makes [offset, offset + length) of a mapped file durable; `mapping` is the map it was stored through.
-    /// After an error the pages count as clean: repeating the call proves nothing.
-    virtual Result<void> sync_range(const Mapping& mapping, std::uint64_t offset, std::uint64_t length) noexcept = 0;
+    /// Makes [offset, offset + length) of a mapped file durable; `mapping` is the map it was stored
+    /// through. After an error the pages count as clean: repeating the call proves nothing.
+    virtual Result<void> sync_range(const Mapping& mapping, std::uint64_t offset,
+                                    std::uint64_t length) noexcept = 0;
     /// Makes the whole file durable: data, and what is needed to find it.
     virtual Result<void> sync() noexcept = 0;
     /// Gives whole pages of [offset, offset + length) back; they read as zeros. Best effort.
     virtual Result<void> punch(std::uint64_t offset, std::uint64_t length) noexcept = 0;
-    /// Takes the exclusive kernel lock of this file without waiting. False if another holder has it.
+    /// Takes the exclusive kernel lock of this file without waiting. False if another holder has
+    /// it.
     virtual Result<bool> try_lock() noexcept = 0;
     /// True if some other open file holds the lock. Takes nothing.
     virtual Result<bool> is_locked() noexcept = 0;
@@ -103,9 +109,9 @@ enum class OpenMode : std::uint8_t {
 };
 
 enum class FileSystemKind : std::uint8_t {
-    mapped,       ///< ext4, xfs, tmpfs: stores into mappings are safe once the space is allocated
+    mapped,         ///< ext4, xfs, tmpfs: stores into mappings are safe once the space is allocated
     copy_on_write,  ///< btrfs: needs the no-copy attribute
-    unsupported,  ///< network and user-space file systems
+    unsupported,    ///< network and user-space file systems
 };
 
 /// Sees what is stored through mappings, so that a simulation can take it back.
@@ -120,9 +126,12 @@ class Env {
 public:
     virtual ~Env() = default;
 
-    /// Opens a regular file; refuses to follow a symbolic link. `permissions` counts for `create` only.
-    virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode, std::uint32_t permissions = 0600) noexcept = 0;
-    virtual Result<void> make_directory(const std::string& path, std::uint32_t permissions) noexcept = 0;
+    /// Opens a regular file; refuses to follow a symbolic link. `permissions` counts for `create`
+    /// only.
+    virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
+                                               std::uint32_t permissions = 0600) noexcept = 0;
+    virtual Result<void> make_directory(const std::string& path,
+                                        std::uint32_t permissions) noexcept = 0;
     /// Names in a directory, without "." and "..", in no particular order.
     virtual Result<std::vector<std::string>> list(const std::string& path) noexcept = 0;
     virtual Result<bool> exists(const std::string& path) noexcept = 0;
@@ -135,21 +144,26 @@ public:
     virtual Result<FileSystemKind> file_system(const std::string& path) noexcept = 0;
 
     /// Makes pages of a writable mapping present, so that stores do not fault. Best effort.
-    virtual void populate(const Mapping& mapping, std::uint64_t offset, std::uint64_t length) noexcept = 0;
+    virtual void populate(const Mapping& mapping, std::uint64_t offset,
+                          std::uint64_t length) noexcept = 0;
 
-    /// Sleeps while `*word == expected`, at most `timeout_us`. May wake for no reason. False on time-out.
-    virtual bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected, std::uint64_t timeout_us) noexcept = 0;
+    /// Sleeps while `*word == expected`, at most `timeout_us`. May wake for no reason. False on
+    /// time-out.
+    virtual bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                         std::uint64_t timeout_us) noexcept = 0;
     /// Wakes everyone who waits on `word`, in every process that maps it.
     virtual void wake_all(const std::atomic<std::uint32_t>& word) noexcept = 0;
 
-    [[nodiscard]] virtual std::int64_t now_us() noexcept = 0;         ///< since 1970; may jump
-    [[nodiscard]] virtual std::uint64_t monotonic_us() noexcept = 0;  ///< since some start; never goes back
+    [[nodiscard]] virtual std::int64_t now_us() noexcept = 0;  ///< since 1970; may jump
+    [[nodiscard]] virtual std::uint64_t
+    monotonic_us() noexcept = 0;  ///< since some start; never goes back
     virtual void random(MutableBytes into) noexcept = 0;
     /// Names this boot of the machine, 16 bytes; all zero if unknown: then nothing may be trusted.
     virtual void boot_id(std::span<std::byte, 16> into) noexcept = 0;
     /// Who we are, for messages to people: process id, host, program.
     [[nodiscard]] virtual std::string self() noexcept = 0;
-    /// False in the simulation: then the store does its background work inline, so that a seed decides everything.
+    /// False in the simulation: then the store does its background work inline, so that a seed
+    /// decides everything.
     [[nodiscard]] virtual bool has_threads() const noexcept = 0;
     /// Null for the operating system.
     [[nodiscard]] virtual StoreObserver* observer() noexcept { return nullptr; }

@@ -1,0 +1,35 @@
+// Deliberate defects for proving that the test rigs can fail. Compiled in only with
+// VARVE_SEEDED_BUGS.
+//
+// Thread rule: switch before a store is opened, from one thread. In every other build `seeded` is a
+// constant false and the defective branch disappears.
+#pragma once
+
+#include <cstdint>
+
+namespace varve::base {
+
+enum class SeededBug : std::uint8_t {
+    none,
+    acknowledge_before_sync,
+    sync_retried,
+    no_directory_sync,
+    chain_unchecked,
+    evidence_in_one_segment,
+    drop_beyond_published,
+    epoch_ignored,
+    wake_bump_dropped,
+    version_checked_outside_lock,
+    verify_skips_last_segment,
+    padding_not_covered,
+    pages_not_dirtied_again,
+};
+
+#if defined(VARVE_SEEDED_BUGS)
+inline SeededBug seeded_bug = SeededBug::none;
+[[nodiscard]] inline bool seeded(SeededBug bug) noexcept { return seeded_bug == bug; }
+#else
+[[nodiscard]] constexpr bool seeded(SeededBug) noexcept { return false; }
+#endif
+
+}  // namespace varve::base
