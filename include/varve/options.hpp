@@ -44,6 +44,8 @@ struct OpenOptions {
                                    << 20;  ///< level `interval`: at most this much between syncs
     bool force_filesystem = false;         ///< accept a file system that cannot keep the promises
     std::uint32_t file_mode = 0600;  ///< permissions of new files; directories get x where r is set
+    std::uint8_t hash_bits =
+        64;                  ///< of the keys of names, at creation; fewer only to test collisions
     os::Env* env = nullptr;  ///< null: the operating system; else lives longer than the store
 };
 

@@ -165,6 +165,8 @@ public:
     /// False in the simulation: then the store does its background work inline, so that a seed
     /// decides everything.
     [[nodiscard]] virtual bool has_threads() const noexcept = 0;
+    /// Called first by a background thread of ours: names it and asks for naps of microseconds.
+    virtual void begin_background_thread() noexcept {}
     /// Null for the operating system.
     [[nodiscard]] virtual StoreObserver* observer() noexcept { return nullptr; }
 };

@@ -1,0 +1,20 @@
+#include "file/control.hpp"
+
+namespace varve::file {
+
+Result<ExpectedIdentity> expected_identity(os::Env& env, os::File& file,
+                                           const std::array<std::byte, 16>& uuid) noexcept {
+    auto found = file.identity();
+    if (!found) return std::move(found).error();
+    ExpectedIdentity expected;
+    expected.identity.uuid = uuid;
+    env.boot_id(expected.identity.boot);
+    expected.identity.device = found->device;
+    expected.identity.inode = found->inode;
+    expected.identity.birth_ns = found->birth_ns;
+    expected.identity.mount = found->mount;
+    expected.known = found->mount != 0 && !base::all_zero(expected.identity.boot);
+    return expected;
+}
+
+}  // namespace varve::file

@@ -1,0 +1,90 @@
+// The manifest: what the writer knows for certain, in numbered entries of 128 bytes, each with a
+// checksum.
+//
+// One thread writes, under the manifest's lock of the store. The file is allocated before use and
+// written from the front; a full one is replaced by a compact one. Invariants: an entry is believed
+// only if its number follows; after an entry is synced it is never changed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "os/env.hpp"
+
+namespace varve::file {
+
+inline constexpr std::size_t kManifestEntrySize = 128;
+inline constexpr std::size_t kManifestSize = 64 << 10;
+
+enum class EntryKind : std::uint32_t {
+    opened = 1,  ///< a writer with this epoch begins to append
+    synced = 2,  ///< everything up to this point is durable
+    cut = 3,     ///< the log ends here and continues in a new segment
+    closed = 4,  ///< the log ended here when its writer closed it
+};
+
+struct ManifestEntry {
+    std::uint64_t number = 0;  ///< 1, 2, 3 …
+    std::uint32_t kind = 0;    ///< EntryKind
+    std::uint32_t epoch = 0;
+    std::uint64_t segment = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t position = 0;
+    std::uint32_t chain = 0;
+    std::uint32_t reserved = 0;
+    std::int64_t time_us = 0;
+    std::uint64_t next_segment = 0;  ///< after a cut: no segment below this number continues it
+};
+static_assert(sizeof(ManifestEntry) == 64);
+inline constexpr std::size_t kEntryCrcOffset = 124;
+
+/// What was read: the entries that verify, in order, and whether there was something unreadable.
+struct ManifestContent {
+    std::vector<ManifestEntry> entries;
+    bool damaged =
+        false;  ///< some slot holds neither zeros nor an entry: torn by a crash, or damaged
+    std::uint64_t damaged_at = 0;  ///< byte offset of the first such slot
+    std::uint64_t offset = 0;      ///< where the next entry goes
+
+    /// The last entry that names a place in the log (synced, cut or closed), or null.
+    [[nodiscard]] const ManifestEntry* last_point() const noexcept;
+    [[nodiscard]] std::uint32_t highest_epoch() const noexcept;
+};
+
+[[nodiscard]] ManifestContent decode_manifest(base::Bytes bytes, std::uint32_t seed) noexcept;
+void encode_entry(std::span<std::byte, kManifestEntrySize> to, const ManifestEntry& entry,
+                  std::uint32_t seed) noexcept;
+
+/// Reads the file at `path`. A missing one is an error.
+[[nodiscard]] Result<ManifestContent> read_manifest(os::Env& env, const std::string& path,
+                                                    std::uint32_t seed) noexcept;
+
+/// The writer's end.
+class Manifest {
+public:
+    /// Makes an empty one in directory `directory`, which the caller syncs.
+    [[nodiscard]] static Result<void> create(os::Env& env, const std::string& directory,
+                                             std::uint32_t permissions) noexcept;
+    [[nodiscard]] static Result<Manifest> open(os::Env& env, const std::string& directory,
+                                               std::uint32_t seed,
+                                               std::uint32_t permissions) noexcept;
+
+    [[nodiscard]] const ManifestContent& content() const noexcept { return content_; }
+
+    /// Adds an entry; number and checksum are filled in. `durable`: returns after it was synced.
+    [[nodiscard]] Result<void> add(ManifestEntry entry, bool durable) noexcept;
+    [[nodiscard]] Result<void> sync() noexcept;
+
+private:
+    [[nodiscard]] Result<void> compact() noexcept;
+
+    os::Env* env_ = nullptr;
+    std::string directory_;
+    std::unique_ptr<os::File> file_;
+    std::uint32_t seed_ = 0;
+    std::uint32_t permissions_ = 0600;
+    ManifestContent content_;
+};
+
+}  // namespace varve::file

@@ -1,0 +1,177 @@
+// The index of one segment while it is young: for every key a list of the events that carry it, in
+// shared memory.
+//
+// One thread applies, any thread of any process reads. Order of stores: entry, then the key's word
+// (release), then, for a new key, the key itself (release); readers load key and word with acquire
+// and clip every list to the published position. Invariants: slots never move; cells are only added
+// and link backwards; everything here can be rebuilt from the segment.
+//
+// Layout (docs/format/active-index.md): header page · counters page · slots · offsets · cells. A
+// slot is {key, last cell and count}; four make a cache line. A cell is {cell before it, ordinal}:
+// the list of a key is read newest first.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "index/key.hpp"
+#include "log/format.hpp"
+
+namespace varve::index {
+
+inline constexpr std::uint64_t kActMagic = 0x31544341'45565256ULL;  // "VRVEACT1"
+inline constexpr std::uint64_t kActHeaderSize = 4096;
+inline constexpr std::uint64_t kActCountersOffset = 4096;
+inline constexpr std::uint64_t kActSlotsOffset = 8192;
+
+/// Whose index this is. It is memory of one boot: everything must be equal, or the index is built
+/// again.
+struct ActHeader {
+    std::uint64_t magic = kActMagic;
+    std::uint32_t format = 1;
+    std::uint32_t reserved = 0;
+    log::Uuid uuid{};
+    std::uint64_t segment = 0;
+    std::uint64_t salt = 0;
+    std::uint64_t first_position = 0;
+    std::uint32_t slots = 0;   ///< a power of two
+    std::uint32_t events = 0;  ///< capacity
+    std::uint32_t cells = 0;   ///< capacity
+    std::uint32_t reserved2 = 0;
+    log::Uuid boot{};
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t birth_ns = 0;
+    std::uint64_t mount = 0;
+    friend bool operator==(const ActHeader&, const ActHeader&) noexcept = default;
+};
+static_assert(sizeof(ActHeader) == 120);
+
+/// How much an index can hold, and how many bytes that takes.
+struct ActCapacity {
+    std::uint32_t slots = 0;
+    std::uint32_t events = 0;
+    std::uint32_t cells = 0;
+
+    [[nodiscard]] std::uint64_t offsets_at() const noexcept {
+        return kActSlotsOffset + 16ULL * slots;
+    }
+    [[nodiscard]] std::uint64_t cells_at() const noexcept {
+        return base::align_up(offsets_at() + 4ULL * events, 64);
+    }
+    [[nodiscard]] std::uint64_t bytes() const noexcept {
+        return base::align_up(cells_at() + 8ULL * cells, 4096);
+    }
+};
+
+/// For a segment of `segment_bytes` whose largest commit carries `events` events with `keys` keys
+/// in all.
+[[nodiscard]] ActCapacity capacity_for(std::uint64_t segment_bytes, std::uint64_t events = 0,
+                                       std::uint64_t keys = 0) noexcept;
+
+/// One key's list as a reader found it.
+struct List {
+    std::uint32_t last = 0;  ///< number of its newest cell, counted from 1; 0: the key is not there
+    std::uint32_t count = 0;  ///< cells; a hint
+};
+
+class ActiveIndex {
+public:
+    ActiveIndex() noexcept = default;
+
+    /// Lays an empty index out in zeroed memory of `header`'s capacity.
+    [[nodiscard]] static ActiveIndex format(std::byte* memory, const ActHeader& header) noexcept;
+    /// Takes over what is there. False if its header is not exactly `expected` (capacities
+    /// excepted) or does not fit `size`.
+    [[nodiscard]] static bool attach(std::byte* memory, std::uint64_t size,
+                                     const ActHeader& expected, ActiveIndex& index) noexcept;
+
+    [[nodiscard]] bool valid() const noexcept { return memory_ != nullptr; }
+    [[nodiscard]] const ActCapacity& capacity() const noexcept { return capacity_; }
+
+    // ---- the one applying thread
+    /// True if `events` more events with `keys` more keys fit, all of them new at worst.
+    [[nodiscard]] bool has_room(std::uint64_t events, std::uint64_t keys) const noexcept;
+    void prefetch(Key key) const noexcept { __builtin_prefetch(bucket(first_bucket(key)), 1); }
+    /// Lists event `ordinal` (0-based in the segment, `offset8` = byte offset / 8) under `keys`.
+    /// With `again` an event that was listed before, or half listed, is completed.
+    void apply(std::uint32_t ordinal, std::uint32_t offset8, std::span<const Key> keys,
+               bool again) noexcept;
+    /// Remembers a position whose record cannot be read: it gets the offset 0.
+    void apply_gap(std::uint32_t ordinal) noexcept;
+
+    // ---- any thread
+    [[nodiscard]] std::uint32_t events() const noexcept;
+    /// Byte offset / 8 of an event; 0 if it is not there. `ordinal` may be anything.
+    [[nodiscard]] std::uint32_t offset8(std::uint64_t ordinal) const noexcept {
+        return ordinal < capacity_.events ? offset_word(ordinal).load(std::memory_order_relaxed)
+                                          : 0;
+    }
+    [[nodiscard]] List find(Key key) const noexcept;
+
+    /// A step back through a list. `cell` counts from 1. False at the end, or if the cell is
+    /// damaged.
+    struct Cell {
+        std::uint32_t previous = 0;
+        std::uint32_t ordinal = 0;
+    };
+    [[nodiscard]] bool cell(std::uint32_t number, Cell& cell) const noexcept;
+
+    /// Calls `use(key, list)` for every key. Only for catalogues.
+    template <class Use>
+    void for_each_key(Use&& use) const {
+        for (std::uint32_t n = 0; n < capacity_.slots; ++n) {
+            const Key key = slot_key(n).load(std::memory_order_acquire);
+            if (key != 0) use(key, unpack(slot_word(n).load(std::memory_order_acquire)));
+        }
+    }
+
+    /// Bytes that are used now, for populating ahead: end of the offsets and of the cells.
+    [[nodiscard]] std::uint64_t offsets_end() const noexcept;
+    [[nodiscard]] std::uint64_t cells_end() const noexcept;
+
+private:
+    using Word = std::atomic_ref<std::uint64_t>;
+    using Half = std::atomic_ref<std::uint32_t>;
+
+    [[nodiscard]] std::byte* bucket(std::uint32_t number) const noexcept {
+        return memory_ + kActSlotsOffset + 64ULL * number;
+    }
+    [[nodiscard]] std::uint32_t first_bucket(Key key) const noexcept {
+        return static_cast<std::uint32_t>(key >> 3) & bucket_mask_;
+    }
+    [[nodiscard]] Word slot_key(std::uint32_t n) const noexcept {
+        return word_at(kActSlotsOffset + 16ULL * n);
+    }
+    [[nodiscard]] Word slot_word(std::uint32_t n) const noexcept {
+        return word_at(kActSlotsOffset + 16ULL * n + 8);
+    }
+    [[nodiscard]] Word cell_word(std::uint32_t n) const noexcept {
+        return word_at(cells_at_ + 8ULL * n);
+    }
+    [[nodiscard]] Half offset_word(std::uint64_t ordinal) const noexcept {
+        return half_at(capacity_.offsets_at() + 4 * ordinal);
+    }
+    [[nodiscard]] Half counter(std::uint32_t n) const noexcept {
+        return half_at(kActCountersOffset + 64ULL * n);
+    }
+    [[nodiscard]] Word word_at(std::uint64_t offset) const noexcept {
+        return Word(*reinterpret_cast<std::uint64_t*>(static_cast<void*>(memory_ + offset)));
+    }
+    [[nodiscard]] Half half_at(std::uint64_t offset) const noexcept {
+        return Half(*reinterpret_cast<std::uint32_t*>(static_cast<void*>(memory_ + offset)));
+    }
+    [[nodiscard]] static List unpack(std::uint64_t word) noexcept {
+        return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
+    }
+    [[nodiscard]] std::uint32_t slot_for(Key key) noexcept;
+    void adopt(std::byte* memory, const ActCapacity& capacity) noexcept;
+
+    std::byte* memory_ = nullptr;
+    ActCapacity capacity_{};
+    std::uint64_t cells_at_ = 0;
+    std::uint32_t bucket_mask_ = 0;
+};
+
+}  // namespace varve::index

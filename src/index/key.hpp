@@ -1,0 +1,55 @@
+// Keys of the indexes: a keyed 64-bit hash of a name, with what the name is for in its low bits.
+//
+// Any thread. Invariant: a key is never zero; equal names of one kind have equal keys; different
+// names may collide, so whoever finds a list compares the names of its records. The secret keeps
+// colliding names from being chosen on purpose.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "log/record.hpp"
+
+namespace varve::index {
+
+using Key = std::uint64_t;
+
+enum class KeyKind : std::uint8_t { stream = 1, category = 2, type = 3, tag = 4 };
+
+inline constexpr std::size_t kMaxKeysPerEvent = 3 + 64;
+
+[[nodiscard]] constexpr KeyKind kind_of(Key key) noexcept { return static_cast<KeyKind>(key & 7U); }
+
+/// Part of a stream's name before the first '-' or '/': its category. Empty if there is none.
+[[nodiscard]] std::string_view category_of(std::string_view stream) noexcept;
+
+class Hasher {
+public:
+    Hasher() noexcept = default;
+    /// `bits` < 64 makes collisions likely; only tests ask for it.
+    Hasher(std::uint64_t secret, std::uint8_t bits) noexcept
+        : secret_(secret), mask_(bits >= 61 ? ~0ULL : (1ULL << bits) - 1) {}
+
+    [[nodiscard]] Key key(KeyKind kind, std::string_view name) const noexcept;
+
+private:
+    std::uint64_t secret_ = 0;
+    std::uint64_t mask_ = ~0ULL;
+};
+
+/// The keys an event is listed under, in the order stream, category, type, tags.
+struct EventKeys {
+    std::uint32_t count = 0;
+    Key keys[kMaxKeysPerEvent];
+
+    void add(Key key) noexcept { keys[count++] = key; }
+};
+
+/// Of a record that was read. The category is hashed, the rest is taken from the record.
+void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept;
+
+/// True if the record carries `name` in the role of `kind`.
+[[nodiscard]] bool carries(const log::RecordView& record, KeyKind kind,
+                           std::string_view name) noexcept;
+
+}  // namespace varve::index

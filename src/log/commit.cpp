@@ -1,0 +1,134 @@
+#include "log/commit.hpp"
+
+#include "base/assert.hpp"
+#include "base/crc32c.hpp"
+#include "base/seeded_bug.hpp"
+
+namespace varve::log {
+
+using base::Bytes;
+using base::SeededBug;
+
+namespace {
+
+constexpr std::size_t kCrcFrom = offsetof(CommitHeader, length8);
+constexpr std::size_t kChainTo = offsetof(CommitHeader, prev_chain);
+
+std::uint32_t header_crc(const CommitHeader& header, const SegmentKeys& keys) noexcept {
+    const auto* bytes = reinterpret_cast<const std::byte*>(&header);
+    return base::crc32c(keys.seed, Bytes{bytes + kCrcFrom, sizeof header - kCrcFrom});
+}
+
+}  // namespace
+
+std::uint32_t begin_chain(const CommitHeader& header) noexcept {
+    const auto* bytes = reinterpret_cast<const std::byte*>(&header);
+    return base::crc32c(header.prev_chain, Bytes{bytes + kCrcFrom, kChainTo - kCrcFrom});
+}
+
+std::uint32_t add_to_chain(std::uint32_t chain, std::uint32_t head_crc) noexcept {
+    return base::crc32c(chain,
+                        Bytes{reinterpret_cast<const std::byte*>(&head_crc), sizeof head_crc});
+}
+
+void encode_commit_header(std::byte* to, CommitHeader header, const SegmentKeys& keys) noexcept {
+    VARVE_ASSERT(header.count > 0 && header.first_position > 0);
+    VARVE_ASSERT(header.reserved == 0);
+    header.magic = keys.magic;
+    header.header_crc = header_crc(header, keys);
+    base::store(to, header);
+}
+
+bool decode_commit_header(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
+                          CommitHeader& header) noexcept {
+    if (!base::fits(offset, sizeof(CommitHeader), segment.size())) return false;
+    if (base::load<std::uint32_t>(segment.data() + offset) != keys.magic) return false;
+    header = base::load<CommitHeader>(segment.data() + offset);
+    return header_crc(header, keys) == header.header_crc && header.reserved == 0 &&
+           header.flags == 0 && header.count > 0 && header.first_position > 0 &&
+           base::fits(offset, std::uint64_t{header.length8} * 8, segment.size());
+}
+
+Fault check_commit(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
+                   CommitHeader& header) noexcept {
+    if (!decode_commit_header(segment, offset, keys, header))
+        return "no commit header that verifies";
+    const std::uint64_t end = offset + std::uint64_t{header.length8} * 8;
+    std::uint64_t at = offset + sizeof(CommitHeader);
+    std::uint32_t chain = begin_chain(header);
+    RecordView view;
+    for (std::uint32_t n = 0; n < header.count; ++n) {
+        const Fault fault = decode_record(segment.first(end), at, header.first_position + n,
+                                          keys.seed, Check::body, view);
+        if (fault != nullptr) return fault;
+        if (std::uint64_t{view.header.commit_distance8} * 8 != at - offset)
+            return "a record names another commit";
+        chain = add_to_chain(chain, view.header.head_crc);
+        at += view.size();
+    }
+    if (at != end) return "a commit's length contradicts its records";
+    if (chain != header.chain) return "a commit's chain value does not follow from its records";
+    return nullptr;
+}
+
+Fault check_next_commit(Bytes segment, const SegmentKeys& keys, const LogPoint& from,
+                        CommitHeader& header) noexcept {
+    if (!decode_commit_header(segment, from.offset, keys, header))
+        return "no commit header that verifies";
+    if (header.first_position != from.position + 1) return "a commit carries another position";
+    if (header.prev_chain != from.chain && !base::seeded(SeededBug::chain_unchecked)) {
+        return "a commit does not continue the chain";
+    }
+    if (header.epoch < from.epoch && !base::seeded(SeededBug::epoch_ignored))
+        return "a commit of an earlier writer";
+    return check_commit(segment, from.offset, keys, header);
+}
+
+LogPoint after_commit(const LogPoint& from, const CommitHeader& header) noexcept {
+    LogPoint next = from;
+    next.offset += std::uint64_t{header.length8} * 8;
+    next.position += header.count;
+    next.chain = header.chain;
+    next.epoch = header.epoch;
+    return next;
+}
+
+Walk walk_commits(Bytes segment, const SegmentKeys& keys, const LogPoint& from,
+                  std::uint64_t until) noexcept {
+    Walk walk{.end = from};
+    while (walk.end.position < until) {
+        CommitHeader header;
+        walk.fault = check_next_commit(segment, keys, walk.end, header);
+        if (walk.fault != nullptr) return walk;
+        walk.end = after_commit(walk.end, header);
+        walk.recorded_us = header.recorded_us;
+        ++walk.commits;
+    }
+    return walk;
+}
+
+Evidence search_evidence(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
+                         std::uint64_t end, std::uint32_t newest_epoch) noexcept {
+    Evidence found;
+    std::uint64_t highest = end;
+    for (std::uint64_t at = base::align_up(offset, kAlignment);
+         base::fits(at, sizeof(CommitHeader), segment.size()); at += kAlignment) {
+        if (base::load<std::uint32_t>(segment.data() + at) != keys.magic) continue;
+        CommitHeader header;
+        if (!decode_commit_header(segment, at, keys, header)) continue;
+        if (header.first_position <= end || header.durable_hint >= header.first_position) continue;
+        if (header.epoch > newest_epoch) continue;
+        if (header.durable_hint > end && !found.synced) {
+            found.synced = true;
+            found.offset = at;
+        }
+        const std::uint64_t last = header.first_position + header.count - 1;
+        if (last > highest) {
+            found.events += last - highest;
+            highest = last;
+        }
+    }
+    return found;
+}
+
+}  // namespace varve::log

@@ -1,0 +1,46 @@
+// An open file of the operating system.
+//
+// Any thread. Invariant: the descriptor belongs to this object and closes with it; mappings outlive
+// it.
+#pragma once
+
+#include <string>
+
+#include "os/env.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace os {
+
+class PosixFile final : public File {
+public:
+    PosixFile(int descriptor, std::string path) noexcept
+        : descriptor_(descriptor), path_(std::move(path)) {}
+    PosixFile(const PosixFile&) = delete;
+    PosixFile& operator=(const PosixFile&) = delete;
+    ~PosixFile() override;
+
+    Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) noexcept override;
+    Result<void> write_at(std::uint64_t offset, Bytes bytes) noexcept override;
+    Result<void> allocate(std::uint64_t size) noexcept override;
+    Result<std::uint64_t> size() noexcept override;
+    Result<Mapping> map(std::size_t size, MapAccess access) noexcept override;
+    Result<void> sync_range(const Mapping& mapping, std::uint64_t offset,
+                            std::uint64_t length) noexcept override;
+    Result<void> sync() noexcept override;
+    Result<void> punch(std::uint64_t offset, std::uint64_t length) noexcept override;
+    Result<bool> try_lock() noexcept override;
+    Result<bool> is_locked() noexcept override;
+    Result<FileIdentity> identity() noexcept override;
+
+private:
+    int descriptor_;
+    std::string path_;
+};
+
+/// Identity of an open file, or of `path` in the directory AT_FDCWD if `descriptor` is negative.
+[[nodiscard]] Result<FileIdentity> posix_identity(int descriptor, const std::string& path) noexcept;
+
+}  // namespace os
+}  // namespace v0
+}  // namespace varve

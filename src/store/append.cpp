@@ -1,0 +1,298 @@
+// The main story of appending: admit · heads and demands · place · apply · publish · wake · wait.
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+#include "base/seeded_bug.hpp"
+#include "store/writer.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+using base::failure;
+using base::SeededBug;
+
+namespace {
+
+/// From this size on a durable run goes through write(): the kernel copies it into the page cache
+/// without a fault per page.
+constexpr std::uint64_t kWriteThreshold = 64 << 10;
+
+constexpr std::size_t kKeepRun = 4 << 20;  // a larger buffer is given back
+
+/// False if there is no memory: then the other way of placing is taken.
+bool grow(std::vector<std::byte>& run, std::uint64_t bytes) noexcept {
+    try {
+        run.resize(bytes);
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+/// One plan per thread: its vectors keep their memory from append to append.
+Plan& scratch() noexcept {
+    thread_local Plan plan;
+    return plan;
+}
+
+Error conflict(const PlannedStream& stream) noexcept {
+    const auto wanted = [&]() -> std::string {
+        switch (stream.expected.kind()) {
+            case Expected::Kind::no_stream: return "no stream";
+            case Expected::Kind::stream_exists: return "an existing stream";
+            default: return "version " + std::to_string(stream.expected.number());
+        }
+    };
+    Error error = failure(ErrorCode::wrong_expected_version,
+                          "stream '" + std::string(stream.name) + "' is at version " +
+                              std::to_string(stream.head.version) + ", expected was " + wanted());
+    error.stream = std::string(stream.name);
+    error.version = stream.head.version;
+    return error;
+}
+
+Result<void> check_demands(const Plan& plan) noexcept {
+    for (const PlannedStream& stream : plan.streams) {
+        if (!stream.expected.allows(stream.head.version)) return conflict(stream);
+    }
+    return {};
+}
+
+}  // namespace
+
+/// Counts the appends that are inside, so that `close` can wait for them.
+class AppendGuard {
+public:
+    explicit AppendGuard(std::atomic<std::uint32_t>& count) noexcept : count_(count) {
+        count_.fetch_add(1);
+    }
+    AppendGuard(const AppendGuard&) = delete;
+    AppendGuard& operator=(const AppendGuard&) = delete;
+    ~AppendGuard() {
+        count_.fetch_sub(1);
+        count_.notify_all();
+    }
+
+private:
+    std::atomic<std::uint32_t>& count_;
+};
+
+Result<void> Writer::usable() const noexcept {
+    switch (state_.load(std::memory_order_acquire)) {
+        case State::open: return {};
+        case State::failed:
+            return failure(ErrorCode::poisoned,
+                           "refused because an earlier sync failed; reopen the store", meta_->path);
+        default: return failure(ErrorCode::closed, "the store is closed", meta_->path);
+    }
+}
+
+Result<Appended> Writer::append(std::span<const NewEvent> events,
+                                const AppendOptions& options) noexcept {
+    const AppendGuard guard(in_flight_);
+    VARVE_TRY(usable());
+    Plan& plan = scratch();
+    VARVE_TRY(admit(*meta_, events, options.expected, plan));
+    if (base::seeded(SeededBug::version_checked_outside_lock) && plan.has_demands) {
+        const std::lock_guard lock(place_mutex_);
+        VARVE_TRY(load_heads(plan));
+        VARVE_TRY(check_demands(plan));
+    }
+    const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
+    if (behind > control().durable.load(std::memory_order_relaxed)) VARVE_TRY(wait_durable(behind));
+    return append_admitted(plan, std::max(options.durability, meta_->options.durability));
+}
+
+Result<Appended> Writer::append_admitted(Plan& plan, Durability level) noexcept {
+    Appended done;
+    try {
+        if (plan.streams.size() > 1) done.versions.reserve(plan.streams.size());
+    } catch (const std::bad_alloc&) {
+        return failure(ErrorCode::out_of_memory, "no memory for the result of the append");
+    }
+    {
+        const std::lock_guard lock(place_mutex_);
+        VARVE_TRY(usable());
+        VARVE_TRY(load_heads(plan));
+        if (plan.has_demands && !base::seeded(SeededBug::version_checked_outside_lock))
+            VARVE_TRY(check_demands(plan));
+        if (!session_begun_) VARVE_TRY(begin_session());
+        VARVE_TRY(make_room(plan));
+        VARVE_TRY(place(plan, level, done));
+        publish();
+    }
+    after_publish(level);
+    if (level == Durability::disk && !base::seeded(SeededBug::acknowledge_before_sync)) {
+        VARVE_TRY(wait_durable(done.last.value));
+    }
+    done.level = level;
+    return done;
+}
+
+Result<void> Writer::load_heads(Plan& plan) noexcept {
+    for (const PlannedStream& stream : plan.streams) heads_.prefetch(stream.key);
+    if (active_ != nullptr) {
+        // Every slot the events will touch: by the time they are listed the cache lines are here.
+        constexpr std::size_t kAtOnce = 64;
+        const std::size_t count = std::min(plan.keys.size(), kAtOnce);
+        for (std::size_t n = 0; n < count; ++n) active_->index.prefetch(plan.keys[n]);
+    }
+    for (PlannedStream& stream : plan.streams) {
+        stream.head = {};
+        if (heads_.find(stream.key, stream.name, stream.head)) continue;
+        auto head = find_head(stream.key, stream.name);
+        if (!head) return std::move(head).error();
+        stream.head = *head;
+    }
+    return {};
+}
+
+/// Looks the stream up in the indexes, newest segment first. Names are compared, because keys may
+/// collide.
+Result<index::Head> Writer::find_head(index::Key key, std::string_view stream) const noexcept {
+    const SegmentListPtr list = segments();
+    for (std::size_t n = list->items.size(); n-- > 0;) {
+        const Segment& segment = *list->items[n];
+        index::ActiveIndex::Cell cell;
+        for (std::uint32_t at = segment.index.find(key).last; at != 0; at = cell.previous) {
+            if (!segment.index.cell(at, cell)) break;
+            const std::uint64_t offset = std::uint64_t{segment.index.offset8(cell.ordinal)} * 8;
+            const std::uint64_t position = segment.first() + cell.ordinal;
+            log::RecordView record;
+            const log::Fault fault = log::decode_record(
+                segment.bytes(), offset, position, segment.keys.seed, log::Check::head, record);
+            if (fault != nullptr) {
+                return failure(ErrorCode::corrupt, fault, meta_->segment_path(segment.number()),
+                               offset);
+            }
+            if (record.stream() == stream) return index::Head{record.header.revision, position};
+        }
+    }
+    return index::Head{};
+}
+
+Result<void> Writer::place(Plan& plan, Durability level, Appended& done) noexcept {
+    recorded_us_ = std::max(env_.now_us(), recorded_us_);
+    log::CommitHeader header;
+    header.length8 = static_cast<std::uint32_t>(plan.bytes / 8);
+    header.count = static_cast<std::uint32_t>(plan.events.size());
+    header.first_position = end_.position + 1;
+    header.durable_hint = control().durable.load(std::memory_order_relaxed);
+    header.recorded_us = recorded_us_;
+    header.epoch = epoch_;
+    header.prev_chain = end_.chain;
+    VARVE_ASSERT(header.durable_hint < header.first_position);
+    VARVE_ASSERT(base::fits(end_.offset, plan.bytes, active_->log.size()));
+
+    std::byte* const mapped = active_->log.data() + end_.offset;
+    if (level == Durability::disk && plan.bytes >= kWriteThreshold && grow(run_, plan.bytes)) {
+        header.chain = encode_all(plan, run_.data(), header);
+        log::encode_commit_header(run_.data(), header, active_->keys);
+        VARVE_TRY(active_->file->write_at(end_.offset, run_));
+        if (run_.size() > kKeepRun) run_ = {};
+    } else {
+        header.chain = encode_all(plan, mapped, header);
+        log::encode_commit_header(mapped, header, active_->keys);
+        note(mapped, plan.bytes);
+    }
+    apply_all(plan, header.first_position, end_.offset);
+
+    done.first = Position{header.first_position};
+    done.last = Position{header.first_position + header.count - 1};
+    const std::uint32_t last_stream = plan.events.back().stream;
+    if (last_stream != kNoStream) done.version = plan.streams[last_stream].head.version;
+    if (plan.streams.size() > 1) {
+        for (const PlannedStream& stream : plan.streams) {
+            if (stream.events > 0) done.versions.push_back({stream.name, stream.head.version});
+        }
+    }
+    for (const PlannedStream& stream : plan.streams) {
+        if (stream.head.version > 0) heads_.put(stream.key, stream.name, stream.head);
+    }
+    end_ = log::after_commit(end_, header);
+    return {};
+}
+
+/// Writes the records behind the place of the header; returns the commit's chain value.
+std::uint32_t Writer::encode_all(Plan& plan, std::byte* to,
+                                 const log::CommitHeader& header) noexcept {
+    std::uint32_t chain = log::begin_chain(header);
+    std::uint64_t at = sizeof(log::CommitHeader);
+    std::uint64_t position = header.first_position;
+    for (const PlannedEvent& event : plan.events) {
+        log::RecordPlace where;
+        where.position = position;
+        where.time_us = event.time_us != nullptr ? *event.time_us : header.recorded_us;
+        where.commit_distance8 = static_cast<std::uint32_t>(at / 8);
+        if (event.stream != kNoStream) {
+            index::Head& head = plan.streams[event.stream].head;
+            where.stream_previous = head.position;
+            where.revision = head.version + 1;
+            head = {where.revision, position};
+        }
+        chain = log::add_to_chain(
+            chain, log::encode_record(to + at, event.input, where, active_->keys.seed));
+        at += event.input.head_size + event.input.body_size;
+        ++position;
+    }
+    VARVE_ASSERT(at == plan.bytes);
+    return chain;
+}
+
+void Writer::apply_all(const Plan& plan, std::uint64_t first_position,
+                       std::uint64_t offset) noexcept {
+    index::ActiveIndex& index = active_->index;
+    std::uint64_t at = offset + sizeof(log::CommitHeader);
+    auto ordinal = static_cast<std::uint32_t>(first_position - active_->first());
+    constexpr std::size_t kAhead = 48;  // keys whose cache lines are on their way
+    for (const PlannedEvent& event : plan.events) {
+        const std::size_t ahead = event.first_key + kAhead;
+        const std::size_t until = std::min(ahead + event.key_count, plan.keys.size());
+        for (std::size_t n = ahead; n < until; ++n) index.prefetch(plan.keys[n]);
+        index.apply(ordinal, static_cast<std::uint32_t>(at / 8),
+                    {plan.keys.data() + event.first_key, event.key_count}, false);
+        at += event.input.head_size + event.input.body_size;
+        ++ordinal;
+    }
+}
+
+void Writer::publish() noexcept {
+    // The one line at which an append happens. Partner: the acquire load in View; whoever sees the
+    // position sees the bytes, the index entries and the segment that were stored before.
+    control().published.store(end_.position, std::memory_order_release);
+    placed_offset_.store(end_.offset, std::memory_order_relaxed);
+    bump_wake();
+}
+
+void Writer::bump_wake() noexcept {
+    if (base::seeded(SeededBug::wake_bump_dropped)) return;
+    // After `published`: a reader that loads the word, finds nothing new and sleeps on it is woken
+    // by whoever bumps it.
+    control().wake.fetch_add(1, std::memory_order_seq_cst);
+}
+
+void Writer::flush_wakes() noexcept {
+    const std::uint32_t now = control().wake.load(std::memory_order_relaxed);
+    if (last_woken_.exchange(now, std::memory_order_acq_rel) != now) env_.wake_all(control().wake);
+}
+
+void Writer::after_publish(Durability level) noexcept {
+    if (!env_.has_threads()) {
+        flush_wakes();
+        background();
+        return;
+    }
+    if (level == Durability::disk) {
+        flush_wakes();
+        const bool far = placed_offset_.load(std::memory_order_relaxed) + window_ / 2 <
+                         populated_until_.load(std::memory_order_relaxed);
+        if (far) return;
+    }
+    signal_helper();
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,208 @@
+// The helper thread: wakes readers, makes pages present ahead of the writer, prepares the next
+// segment, seals old ones.
+//
+// Nothing here is needed for correctness; without threads the same steps run inside `append`.
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "store/writer.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+namespace {
+
+constexpr std::uint64_t kNapUs =
+    25;  // between two rounds while appends come: wakes are at most so frequent
+constexpr std::uint32_t kRoundsBeforeSleep = 40;
+constexpr std::uint64_t kSleepUs = 1'000'000;  // then a heartbeat
+constexpr std::uint64_t kWindowMax = 4 << 20;  // bytes of pages present ahead of the writer
+constexpr std::uint64_t kPage = 4096;
+
+}  // namespace
+
+Writer::Writer(std::shared_ptr<const Meta> meta, WriterStart start) noexcept
+    : meta_(std::move(meta)),
+      env_(*meta_->env),
+      observer_(env_.observer()),
+      lock_(std::move(start.lock)),
+      control_map_(std::move(start.control)),
+      epoch_(start.epoch),
+      end_(start.end),
+      active_(start.segments->items.empty() ? nullptr : start.segments->items.back()),
+      new_segment_(start.new_segment),
+      recorded_us_(start.recorded_us),
+      next_number_(start.next_number),
+      list_(std::move(start.segments)),
+      manifest_(std::move(start.manifest)),
+      durable_(start.durable),
+      session_begin_(start.end) {
+    placed_offset_.store(end_.offset, std::memory_order_relaxed);
+    last_woken_.store(control().wake.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
+Writer::~Writer() {
+    if (state_.load(std::memory_order_acquire) == State::closed) return;
+    static_cast<void>(close());
+}
+
+void Writer::start() noexcept {
+    if (!env_.has_threads()) return;
+    // Without a helper everything still works, only slower.
+    try {
+        helper_ = std::thread([this] { help(); });
+    } catch (const std::exception&) {
+        return;
+    }
+}
+
+SegmentListPtr Writer::segments() const noexcept {
+    const std::lock_guard lock(list_mutex_);
+    return list_;
+}
+
+void Writer::signal_helper() noexcept {
+    // Pairs with the store in `help`: either it sees the new wake word, or we see that it sleeps.
+    if (!helper_asleep_.load(std::memory_order_seq_cst)) return;
+    helper_asleep_.store(false, std::memory_order_relaxed);
+    helper_word_.fetch_add(1, std::memory_order_release);
+    env_.wake_all(helper_word_);
+}
+
+void Writer::help() noexcept {
+    env_.begin_background_thread();
+    std::uint32_t quiet = 0;
+    while (!stop_.load(std::memory_order_acquire)) {
+        const bool busy = background();
+        quiet = busy ? 0 : quiet + 1;
+        const std::uint32_t word = helper_word_.load(std::memory_order_acquire);
+        if (quiet < kRoundsBeforeSleep) {
+            env_.wait_on(helper_word_, word, kNapUs);
+            continue;
+        }
+        helper_asleep_.store(true, std::memory_order_seq_cst);
+        const bool missed = control().wake.load(std::memory_order_seq_cst) != last_woken_.load() ||
+                            stop_.load(std::memory_order_seq_cst);
+        if (!missed) {
+            const bool interval = meta_->options.durability == Durability::interval &&
+                                  control().durable.load() < control().published.load();
+            env_.wait_on(helper_word_, word,
+                         interval ? meta_->options.interval_ms * 1000ULL : kSleepUs);
+            control().heartbeat_us.store(env_.monotonic_us(), std::memory_order_relaxed);
+        }
+        helper_asleep_.store(false, std::memory_order_relaxed);
+        quiet = 0;
+    }
+}
+
+/// One round. True if something was going on.
+bool Writer::background() noexcept {
+    const bool appended = control().wake.load(std::memory_order_relaxed) !=
+                          last_woken_.load(std::memory_order_relaxed);
+    if (appended) flush_wakes();
+    if (env_.has_threads()) populate_ahead();
+    prepare_next();
+    seal_rolled();
+    sync_by_interval();
+    return appended;
+}
+
+void Writer::populate_ahead() noexcept {
+    const SegmentListPtr list = segments();
+    if (list->items.empty()) return;
+    Segment& active = *list->items.back();
+    if (active.number() != populated_segment_) {
+        populated_segment_ = active.number();
+        populated_until_.store(log::kSegmentHeaderSize, std::memory_order_relaxed);
+        populated_offsets_ = active.index.capacity().offsets_at();
+        populated_cells_ = active.index.capacity().cells_at();
+    }
+    const std::uint64_t placed = placed_offset_.load(std::memory_order_relaxed);
+    const std::uint64_t until = populated_until_.load(std::memory_order_relaxed);
+    if (until >= active.log.size() || placed + window_ / 2 < until) return;
+    const std::uint64_t from = std::max(until, base::align_down(placed, kPage));
+    const std::uint64_t to =
+        std::min<std::uint64_t>(active.log.size(), base::align_up(placed + window_, kPage));
+    if (from < to) env_.populate(active.log, from, to - from);
+    populated_until_.store(to, std::memory_order_relaxed);
+    window_ = std::min(window_ * 2, kWindowMax);
+    // The index grows with the log: about a third of its bytes in cells and offsets.
+    const auto ahead = [&](std::uint64_t& present, std::uint64_t used, std::uint64_t end) {
+        const std::uint64_t goal = std::min(end, base::align_up(used + window_ / 4, kPage));
+        const std::uint64_t begin = std::max(present, base::align_down(used, kPage));
+        if (begin < goal) env_.populate(active.act, begin, goal - begin);
+        present = std::max(present, goal);
+    };
+    ahead(populated_offsets_, active.index.offsets_end(), active.index.capacity().cells_at());
+    ahead(populated_cells_, active.index.cells_end(), active.act.size());
+}
+
+void Writer::prepare_next() noexcept {
+    SegmentPtr active;
+    std::uint64_t number = 0;
+    std::uint64_t capacity = 0;
+    {
+        const std::unique_lock lock(place_mutex_, std::try_to_lock);
+        if (!lock.owns_lock() || active_ == nullptr || new_segment_) return;
+        if (end_.offset < active_->log.size() / 2) return;
+        number = next_number_;
+        capacity = std::clamp(active_->header.capacity * 4, meta_->file.segment_size_first,
+                              meta_->file.segment_size_max);
+        active = active_;
+    }
+    const std::lock_guard lock(prepare_mutex_);
+    if (prepared_ != nullptr || number != active->number() + 1) return;
+    if (segments()->items.back() != active) return;
+    const auto index = index::capacity_for(capacity);
+    auto built = build_segment(number, capacity, index);
+    if (!built) return;  // the roll tries again and reports
+    prepared_ = std::move(*built);
+    prepared_index_ = index;
+    if (!env_.has_threads()) return;
+    env_.populate(prepared_->act, 0, index.offsets_at());
+    env_.populate(prepared_->log, 0, 64 << 10);
+}
+
+void Writer::seal_rolled() noexcept {
+    log::LogPoint until;
+    {
+        const std::unique_lock lock(place_mutex_, std::try_to_lock);
+        if (!lock.owns_lock() || rolled_.empty()) return;
+        until = rolled_.back();
+        rolled_.clear();
+    }
+    if (control().durable.load(std::memory_order_relaxed) >= until.position) return;
+    {
+        std::unique_lock lock(sync_mutex_);
+        if (env_.has_threads()) synced_.wait(lock, [&] { return !syncing_; });
+        syncing_ = true;
+    }
+    static_cast<void>(lead_sync(&until));
+    {
+        const std::lock_guard lock(sync_mutex_);
+        syncing_ = false;
+    }
+    synced_.notify_all();
+}
+
+void Writer::sync_by_interval() noexcept {
+    if (meta_->options.durability != Durability::interval) return;
+    const std::uint64_t published = control().published.load(std::memory_order_acquire);
+    if (control().durable.load(std::memory_order_relaxed) >= published) {
+        last_interval_us_ = env_.monotonic_us();
+        return;
+    }
+    const bool due =
+        env_.monotonic_us() - last_interval_us_ >= meta_->options.interval_ms * 1000ULL;
+    const bool much = placed_offset_.load(std::memory_order_relaxed) -
+                          synced_offset_.load(std::memory_order_relaxed) >=
+                      meta_->options.interval_bytes;
+    if (!due && !much) return;
+    last_interval_us_ = env_.monotonic_us();
+    static_cast<void>(wait_durable(published));
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,44 @@
+// What everybody in an open store needs to know and nobody changes: where it is, whose it is, how
+// names are hashed.
+//
+// Any thread; immutable after opening.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "file/store_file.hpp"
+#include "index/key.hpp"
+#include "os/env.hpp"
+#include "varve/options.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+struct Meta {
+    os::Env* env = nullptr;
+    std::string path;
+    file::StoreFile file;
+    index::Hasher hasher;
+    OpenOptions options;
+
+    [[nodiscard]] std::string in(const char* name) const { return path + "/" + name; }
+    [[nodiscard]] std::string log_directory() const { return path + "/log"; }
+    [[nodiscard]] std::string index_directory() const { return path + "/index"; }
+    [[nodiscard]] std::string segment_path(std::uint64_t number) const;
+    [[nodiscard]] std::string active_index_path(std::uint64_t number) const;
+    [[nodiscard]] std::uint32_t directory_mode() const noexcept;
+    /// Seed of the manifest's checksums.
+    [[nodiscard]] std::uint32_t manifest_seed() const noexcept;
+};
+
+/// Number of the segment with this file name; 0 if it is none.
+[[nodiscard]] std::uint64_t segment_number(const std::string& name) noexcept;
+
+/// Syncs a directory, unless the defect that forgets it is switched on.
+[[nodiscard]] Result<void> sync_names(os::Env& env, const std::string& directory) noexcept;
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

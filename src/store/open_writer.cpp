@@ -1,0 +1,349 @@
+// Opening for writing: clean, roll forward, or recover; then fence, index, control page.
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+#include "base/seeded_bug.hpp"
+#include "store/engine.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+using base::failure;
+using base::SeededBug;
+
+/// The steps of one opening share this. Lives only inside `open_for_writing`.
+class WriterOpening {
+public:
+    WriterOpening(const Meta& meta, Opening& opening) noexcept
+        : meta_(meta), env_(*meta.env), opening_(opening) {}
+
+    Result<WriterStart> run(std::unique_ptr<os::ForkGuard> lock) noexcept;
+
+private:
+    [[nodiscard]] Result<void> load() noexcept;
+    [[nodiscard]] Result<void> look_at_control() noexcept;
+    [[nodiscard]] Result<void> find_end() noexcept;
+    [[nodiscard]] Result<bool> roll_forward() noexcept;
+    [[nodiscard]] Result<void> recover() noexcept;
+    [[nodiscard]] Result<void> fence() noexcept;
+    [[nodiscard]] Result<void> drop_later_segments() noexcept;
+    [[nodiscard]] Result<void> ready_indexes() noexcept;
+    [[nodiscard]] Result<void> ready_control() noexcept;
+    [[nodiscard]] Result<void> new_control() noexcept;
+
+    const Meta& meta_;
+    os::Env& env_;
+    Opening& opening_;
+    file::Manifest manifest_;
+    Files files_;
+    SegmentListPtr list_ = std::make_shared<SegmentList>();
+    os::Mapping control_;  ///< the page found, believed or not
+    bool believed_ = false;
+    bool same_boot_ = false;  ///< indexes of this boot may be taken over
+    bool in_place_ = true;    ///< the next commit may go right behind the end
+    bool cut_ = false;
+    bool sync_now_ =
+        false;  ///< after a failed sync: what is still here is made durable before anything else
+    log::LogPoint end_{};
+    log::LogPoint durable_{};
+    std::uint64_t adopted_from_ = 0;  ///< position behind which the shared index may be incomplete
+    std::int64_t recorded_us_ = 0;
+    std::uint32_t newest_epoch_ = 0;
+    std::uint64_t next_number_ = 1;
+};
+
+Result<void> WriterOpening::load() noexcept {
+    // A half-made store may lack directories or the manifest; a whole one that lost them is made
+    // whole again.
+    for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
+        auto there = env_.exists(directory);
+        if (!there) return std::move(there).error();
+        if (!*there && directory == meta_.log_directory()) {
+            return failure(ErrorCode::corrupt, "the directory of the segments is missing",
+                           directory);
+        }
+        if (!*there) VARVE_TRY(env_.make_directory(directory, meta_.directory_mode()));
+    }
+    auto there = env_.exists(meta_.in("manifest"));
+    if (!there) return std::move(there).error();
+    if (!*there) VARVE_TRY(file::Manifest::create(env_, meta_.path, meta_.options.file_mode));
+    auto manifest =
+        file::Manifest::open(env_, meta_.path, meta_.manifest_seed(), meta_.options.file_mode);
+    if (!manifest) return std::move(manifest).error();
+    manifest_ = std::move(*manifest);
+    auto files = open_files(meta_, manifest_.content(), os::MapAccess::read_write);
+    if (!files) return std::move(files).error();
+    files_ = std::move(*files);
+    newest_epoch_ = manifest_.content().highest_epoch();
+    for (const log::SegmentImage& image : files_.images) {
+        if (image.state == log::HeaderState::valid)
+            newest_epoch_ = std::max(newest_epoch_, image.header.epoch);
+    }
+    next_number_ = files_.highest_used() + 1;
+    for (const file::ManifestEntry& entry : manifest_.content().entries) {
+        next_number_ = std::max(next_number_, entry.next_segment);
+    }
+    return {};
+}
+
+Result<void> WriterOpening::look_at_control() noexcept {
+    auto file = env_.open(meta_.in("control"), os::OpenMode::read_write);
+    if (!file)
+        return file.error().code == ErrorCode::not_found ? Result<void>{} : std::move(file).error();
+    auto size = (*file)->size();
+    if (!size) return std::move(size).error();
+    if (*size < file::kControlSize) return {};
+    auto mapping = (*file)->map(file::kControlSize, os::MapAccess::read_write);
+    if (!mapping) return std::move(mapping).error();
+    control_ = std::move(*mapping);
+    auto expected = file::expected_identity(env_, **file, meta_.file.uuid);
+    if (!expected) return std::move(expected).error();
+    const file::Control& page = file::control_of(control_);
+    const auto state = static_cast<file::WriterState>(page.state.load());
+    believed_ = expected->known && page.identity == expected->identity &&
+                state != file::WriterState::none && state != file::WriterState::superseded;
+    if (believed_) newest_epoch_ = std::max(newest_epoch_, page.epoch.load());
+    return {};
+}
+
+Result<void> WriterOpening::find_end() noexcept {
+    const file::ManifestContent& manifest = manifest_.content();
+    if (closed_cleanly(manifest, files_)) {
+        const file::ManifestEntry& last = manifest.entries.back();
+        end_ = {last.segment, last.offset, last.position, last.chain, last.epoch};
+        durable_ = end_;
+        adopted_from_ = end_.position;
+        recorded_us_ = last.time_us;
+        same_boot_ = believed_ && file::control_of(control_).published.load() == end_.position;
+        opening_.how = Opening::How::clean;
+        auto chain = chain_of(meta_, files_, end_.segment);
+        if (!chain) return std::move(chain).error();
+        list_ = std::move(*chain);
+        return {};
+    }
+    if (believed_) {
+        auto rolled = roll_forward();
+        if (!rolled) return std::move(rolled).error();
+        if (*rolled) return {};
+    }
+    return recover();
+}
+
+/// Starts at what was published and adopts what the dead writer had placed. False if the pages do
+/// not lead there.
+Result<bool> WriterOpening::roll_forward() noexcept {
+    const file::Control& page = file::control_of(control_);
+    const std::uint64_t published = page.published.load(std::memory_order_acquire);
+    const std::uint64_t durable = std::min(published, page.durable.load(std::memory_order_acquire));
+    const bool failed =
+        static_cast<file::WriterState>(page.state.load()) == file::WriterState::failed;
+    log::Start start = start_of(manifest_.content());
+    log::Recovery found;
+    if (published > 0) {
+        auto chain = chain_of(meta_, files_, page.active.load());
+        if (!chain) return false;
+        for (const SegmentPtr& segment : (*chain)->items) {
+            if (!attach_index(meta_, *segment, os::MapAccess::read_write)) return false;
+        }
+        log::LogPoint from;
+        if (!point_behind(**chain, failed ? durable : published, from)) return false;
+        if (durable == 0 || !point_behind(**chain, durable, durable_)) durable_ = {};
+        start = {from, 0, start.newest_epoch};
+        adopted_from_ = published;
+    }
+    found = log::recover(files_.images, start);
+    end_ =
+        base::seeded(SeededBug::drop_beyond_published) && published > 0 ? start.point : found.end;
+    recorded_us_ = found.recorded_us;
+    same_boot_ = true;
+    opening_.how = Opening::How::rolled_forward;
+    if (failed) {
+        sync_now_ = true;
+        if (end_.position < published) {
+            // Pages that were never written back are gone from memory too: what was shown is lost.
+            opening_.lost_first = Position{end_.position + 1};
+            opening_.lost_last = Position{published};
+            opening_.dropped_bytes = found.dropped_bytes;
+            opening_.dropped_events = published - end_.position;
+            cut_ = true;
+            same_boot_ = false;
+        }
+    }
+    auto chain = chain_of(meta_, files_, end_.segment);
+    if (!chain) return std::move(chain).error();
+    list_ = std::move(*chain);
+    return true;
+}
+
+Result<void> WriterOpening::recover() noexcept {
+    const log::Start start = start_of(manifest_.content());
+    const log::Recovery found = log::recover(files_.images, start);
+    if (found.damaged) {
+        return failure(ErrorCode::corrupt,
+                       std::string("data that were synced are damaged behind position ") +
+                           std::to_string(found.end.position) + " (" +
+                           (found.fault != nullptr ? found.fault : "?") +
+                           "); nothing was changed; open the store read-only to read around it",
+                       meta_.segment_path(found.end.segment != 0 ? found.end.segment : 1),
+                       found.end.offset);
+    }
+    auto chain = chain_of(meta_, files_, found.end.segment);
+    if (!chain) return std::move(chain).error();
+    list_ = std::move(*chain);
+    end_ = found.end;
+    durable_ = start.point;
+    recorded_us_ = found.recorded_us;
+    opening_.how = Opening::How::recovered;
+    opening_.dropped_bytes = found.dropped_bytes;
+    opening_.dropped_events = found.dropped_events;
+    const bool was_cut_here = start.next_segment != 0 && found.end == start.point;
+    cut_ = !found.tail_is_zero;
+    in_place_ = !was_cut_here;
+    believed_ = false;
+    return {};
+}
+
+/// Makes what lies behind the end unreachable before anything new is placed.
+Result<void> WriterOpening::fence() noexcept {
+    if (!cut_) return {};
+    file::ManifestEntry entry;
+    entry.kind = static_cast<std::uint32_t>(file::EntryKind::cut);
+    entry.epoch = newest_epoch_ + 1;
+    entry.segment = end_.segment;
+    entry.offset = end_.offset;
+    entry.position = end_.position;
+    entry.chain = end_.chain;
+    entry.time_us = env_.now_us();
+    entry.next_segment = next_number_;
+    VARVE_TRY(manifest_.add(entry, true));
+    in_place_ = false;
+    return drop_later_segments();
+}
+
+Result<void> WriterOpening::drop_later_segments() noexcept {
+    bool moved = false;
+    for (const OpenedSegment& one : files_.opened) {
+        const std::uint64_t number = one.segment->number();
+        if (number <= end_.segment || number >= next_number_) continue;
+        const std::string from = meta_.segment_path(number);
+        const std::string to = meta_.in("dropped") + from.substr(from.rfind('/'));
+        auto there = env_.exists(meta_.in("dropped"));
+        if (!there) return std::move(there).error();
+        if (!*there) VARVE_TRY(env_.make_directory(meta_.in("dropped"), meta_.directory_mode()));
+        VARVE_TRY(env_.rename(from, to));
+        moved = true;
+    }
+    if (!moved) return {};
+    VARVE_TRY(sync_names(env_, meta_.in("dropped")));
+    VARVE_TRY(sync_names(env_, meta_.log_directory()));
+    return sync_names(env_, meta_.path);
+}
+
+Result<void> WriterOpening::ready_indexes() noexcept {
+    for (std::size_t n = 0; n < list_->items.size(); ++n) {
+        Segment& segment = *list_->items[n];
+        const std::uint64_t last = list_->last_of(n, end_.position);
+        const bool own = same_boot_ && (segment.index.valid() ||
+                                        attach_index(meta_, segment, os::MapAccess::read_write));
+        log::LogPoint from = first_point(segment);
+        if (!own) {
+            const std::uint64_t plausible = std::min(last, plausible_last(segment));
+            VARVE_TRY(create_index(meta_, segment, measure_index(segment, from, plausible)));
+        } else if (last > adopted_from_) {
+            // Some of it was listed before the writer died: the rest is added, what is there is
+            // left alone.
+            const SegmentList only{{list_->items[n]}};
+            if (adopted_from_ >= segment.first() && !point_behind(only, adopted_from_, from))
+                from = first_point(segment);
+        } else {
+            continue;
+        }
+        fill_index(meta_, segment, from, last);
+    }
+    return {};
+}
+
+Result<void> WriterOpening::new_control() noexcept {
+    const std::string fresh = meta_.in("control.new");
+    auto stale = env_.exists(fresh);
+    if (!stale) return std::move(stale).error();
+    if (*stale) VARVE_TRY(env_.remove(fresh));
+    auto file = env_.open(fresh, os::OpenMode::create, meta_.options.file_mode);
+    if (!file) return std::move(file).error();
+    VARVE_TRY((*file)->allocate(file::kControlSize));
+    auto mapping = (*file)->map(file::kControlSize, os::MapAccess::read_write);
+    if (!mapping) return std::move(mapping).error();
+    auto expected = file::expected_identity(env_, **file, meta_.file.uuid);
+    if (!expected) return std::move(expected).error();
+    base::store(mapping->data(), expected->identity);
+    const os::Mapping old = std::move(control_);
+    control_ = std::move(*mapping);
+    file::Control& page = file::control_of(control_);
+    page.published.store(end_.position, std::memory_order_relaxed);
+    page.durable.store(durable_.position, std::memory_order_relaxed);
+    page.active.store(end_.segment, std::memory_order_relaxed);
+    page.lost_from.store(opening_.lost_first.value, std::memory_order_relaxed);
+    page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
+    page.state.store(static_cast<std::uint32_t>(file::WriterState::running),
+                     std::memory_order_release);
+    VARVE_TRY(env_.rename(fresh, meta_.in("control")));
+    if (old.data() != nullptr) {
+        // Whoever still maps the old page learns that another one has taken its place.
+        file::Control& before = file::control_of(old);
+        before.state.store(static_cast<std::uint32_t>(file::WriterState::superseded),
+                           std::memory_order_release);
+        before.wake.fetch_add(1, std::memory_order_release);
+        env_.wake_all(before.wake);
+    }
+    return {};
+}
+
+Result<void> WriterOpening::ready_control() noexcept {
+    const bool lossy = opening_.lost_first.value != 0;
+    if (!believed_ || lossy) return new_control();
+    file::Control& page = file::control_of(control_);
+    page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
+    page.active.store(end_.segment, std::memory_order_relaxed);
+    page.durable.store(durable_.position, std::memory_order_relaxed);
+    page.state.store(static_cast<std::uint32_t>(file::WriterState::running),
+                     std::memory_order_release);
+    // Adopted commits appear to everybody at once. Partner: the acquire load of every view.
+    page.published.store(end_.position, std::memory_order_release);
+    page.wake.fetch_add(1, std::memory_order_release);
+    env_.wake_all(page.wake);
+    return {};
+}
+
+Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noexcept {
+    VARVE_TRY(load());
+    VARVE_TRY(look_at_control());
+    VARVE_TRY(find_end());
+    VARVE_ASSERT(durable_.position <= end_.position);
+    VARVE_TRY(fence());
+    VARVE_TRY(ready_indexes());
+    VARVE_TRY(ready_control());
+    WriterStart start;
+    start.lock = std::move(lock);
+    start.control = std::move(control_);
+    start.manifest = std::move(manifest_);
+    start.segments = std::move(list_);
+    start.end = end_;
+    start.durable = durable_;
+    start.recorded_us = recorded_us_;
+    start.epoch = newest_epoch_ + 1;
+    start.next_number = next_number_;
+    start.new_segment = !in_place_;
+    start.sync_now = sync_now_;
+    return start;
+}
+
+Result<WriterStart> open_for_writing(const Meta& meta, std::unique_ptr<os::ForkGuard> lock,
+                                     Opening& opening) noexcept {
+    return WriterOpening(meta, opening).run(std::move(lock));
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,210 @@
+#include "store/reader_side.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+using base::failure;
+
+Result<void> ReaderSide::open(Opening& opening) noexcept {
+    const std::lock_guard lock(mutex_);
+    opening.how = Opening::How::following;
+    auto attached = attach();
+    if (attached && *attached) {
+        const std::uint64_t published =
+            file::control_of(*control_).published.load(std::memory_order_acquire);
+        if (extend(published)) return {};
+    }
+    control_.reset();
+    list_ = std::make_shared<SegmentList>();
+    VARVE_TRY(stand_alone());
+    opening.how = Opening::How::recovered;
+    return {};
+}
+
+/// Maps the control page and checks whose it is. False if it must not be believed.
+Result<bool> ReaderSide::attach() noexcept {
+    auto file = meta_->env->open(meta_->in("control"), os::OpenMode::read);
+    if (!file) return std::move(file).error();
+    auto size = (*file)->size();
+    if (!size || *size < file::kControlSize) return false;
+    auto expected = file::expected_identity(*meta_->env, **file, meta_->file.uuid);
+    if (!expected) return std::move(expected).error();
+    auto mapping = (*file)->map(file::kControlSize, os::MapAccess::read);
+    if (!mapping) return std::move(mapping).error();
+    const file::Control& page = file::control_of(*mapping);
+    const auto state = static_cast<file::WriterState>(page.state.load(std::memory_order_acquire));
+    if (!expected->known || !(page.identity == expected->identity)) return false;
+    if (state == file::WriterState::none || state == file::WriterState::superseded) return false;
+    control_ = std::make_shared<os::Mapping>(std::move(*mapping));
+    return true;
+}
+
+/// Adds segments that have appeared, until `published` is covered.
+Result<void> ReaderSide::extend(std::uint64_t published) noexcept {
+    if (published == 0) return {};
+    const bool covered = !list_->items.empty() && control_ != nullptr &&
+                         list_->items.back()->number() ==
+                             file::control_of(*control_).active.load(std::memory_order_acquire);
+    if (!covered) {
+        auto numbers = list_segments(*meta_);
+        if (!numbers) return std::move(numbers).error();
+        auto list = std::make_shared<SegmentList>(*list_);
+        for (const std::uint64_t number : *numbers) {
+            const std::uint64_t last = list->items.empty() ? 0 : list->items.back()->number();
+            if (number <= last) continue;
+            auto opened = open_segment(*meta_, number, os::MapAccess::read);
+            if (!opened) return std::move(opened).error();
+            const log::SegmentHeader& header = opened->image.header;
+            if (opened->image.state != log::HeaderState::valid || header.previous != last) continue;
+            if (header.first_position > published) break;
+            list->items.push_back(std::move(opened->segment));
+        }
+        for (std::size_t n = list_->items.size(); n < list->items.size(); ++n) {
+            VARVE_TRY(give_index(*list->items[n], list->last_of(n, published)));
+        }
+        if (!list_->items.empty() && list_->items.back()->own_act != nullptr) {
+            const std::size_t n = list_->items.size() - 1;
+            VARVE_TRY(extend_private(*list->items[n], list->last_of(n, published)));
+            list->items[n] = list_->items[n];
+        }
+        list_ = std::move(list);
+    }
+    if (list_->items.empty())
+        return failure(ErrorCode::corrupt, "the first segment is missing", meta_->log_directory());
+    Segment& last = *list_->items.back();
+    if (last.own_act != nullptr) VARVE_TRY(extend_private(last, published));
+    if (last.index.offset8(published - last.first()) == 0) {
+        return failure(ErrorCode::corrupt, "the newest event is not in its segment",
+                       meta_->segment_path(last.number()));
+    }
+    return {};
+}
+
+Result<void> ReaderSide::give_index(Segment& segment, std::uint64_t last) noexcept {
+    if (attach_index(*meta_, segment, os::MapAccess::read)) return {};
+    last = std::min(last, plausible_last(segment));
+    VARVE_TRY(private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
+    fill_index(*meta_, segment, first_point(segment), last);
+    return {};
+}
+
+/// A private index of a segment that still grows: lists what has come, in more room if needed.
+Result<void> ReaderSide::extend_private(Segment& segment, std::uint64_t last) noexcept {
+    last = std::min(last, plausible_last(segment));
+    const std::uint64_t listed = segment.first() + segment.index.events() - 1;
+    if (listed >= last) return {};
+    log::LogPoint from;
+    const SegmentList only{{std::shared_ptr<Segment>(std::shared_ptr<void>(), &segment)}};
+    if (!point_behind(only, listed, from)) from = first_point(segment);
+    const index::ActCapacity more = measure_index(segment, from, last);
+    if (segment.index.has_room(last - listed, more.cells)) {
+        fill_index(*meta_, segment, from, last);
+        return {};
+    }
+    // Snapshots may still use the old memory: the segment is opened again beside it.
+    auto opened = open_segment(*meta_, segment.number(), os::MapAccess::read);
+    if (!opened) return std::move(opened).error();
+    SegmentPtr fresh = std::move(opened->segment);
+    index::ActCapacity doubled = measure_index(*fresh, first_point(*fresh), last);
+    doubled = index::capacity_for(fresh->log.size(), 2ULL * doubled.events, 2ULL * doubled.cells);
+    VARVE_TRY(private_index(*meta_, *fresh, doubled));
+    fill_index(*meta_, *fresh, first_point(*fresh), last);
+    auto list = std::make_shared<SegmentList>(*list_);
+    list->items.back() = std::move(fresh);
+    list_ = std::move(list);
+    return {};
+}
+
+/// No page to believe: the same recovery as the writer's, over read-only maps, with everything
+/// private.
+Result<void> ReaderSide::stand_alone() noexcept {
+    auto manifest = file::read_manifest(*meta_->env, meta_->in("manifest"), meta_->manifest_seed());
+    if (!manifest && manifest.error().code != ErrorCode::not_found)
+        return std::move(manifest).error();
+    const file::ManifestContent content = manifest ? std::move(*manifest) : file::ManifestContent{};
+    auto files = open_files(*meta_, content, os::MapAccess::read);
+    if (!files) return std::move(files).error();
+    const log::Recovery found = log::recover(files->images, start_of(content));
+    const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;
+    list_ = readable_chain(*files, found.damaged ? newest : found.end.segment);
+    published_ = found.end.position;
+    if (found.damaged && !list_->items.empty()) {
+        // Behind the damage there is more: everything that verifies alone is shown.
+        published_ = std::max(published_, plausible_end(*list_->items.back()));
+    }
+    durable_ = std::min(published_, start_of(content).point.position);
+    epoch_ = std::max(content.highest_epoch(), found.end.epoch);
+    for (std::size_t n = 0; n < list_->items.size(); ++n) {
+        Segment& segment = *list_->items[n];
+        const std::uint64_t last = std::min(list_->last_of(n, published_), plausible_last(segment));
+        if (last + 1 < segment.first()) continue;
+        VARVE_TRY(
+            private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
+        fill_index(*meta_, segment, first_point(segment), last);
+    }
+    return {};
+}
+
+Result<View> ReaderSide::view() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (lost_)
+        return failure(ErrorCode::durability_lost,
+                       "events that were shown here were lost in a failed sync", meta_->path);
+    if (control_ == nullptr) return View{list_, published_, durable_, epoch_};
+    const file::Control& page = file::control_of(*control_);
+    const std::uint64_t published = page.published.load(std::memory_order_acquire);
+    VARVE_TRY(extend(published));
+    published_ = published;
+    epoch_ = page.epoch.load(std::memory_order_relaxed);
+    durable_ = std::min(published, page.durable.load(std::memory_order_acquire));
+    return View{list_, published_, durable_, epoch_};
+}
+
+std::shared_ptr<os::Mapping> ReaderSide::control() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return control_;
+}
+
+Result<void> ReaderSide::look_again() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (lost_)
+        return failure(ErrorCode::durability_lost,
+                       "events that were shown here were lost in a failed sync", meta_->path);
+    if (control_ != nullptr) {
+        const auto state = static_cast<file::WriterState>(
+            file::control_of(*control_).state.load(std::memory_order_acquire));
+        if (state != file::WriterState::superseded) return {};
+    }
+    const std::shared_ptr<os::Mapping> old = std::move(control_);
+    control_.reset();
+    auto attached = attach();
+    if (!attached || !*attached) {
+        control_ = old;
+        return {};
+    }
+    // A new page: it continues what was shown if its chain value at our end is ours.
+    const SegmentListPtr shown = std::move(list_);
+    list_ = std::make_shared<SegmentList>();
+    const file::Control& page = file::control_of(*control_);
+    VARVE_TRY(extend(page.published.load(std::memory_order_acquire)));
+    log::LogPoint before;
+    log::LogPoint now;
+    const bool same =
+        published_ == 0 || (point_behind(*shown, published_, before) &&
+                            point_behind(*list_, published_, now) && before.chain == now.chain);
+    lost_ = !same;
+    if (lost_)
+        return failure(ErrorCode::durability_lost,
+                       "events that were shown here were lost in a failed sync", meta_->path);
+    return {};
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,72 @@
+// One read in progress: which events of a view, in which order, run by run.
+//
+// One thread at a time. Invariant: each event of the source within the bounds comes exactly once,
+// in order, or the reading stops with an error that names the place.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/pinned.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+/// The options of a read, turned into positions that lie within the view.
+struct Bounds {
+    std::uint64_t low = 1;   ///< first position that may be handed out
+    std::uint64_t high = 0;  ///< last one; low > high: nothing
+    std::uint64_t low_revision = 0;
+    std::uint64_t high_revision = ~0ULL;
+    bool backwards = false;
+};
+[[nodiscard]] Bounds bounds_of(const View& view, const ReadOptions& options) noexcept;
+
+class Reading {
+public:
+    Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOptions& options) noexcept;
+    ~Reading();
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+
+    [[nodiscard]] Result<std::span<const EventView>> next() noexcept;
+    [[nodiscard]] Events::Status status() const noexcept { return status_; }
+    [[nodiscard]] Result<Seen> seen() const noexcept;
+
+private:
+    [[nodiscard]] Result<std::span<const EventView>> fill() noexcept;
+    [[nodiscard]] bool enter_segment() noexcept;
+    void list_ordinals(const Segment& segment, std::uint64_t low, std::uint64_t high);
+    [[nodiscard]] std::size_t plan_batch() noexcept;
+    [[nodiscard]] bool take(const Segment& segment, std::uint32_t ordinal) noexcept;
+    void finish() noexcept { status_ = Events::Status::complete; }
+
+    std::shared_ptr<Pinned> pinned_;
+    Source::Kind kind_;
+    std::string name_;
+    index::Key key_ = 0;
+    Bounds bounds_;
+    std::uint64_t limit_;
+    std::uint64_t left_;
+    std::uint64_t until_;
+    log::Check check_;
+    Events::Status status_ = Events::Status::reading;
+    std::optional<Error> error_;
+    bool told_ = false;
+    std::uint64_t last_returned_ = 0;
+
+    std::size_t segment_ = 0;  ///< index into the view's segments
+    bool entered_ = false;
+    std::uint64_t next_ordinal_ = 0;  ///< for all events: the next one
+    std::uint64_t ordinals_left_ = 0;
+    std::vector<std::uint32_t> ordinals_;  ///< of one key in one segment, ascending
+    std::size_t listed_ = 0;               ///< of those, handed out
+    std::vector<EventView> run_;
+    std::uint32_t batch_[16];
+};
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,155 @@
+#include "store/recover.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+using base::failure;
+
+SegmentPtr Files::find(std::uint64_t number) const noexcept {
+    for (const OpenedSegment& one : opened) {
+        if (one.segment->number() == number) return one.segment;
+    }
+    return nullptr;
+}
+
+std::uint64_t Files::highest_used() const noexcept {
+    std::uint64_t highest = 0;
+    for (const OpenedSegment& one : opened) {
+        const bool unused =
+            one.image.state == log::HeaderState::unused && base::all_zero(one.image.bytes);
+        if (!unused) highest = std::max(highest, one.segment->number());
+    }
+    return highest;
+}
+
+Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest,
+                         os::MapAccess access) noexcept {
+    auto numbers = list_segments(meta);
+    if (!numbers) return std::move(numbers).error();
+    Files files;
+    for (const std::uint64_t number : *numbers) {
+        auto opened = open_segment(meta, number, access);
+        if (!opened) return std::move(opened).error();
+        const bool excluded =
+            std::any_of(manifest.entries.begin(), manifest.entries.end(), [&](const auto& entry) {
+                return entry.kind == static_cast<std::uint32_t>(file::EntryKind::cut) &&
+                       number > entry.segment && number < entry.next_segment;
+            });
+        if (!excluded) files.images.push_back(opened->image);
+        files.opened.push_back(std::move(*opened));
+    }
+    return files;
+}
+
+log::Start start_of(const file::ManifestContent& manifest) noexcept {
+    log::Start start;
+    start.newest_epoch = manifest.highest_epoch();
+    if (const file::ManifestEntry* last = manifest.last_point()) {
+        start.point = {last->segment, last->offset, last->position, last->chain, last->epoch};
+        start.next_segment = last->next_segment;
+    }
+    return start;
+}
+
+bool closed_cleanly(const file::ManifestContent& manifest, const Files& files) noexcept {
+    if (manifest.damaged || manifest.entries.empty()) return false;
+    const file::ManifestEntry& last = manifest.entries.back();
+    if (last.kind != static_cast<std::uint32_t>(file::EntryKind::closed)) return false;
+    const SegmentPtr segment = files.find(last.segment);
+    if (segment == nullptr || last.offset > segment->log.size()) return false;
+    const log::LogPoint point{last.segment, last.offset, last.position, last.chain, last.epoch};
+    log::CommitHeader header;
+    return log::check_next_commit(segment->bytes(), segment->keys, point, header) != nullptr &&
+           log::successor(files.images, last.segment, 0) == nullptr;
+}
+
+Result<SegmentListPtr> chain_of(const Meta& meta, const Files& files,
+                                std::uint64_t last_number) noexcept {
+    auto list = std::make_shared<SegmentList>();
+    std::uint64_t previous = 0;
+    while (previous < last_number) {
+        const log::SegmentImage* image = log::successor(files.images, previous, 0);
+        if (image == nullptr || image->number > last_number) {
+            return failure(ErrorCode::corrupt,
+                           "the segment that continues number " + std::to_string(previous) +
+                               " is missing or damaged; open the store read-only to read around it",
+                           meta.segment_path(previous + 1));
+        }
+        list->items.push_back(files.find(image->number));
+        previous = image->number;
+    }
+    return SegmentListPtr(std::move(list));
+}
+
+SegmentListPtr readable_chain(const Files& files, std::uint64_t last_number) noexcept {
+    auto list = std::make_shared<SegmentList>();
+    for (const log::SegmentImage& image : files.images) {
+        if (image.number > last_number) break;
+        const SegmentPtr segment = files.find(image.number);
+        if (image.state != log::HeaderState::valid) {
+            log::CommitHeader first;
+            if (!log::decode_commit_header(image.bytes, log::kSegmentHeaderSize, image.keys, first))
+                continue;
+            segment->header.first_position = first.first_position;
+            segment->header.prev_chain = first.prev_chain;
+            segment->header.epoch = first.epoch;
+            segment->header.capacity = image.bytes.size();
+            segment->header_damaged = true;
+        }
+        if (!list->items.empty() && segment->first() <= list->items.back()->first()) continue;
+        list->items.push_back(segment);
+    }
+    return list;
+}
+
+bool point_behind(const SegmentList& segments, std::uint64_t position,
+                  log::LogPoint& point) noexcept {
+    if (segments.items.empty()) return false;
+    if (position + 1 == segments.items.front()->first()) {
+        point = first_point(*segments.items.front());
+        return true;
+    }
+    const Segment* segment = segments.find(position);
+    if (segment == nullptr) return false;
+    const std::uint64_t offset =
+        std::uint64_t{segment->index.offset8(position - segment->first())} * 8;
+    log::RecordView record;
+    if (offset == 0 || log::decode_record(segment->bytes(), offset, position, segment->keys.seed,
+                                          log::Check::head, record) != nullptr) {
+        return false;
+    }
+    const std::uint64_t distance = std::uint64_t{record.header.commit_distance8} * 8;
+    if (distance > offset) return false;
+    log::CommitHeader header;
+    if (log::check_commit(segment->bytes(), offset - distance, segment->keys, header) != nullptr)
+        return false;
+    if (header.first_position + header.count - 1 != position) return false;
+    point = {segment->number(), offset - distance + std::uint64_t{header.length8} * 8, position,
+             header.chain, header.epoch};
+    return true;
+}
+
+std::uint64_t plausible_end(const Segment& segment) noexcept {
+    std::uint64_t end = segment.first() - 1;
+    log::SegmentScanner scanner(segment.bytes(), segment.keys, first_point(segment),
+                                plausible_last(segment));
+    for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
+         step = scanner.next()) {
+        if (step == log::SegmentScanner::Step::record) end = std::max(end, scanner.at().position);
+    }
+    return end;
+}
+
+std::uint64_t plausible_last(const Segment& segment) noexcept {
+    return segment.first() + segment.log.size() / sizeof(log::RecordHeader);
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

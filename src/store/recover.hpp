@@ -1,0 +1,54 @@
+// From files to the end of the log: what both kinds of opening have in common.
+//
+// Opening thread only. In: the directory and its manifest. Out: the segments that belong to the log
+// and where it ends. Nothing here writes.
+#pragma once
+
+#include "file/manifest.hpp"
+#include "store/segments.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+/// The segment files as they are, ascending by number.
+struct Files {
+    std::vector<OpenedSegment> opened;
+    std::vector<log::SegmentImage> images;  ///< of those, without files that a cut has excluded
+
+    [[nodiscard]] SegmentPtr find(std::uint64_t number) const noexcept;
+    [[nodiscard]] std::uint64_t highest_used() const noexcept;
+};
+[[nodiscard]] Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest,
+                                       os::MapAccess access) noexcept;
+
+/// The last place in the log that the manifest vouches for.
+[[nodiscard]] log::Start start_of(const file::ManifestContent& manifest) noexcept;
+
+/// True if the last writer closed the store here and nothing was stored since.
+[[nodiscard]] bool closed_cleanly(const file::ManifestContent& manifest,
+                                  const Files& files) noexcept;
+
+/// The segments from the first to `last_number`, each continuing the one before. `corrupt` names
+/// what is missing.
+[[nodiscard]] Result<SegmentListPtr> chain_of(const Meta& meta, const Files& files,
+                                              std::uint64_t last_number) noexcept;
+
+/// Whatever can be read, for readers around damage: headers are inferred from first commits where
+/// they fail.
+[[nodiscard]] SegmentListPtr readable_chain(const Files& files, std::uint64_t last_number) noexcept;
+
+/// The point behind the commit that ends with `position`. False if the index or the bytes do not
+/// lead there.
+[[nodiscard]] bool point_behind(const SegmentList& segments, std::uint64_t position,
+                                log::LogPoint& point) noexcept;
+
+/// Position of the last event that can be read in a segment whose end is not known.
+[[nodiscard]] std::uint64_t plausible_end(const Segment& segment) noexcept;
+
+/// No more events can be in a segment than fit.
+[[nodiscard]] std::uint64_t plausible_last(const Segment& segment) noexcept;
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,150 @@
+// Rolling: the next segment, taken from what the helper has prepared or made on the spot.
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+#include "store/writer.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kGrowth =
+    4;  // each segment is so many times the one before, up to the maximum
+// How much may lack a `synced` entry before a roll waits: it bounds the time of a recovery.
+constexpr std::uint64_t kUnsyncedMax = 512ULL << 20;
+
+}  // namespace
+
+/// The first append of a session: the files it stands on are made durable, and the manifest learns
+/// the new epoch.
+Result<void> Writer::begin_session() noexcept {
+    if (end_.position == 0) {
+        // A store that may just have been created: its names and its own file come before the first
+        // event.
+        auto file = env_.open(meta_->in("varve"), os::OpenMode::read_write);
+        if (!file) return std::move(file).error();
+        VARVE_TRY((*file)->sync());
+        for (const std::string& directory :
+             {meta_->index_directory(), meta_->log_directory(), meta_->path}) {
+            VARVE_TRY(sync_names(env_, directory));
+        }
+    }
+    const std::lock_guard lock(manifest_mutex_);
+    file::ManifestEntry entry;
+    entry.kind = static_cast<std::uint32_t>(file::EntryKind::opened);
+    entry.epoch = epoch_;
+    entry.segment = end_.segment;
+    entry.offset = end_.offset;
+    entry.position = end_.position;
+    entry.chain = end_.chain;
+    entry.time_us = env_.now_us();
+    // Synced, so that a manifest that ends with `closed` proves that nothing was stored behind that
+    // point.
+    VARVE_TRY(manifest_.add(entry, true));
+    session_begun_ = true;
+    return {};
+}
+
+Result<void> Writer::make_room(const Plan& plan) noexcept {
+    const bool fits = active_ != nullptr && !new_segment_ &&
+                      base::fits(end_.offset, plan.bytes, active_->header.capacity) &&
+                      active_->index.has_room(plan.events.size(), plan.keys.size());
+    if (fits) return {};
+    rolled_full_ = active_ != nullptr && !new_segment_;
+    return roll(plan);
+}
+
+std::uint64_t Writer::next_capacity() const noexcept {
+    if (active_ == nullptr) return meta_->file.segment_size_first;
+    const std::uint64_t grown = active_->header.capacity * (rolled_full_ ? kGrowth : 1);
+    return std::clamp(grown, meta_->file.segment_size_first, meta_->file.segment_size_max);
+}
+
+Result<SegmentPtr> Writer::build_segment(std::uint64_t number, std::uint64_t capacity,
+                                         const index::ActCapacity& index) noexcept {
+    VARVE_TRY(prepare_segment(*meta_, number, capacity, true));
+    VARVE_TRY(sync_names(env_, meta_->log_directory()));
+    auto opened = open_segment(*meta_, number, os::MapAccess::read_write);
+    if (!opened) return std::move(opened).error();
+    SegmentPtr segment = std::move(opened->segment);
+    if (opened->image.state != log::HeaderState::unused || segment->log.size() < capacity) {
+        return base::failure(ErrorCode::corrupt, "a segment file that should be unused holds data",
+                             meta_->segment_path(number));
+    }
+    VARVE_TRY(create_index(*meta_, *segment, index));
+    return segment;
+}
+
+Result<void> Writer::roll(const Plan& plan) noexcept {
+    const std::uint64_t need = base::align_up(log::kSegmentHeaderSize + plan.bytes, kPage);
+    const std::uint64_t capacity = std::max(next_capacity(), need);
+    const auto index = index::capacity_for(capacity, plan.events.size(), plan.keys.size());
+
+    SegmentPtr next;
+    {
+        const std::lock_guard lock(prepare_mutex_);
+        const bool suits = prepared_ != nullptr && prepared_->log.size() >= capacity &&
+                           prepared_index_.cells >= index.cells &&
+                           prepared_index_.slots >= index.slots &&
+                           prepared_index_.events >= index.events;
+        // One that does not suit stays where it is: the file is made larger below.
+        if (suits) next = std::move(prepared_);
+        prepared_ = nullptr;
+        if (next == nullptr) {
+            auto built = build_segment(next_number_, capacity, index);
+            if (!built) return std::move(built).error();
+            next = std::move(*built);
+        }
+    }
+    std::uint64_t unsealed = 0;
+    for (const SegmentPtr& segment : segments()->items) {
+        if (segment->first() > control().durable.load(std::memory_order_relaxed))
+            unsealed += segment->log.size();
+    }
+    begin_segment(*next);
+    if (active_ != nullptr) rolled_.push_back(end_);
+    // The helper is behind: appends wait for it before they take the lock again.
+    if (unsealed > kUnsyncedMax) throttle_.store(end_.position, std::memory_order_relaxed);
+    auto list = std::make_shared<SegmentList>(*segments());
+    list->items.push_back(next);
+    {
+        const std::lock_guard lock(list_mutex_);
+        list_ = std::move(list);
+    }
+    active_ = std::move(next);
+    end_.segment = active_->number();
+    end_.offset = log::kSegmentHeaderSize;
+    placed_offset_.store(end_.offset, std::memory_order_relaxed);
+    new_segment_ = false;
+    next_number_ = active_->number() + 1;
+    control().active.store(active_->number(), std::memory_order_release);
+    return {};
+}
+
+/// Stores the header: from now on the file continues the log. The first sync of a commit in it
+/// covers the header.
+void Writer::begin_segment(Segment& next) noexcept {
+    log::SegmentHeader header;
+    header.epoch = epoch_;
+    header.uuid = meta_->file.uuid;
+    header.number = next.number();
+    header.previous = end_.segment;
+    header.first_position = end_.position + 1;
+    header.capacity = next.log.size();
+    header.salt = next.keys.salt;
+    header.created_us = env_.now_us();
+    header.prev_chain = end_.chain;
+    next.header = header;
+    log::encode_segment_header(next.log.data(), header);
+    note(next.log.data(), log::kSegmentHeaderSize);
+    base::store(next.act.data() + offsetof(index::ActHeader, first_position),
+                header.first_position);
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

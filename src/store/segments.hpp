@@ -1,0 +1,88 @@
+// The segments of an open store: files, mappings and indexes, and the list of them that a snapshot
+// pins.
+//
+// A Segment's fields are fixed before others see it; only the bytes in its mappings change. A
+// SegmentList is immutable: a roll makes a new one. Invariant: segments are in order of their first
+// positions, without gaps unless files are missing.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "index/active_index.hpp"
+#include "log/recovery.hpp"
+#include "log/scan.hpp"
+#include "store/meta.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+struct Segment {
+    log::SegmentHeader header{};
+    log::SegmentKeys keys{};
+    std::unique_ptr<os::File> file;
+    os::Mapping log;
+    os::Mapping act;                       ///< shared index, or
+    std::unique_ptr<std::byte[]> own_act;  ///< a private one
+    index::ActiveIndex index;
+    bool header_damaged = false;  ///< read around: the header is what its neighbours say
+
+    [[nodiscard]] std::uint64_t number() const noexcept { return header.number; }
+    [[nodiscard]] std::uint64_t first() const noexcept { return header.first_position; }
+    [[nodiscard]] base::Bytes bytes() const noexcept { return log.bytes(); }
+};
+
+using SegmentPtr = std::shared_ptr<Segment>;
+
+struct SegmentList {
+    std::vector<SegmentPtr> items;
+
+    /// The segment that holds `position`, or null.
+    [[nodiscard]] Segment* find(std::uint64_t position) const noexcept;
+    [[nodiscard]] std::size_t index_of(std::uint64_t position) const noexcept;
+    /// Last position of segment `n`, at most `published`.
+    [[nodiscard]] std::uint64_t last_of(std::size_t n, std::uint64_t published) const noexcept;
+};
+
+using SegmentListPtr = std::shared_ptr<const SegmentList>;
+
+/// Creates and allocates the file; its header stays zero. An unused one that is there already is
+/// taken over.
+[[nodiscard]] Result<void> prepare_segment(const Meta& meta, std::uint64_t number,
+                                           std::uint64_t capacity, bool durable) noexcept;
+
+/// Opens and maps the file, however its header looks.
+struct OpenedSegment {
+    SegmentPtr segment;
+    log::SegmentImage image;
+};
+[[nodiscard]] Result<OpenedSegment> open_segment(const Meta& meta, std::uint64_t number,
+                                                 os::MapAccess access) noexcept;
+
+/// Opens the shared index of a segment whose header is known. `not_found` if it is missing or not
+/// of this boot.
+[[nodiscard]] Result<void> attach_index(const Meta& meta, Segment& segment,
+                                        os::MapAccess access) noexcept;
+/// Creates an empty shared index file of this capacity, replacing what is there.
+[[nodiscard]] Result<void> create_index(const Meta& meta, Segment& segment,
+                                        const index::ActCapacity& capacity) noexcept;
+/// Lays an empty index out in private memory.
+[[nodiscard]] Result<void> private_index(const Meta& meta, Segment& segment,
+                                         const index::ActCapacity& capacity) noexcept;
+/// How much index the events up to `last` need.
+[[nodiscard]] index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& start,
+                                               std::uint64_t last) noexcept;
+/// Lists everything readable up to position `last`, around damage. The index is empty before.
+void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
+                std::uint64_t last) noexcept;
+
+/// The first commit of a segment.
+[[nodiscard]] log::LogPoint first_point(const Segment& segment) noexcept;
+
+/// All segment numbers in the store's log directory, ascending.
+[[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const Meta& meta) noexcept;
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,202 @@
+// Making appends durable: one leader syncs for everybody who waits, while others go on placing.
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+#include "base/seeded_bug.hpp"
+#include "store/writer.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+using base::failure;
+using base::SeededBug;
+
+namespace {
+constexpr std::uint64_t kPage = 4096;
+}
+
+void Writer::note(const std::byte* at, std::uint64_t length) noexcept {
+    if (observer_ != nullptr) observer_->note(at, length);
+}
+
+Result<void> Writer::wait_durable(std::uint64_t position) noexcept {
+    std::unique_lock lock(sync_mutex_);
+    while (control().durable.load(std::memory_order_relaxed) < position) {
+        if (state_.load(std::memory_order_acquire) == State::failed) {
+            return failure(
+                ErrorCode::durability_lost,
+                "stored and visible, but the sync failed: it may not survive a power cut",
+                meta_->path);
+        }
+        if (syncing_) {
+            synced_.wait(lock);
+            continue;
+        }
+        syncing_ = true;
+        lock.unlock();
+        auto synced = lead_sync(nullptr);
+        lock.lock();
+        syncing_ = false;
+        synced_.notify_all();
+        if (!synced) return std::move(synced).error();
+    }
+    return {};
+}
+
+/// Under the leader's flag. Syncs up to `until`, or to everything placed now. An error here is
+/// final.
+Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
+    VARVE_TRY(usable());
+    log::LogPoint target;
+    if (until != nullptr) {
+        target = *until;
+    } else {
+        const std::lock_guard lock(place_mutex_);
+        target = end_;
+    }
+    if (target.position <= durable_.position) return {};
+    if (first_sync_ && session_begin_.position > durable_.position)
+        dirty_again(durable_, session_begin_);
+    auto done = sync_log(durable_, target);
+    if (!done && base::seeded(SeededBug::sync_retried)) done = sync_log(durable_, target);
+    if (!done) {
+        fail();
+        Error error = std::move(done).error();
+        error.code = ErrorCode::durability_lost;
+        error.message = "stored and visible, but the sync failed: " + error.message;
+        return error;
+    }
+    first_sync_ = false;
+    const bool sealed = target.segment != durable_.segment && durable_.segment != 0;
+    durable_ = target;
+    synced_offset_.store(target.offset, std::memory_order_relaxed);
+    // Partner: the acquire loads of `durable` by readers and waiting appends.
+    control().durable.store(target.position, std::memory_order_release);
+    bump_wake();
+    flush_wakes();
+    if (!sealed) return {};
+    const std::lock_guard lock(manifest_mutex_);
+    file::ManifestEntry entry;
+    entry.kind = static_cast<std::uint32_t>(file::EntryKind::synced);
+    entry.epoch = epoch_;
+    entry.segment = target.segment;
+    entry.offset = target.offset;
+    entry.position = target.position;
+    entry.chain = target.chain;
+    entry.time_us = env_.now_us();
+    // Only shortens a later recovery, so a failure here costs nothing but time.
+    static_cast<void>(manifest_.add(entry, false).has_value());
+    return {};
+}
+
+/// Syncs the bytes of the log between two points, segment by segment.
+Result<void> Writer::sync_log(const log::LogPoint& from, const log::LogPoint& to) noexcept {
+    const SegmentListPtr list = segments();
+    for (const SegmentPtr& segment : list->items) {
+        if (segment->number() < from.segment || segment->number() > to.segment) continue;
+        // A segment that the log has just entered is synced from its header on.
+        const bool entered =
+            segment->number() != from.segment || from.offset <= log::kSegmentHeaderSize;
+        const std::uint64_t begin = entered ? 0 : from.offset;
+        const std::uint64_t end = segment->number() == to.segment ? to.offset : segment->log.size();
+        if (begin < end) VARVE_TRY(segment->file->sync_range(segment->log, begin, end - begin));
+    }
+    return {};
+}
+
+/// Stores the bytes between two points once more: pages that a failed write-back has left clean are
+/// written again.
+void Writer::dirty_again(const log::LogPoint& from, const log::LogPoint& to) noexcept {
+    if (base::seeded(SeededBug::pages_not_dirtied_again)) return;
+    const SegmentListPtr list = segments();
+    for (const SegmentPtr& segment : list->items) {
+        if (segment->number() < from.segment || segment->number() > to.segment) continue;
+        const std::uint64_t begin =
+            segment->number() == from.segment && from.offset > log::kSegmentHeaderSize
+                ? base::align_down(from.offset, kPage)
+                : 0;
+        const std::uint64_t end = segment->number() == to.segment ? to.offset : segment->log.size();
+        for (std::uint64_t at = begin; at < end; at += kPage) {
+            auto* byte = reinterpret_cast<volatile unsigned char*>(segment->log.data() + at);
+            *byte = *byte;
+        }
+        if (begin < end) note(segment->log.data() + begin, end - begin);
+    }
+}
+
+void Writer::fail() noexcept {
+    state_.store(State::failed, std::memory_order_release);
+    control().state.store(static_cast<std::uint32_t>(file::WriterState::failed),
+                          std::memory_order_release);
+    bump_wake();
+    flush_wakes();
+}
+
+Result<Position> Writer::sync() noexcept {
+    VARVE_TRY(usable());
+    const std::uint64_t published = control().published.load(std::memory_order_acquire);
+    VARVE_TRY(wait_durable(published));
+    return Position{control().durable.load(std::memory_order_acquire)};
+}
+
+Result<void> Writer::close() noexcept {
+    State before = State::open;
+    if (!state_.compare_exchange_strong(before, State::closing)) {
+        if (before == State::failed) {
+            // Nothing can be promised any more; the file says so to whoever opens it next.
+            state_.store(State::closed, std::memory_order_release);
+        }
+        if (before != State::failed)
+            return failure(ErrorCode::closed, "the store is closed already", meta_->path);
+    }
+    // Appends that are inside finish; later ones see the state.
+    for (std::uint32_t inside = in_flight_.load(); inside != 0; inside = in_flight_.load())
+        in_flight_.wait(inside);
+    stop_.store(true, std::memory_order_release);
+    if (helper_.joinable()) {
+        helper_word_.fetch_add(1, std::memory_order_release);
+        env_.wake_all(helper_word_);
+        helper_.join();
+    }
+    Result<void> done;
+    if (before == State::open) done = write_closed();
+    if (before == State::open && done) {
+        control().state.store(static_cast<std::uint32_t>(file::WriterState::closed),
+                              std::memory_order_release);
+    }
+    bump_wake();
+    flush_wakes();
+    state_.store(State::closed, std::memory_order_release);
+    lock_.reset();
+    return done;
+}
+
+/// Syncs what is not yet durable and leaves the entry that makes the next opening a short one.
+Result<void> Writer::write_closed() noexcept {
+    if (end_.position == 0) return {};
+    const file::ManifestEntry* last =
+        manifest_.content().entries.empty() ? nullptr : &manifest_.content().entries.back();
+    const bool closed_here = last != nullptr &&
+                             last->kind == static_cast<std::uint32_t>(file::EntryKind::closed) &&
+                             last->segment == end_.segment && last->offset == end_.offset;
+    if (closed_here) return {};
+    state_.store(State::open, std::memory_order_release);  // for the sync; nobody else is inside
+    auto synced = lead_sync(nullptr);
+    if (!synced) return synced;
+    state_.store(State::closing, std::memory_order_release);
+    file::ManifestEntry entry;
+    entry.kind = static_cast<std::uint32_t>(file::EntryKind::closed);
+    entry.epoch = epoch_;
+    entry.segment = end_.segment;
+    entry.offset = end_.offset;
+    entry.position = end_.position;
+    entry.chain = end_.chain;
+    entry.time_us = env_.now_us();
+    return manifest_.add(entry, true);
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,22 @@
+// What a reader may look at: some segments, up to a position.
+//
+// Plain data, any thread. Invariant: everything at or below `published` is in `segments` and never
+// changes.
+#pragma once
+
+#include "store/segments.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+struct View {
+    SegmentListPtr segments;
+    std::uint64_t published = 0;
+    std::uint64_t durable = 0;
+    std::uint32_t epoch = 0;
+};
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

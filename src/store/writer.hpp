@@ -1,0 +1,164 @@
+// The one writer of a store: places appends, publishes them, makes them durable, rolls segments.
+//
+// Threads: `append`, `sync`, `close` from any; a helper thread does the background work. Two locks,
+// never held together by one thread in the other order: `place_mutex_` (the end of the log, heads,
+// the active segment) before `list_mutex_`; `sync_mutex_` only decides who leads a sync.
+// Invariants: `published` rises under `place_mutex_` only; a commit's bytes are complete before the
+// index is touched, the index before it is published; after a failed sync nothing is appended.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "file/control.hpp"
+#include "file/manifest.hpp"
+#include "os/fork.hpp"
+#include "store/admission.hpp"
+#include "store/segments.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+/// What opening has found out for the writer.
+struct WriterStart {
+    std::unique_ptr<os::ForkGuard> lock;
+    os::Mapping control;
+    file::Manifest manifest;
+    SegmentListPtr segments;
+    log::LogPoint end{};      ///< where the next commit goes; segment 0: there is none yet
+    log::LogPoint durable{};  ///< everything before it is known to be durable
+    std::int64_t recorded_us = 0;
+    std::uint32_t epoch = 1;
+    std::uint64_t next_number = 1;  ///< of the next segment file
+    bool sync_now =
+        false;  ///< an earlier session ended with a failed sync: its rest is made durable first
+    bool new_segment = false;  ///< what follows `end` in its segment must not be touched
+};
+
+class Writer {
+public:
+    Writer(std::shared_ptr<const Meta> meta, WriterStart start) noexcept;
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
+    ~Writer();
+
+    /// Starts the helper thread, where there are threads.
+    void start() noexcept;
+
+    [[nodiscard]] Result<Appended> append(std::span<const NewEvent> events,
+                                          const AppendOptions& options) noexcept;
+    [[nodiscard]] Result<Position> sync() noexcept;
+    [[nodiscard]] Result<void> close() noexcept;
+
+    [[nodiscard]] SegmentListPtr segments() const noexcept;
+    [[nodiscard]] file::Control& control() const noexcept { return file::control_of(control_map_); }
+    [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_; }
+    /// Refuses if closed or poisoned.
+    [[nodiscard]] Result<void> usable() const noexcept;
+
+private:
+    friend class AppendGuard;
+    enum class State : std::uint8_t { open, failed, closing, closed };
+
+    // append.cpp
+    [[nodiscard]] Result<Appended> append_admitted(Plan& plan, Durability level) noexcept;
+    [[nodiscard]] Result<void> load_heads(Plan& plan) noexcept;
+    [[nodiscard]] Result<index::Head> find_head(index::Key key,
+                                                std::string_view stream) const noexcept;
+    [[nodiscard]] Result<void> place(Plan& plan, Durability level, Appended& done) noexcept;
+    std::uint32_t encode_all(Plan& plan, std::byte* to, const log::CommitHeader& header) noexcept;
+    void apply_all(const Plan& plan, std::uint64_t first_position, std::uint64_t offset) noexcept;
+    void publish() noexcept;
+    void bump_wake() noexcept;
+    void flush_wakes() noexcept;
+    void after_publish(Durability level) noexcept;
+
+    // roll.cpp
+    [[nodiscard]] Result<void> begin_session() noexcept;
+    [[nodiscard]] Result<void> make_room(const Plan& plan) noexcept;
+    [[nodiscard]] Result<void> roll(const Plan& plan) noexcept;
+    [[nodiscard]] Result<SegmentPtr> build_segment(std::uint64_t number, std::uint64_t capacity,
+                                                   const index::ActCapacity& index) noexcept;
+    [[nodiscard]] std::uint64_t next_capacity() const noexcept;
+    void begin_segment(Segment& next) noexcept;
+
+    // sync.cpp
+    [[nodiscard]] Result<void> wait_durable(std::uint64_t position) noexcept;
+    [[nodiscard]] Result<void> lead_sync(const log::LogPoint* until) noexcept;
+    [[nodiscard]] Result<void> sync_log(const log::LogPoint& from,
+                                        const log::LogPoint& to) noexcept;
+    void dirty_again(const log::LogPoint& from, const log::LogPoint& to) noexcept;
+    [[nodiscard]] Result<void> write_closed() noexcept;
+    void fail() noexcept;
+    void note(const std::byte* at, std::uint64_t length) noexcept;
+
+    // helper.cpp
+    void help() noexcept;
+    bool background() noexcept;
+    void signal_helper() noexcept;
+    void populate_ahead() noexcept;
+    void prepare_next() noexcept;
+    void seal_rolled() noexcept;
+    void sync_by_interval() noexcept;
+
+    const std::shared_ptr<const Meta> meta_;
+    os::Env& env_;
+    os::StoreObserver* const observer_;
+    std::unique_ptr<os::ForkGuard> lock_;
+    os::Mapping control_map_;
+    const std::uint32_t epoch_;
+    std::atomic<State> state_{State::open};
+    std::atomic<std::uint32_t> in_flight_{0};
+
+    std::mutex place_mutex_;  // guards the next ten
+    log::LogPoint end_;
+    SegmentPtr active_;
+    bool new_segment_;
+    bool session_begun_ = false;
+    bool rolled_full_ = false;
+    std::int64_t recorded_us_;
+    std::uint64_t next_number_;
+    index::HeadCache heads_;
+    std::vector<std::byte> run_;  ///< a run that goes through the file instead of the mapping
+    std::vector<log::LogPoint> rolled_;  ///< ends of segments that were rolled and not yet sealed
+
+    mutable std::mutex list_mutex_;
+    SegmentListPtr list_;
+
+    std::mutex manifest_mutex_;
+    file::Manifest manifest_;
+
+    std::mutex sync_mutex_;
+    std::condition_variable synced_;
+    bool syncing_ = false;
+    log::LogPoint durable_;        ///< the leader's
+    log::LogPoint session_begin_;  ///< end of the log when this session began
+    bool first_sync_ = true;
+
+    std::mutex prepare_mutex_;  // guards the next two
+    SegmentPtr prepared_;
+    index::ActCapacity prepared_index_{};
+
+    std::thread helper_;
+    alignas(64) std::atomic<std::uint32_t> helper_word_{0};
+    std::atomic<bool> helper_asleep_{false};
+    std::atomic<bool> stop_{false};
+    std::atomic<std::uint32_t> last_woken_{0};
+    std::atomic<std::uint64_t> placed_offset_{0};  ///< in the active segment
+    std::atomic<std::uint64_t> throttle_{
+        0};  ///< position that must be durable before the next append
+    std::atomic<std::uint64_t> synced_offset_{0};    ///< of it, known to be durable
+    std::atomic<std::uint64_t> populated_until_{0};  ///< in the active segment
+    std::uint64_t window_ = 64 << 10;
+    std::uint64_t populated_segment_ = 0;
+    std::uint64_t populated_offsets_ = 0;
+    std::uint64_t populated_cells_ = 0;
+    std::uint64_t last_interval_us_ = 0;
+};
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve
