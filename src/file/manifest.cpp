@@ -14,13 +14,13 @@ namespace {
 constexpr const char* kName = "/manifest";
 constexpr const char* kNewName = "/manifest.new";
 
-Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissions,
-                  Bytes content) noexcept {
+Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissions, Bytes content,
+                  bool durable) noexcept {
     auto file = env.open(path, os::OpenMode::create, permissions);
     if (!file) return std::move(file).error();
     VARVE_TRY((*file)->allocate(kManifestSize));
     if (!content.empty()) VARVE_TRY((*file)->write_at(0, content));
-    return (*file)->sync();
+    return durable ? (*file)->sync() : Result<void>{};
 }
 
 }  // namespace
@@ -84,9 +84,9 @@ Result<ManifestContent> read_manifest(os::Env& env, const std::string& path,
     return decode_manifest(bytes, seed);
 }
 
-Result<void> Manifest::create(os::Env& env, const std::string& directory,
-                              std::uint32_t permissions) noexcept {
-    return make(env, directory + kName, permissions, {});
+Result<void> Manifest::create(os::Env& env, const std::string& directory, std::uint32_t permissions,
+                              bool durable) noexcept {
+    return make(env, directory + kName, permissions, {}, durable);
 }
 
 Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std::uint32_t seed,
@@ -102,6 +102,10 @@ Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std:
     auto file = env.open(directory + kName, os::OpenMode::read_write);
     if (!file) return std::move(file).error();
     manifest.file_ = std::move(*file);
+    auto size = manifest.file_->size();
+    if (!size) return std::move(size).error();
+    // A power cut right after creation may have taken its length.
+    if (*size < kManifestSize) VARVE_TRY(manifest.file_->allocate(kManifestSize));
     return manifest;
 }
 
@@ -145,7 +149,7 @@ Result<void> Manifest::compact() noexcept {
     }
     auto stale = env_->exists(directory_ + kNewName);
     if (stale && *stale) VARVE_TRY(env_->remove(directory_ + kNewName));
-    VARVE_TRY(make(*env_, directory_ + kNewName, permissions_, bytes));
+    VARVE_TRY(make(*env_, directory_ + kNewName, permissions_, bytes, true));
     auto file = env_->open(directory_ + kNewName, os::OpenMode::read_write);
     if (!file) return std::move(file).error();
     VARVE_TRY(env_->rename(directory_ + kNewName, directory_ + kName));

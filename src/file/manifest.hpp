@@ -65,7 +65,7 @@ class Manifest {
 public:
     /// Makes an empty one in directory `directory`, which the caller syncs.
     [[nodiscard]] static Result<void> create(os::Env& env, const std::string& directory,
-                                             std::uint32_t permissions) noexcept;
+                                             std::uint32_t permissions, bool durable) noexcept;
     [[nodiscard]] static Result<Manifest> open(os::Env& env, const std::string& directory,
                                                std::uint32_t seed,
                                                std::uint32_t permissions) noexcept;

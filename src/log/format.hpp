@@ -110,22 +110,36 @@ struct Field {
 // clang-format off
 #define VARVE_FIELD(type, name) Field{#name, offsetof(type, name), sizeof(type::name)}
 inline constexpr Field kSegmentHeaderFields[] = {
-    VARVE_FIELD(SegmentHeader, magic), VARVE_FIELD(SegmentHeader, format), VARVE_FIELD(SegmentHeader, epoch),
-    VARVE_FIELD(SegmentHeader, uuid), VARVE_FIELD(SegmentHeader, number), VARVE_FIELD(SegmentHeader, previous),
-    VARVE_FIELD(SegmentHeader, first_position), VARVE_FIELD(SegmentHeader, capacity), VARVE_FIELD(SegmentHeader, salt),
-    VARVE_FIELD(SegmentHeader, created_us), VARVE_FIELD(SegmentHeader, prev_chain), VARVE_FIELD(SegmentHeader, reserved),
-    Field{"zero", sizeof(SegmentHeader), kSegmentCrcOffset - sizeof(SegmentHeader)}, Field{"crc", kSegmentCrcOffset, 4}};
+    VARVE_FIELD(SegmentHeader, magic),
+    VARVE_FIELD(SegmentHeader, format), VARVE_FIELD(SegmentHeader, epoch),
+    VARVE_FIELD(SegmentHeader, uuid),
+    VARVE_FIELD(SegmentHeader, number), VARVE_FIELD(SegmentHeader, previous),
+    VARVE_FIELD(SegmentHeader, first_position),
+    VARVE_FIELD(SegmentHeader, capacity), VARVE_FIELD(SegmentHeader, salt),
+    VARVE_FIELD(SegmentHeader, created_us),
+    VARVE_FIELD(SegmentHeader, prev_chain), VARVE_FIELD(SegmentHeader, reserved),
+    Field{"zero", sizeof(SegmentHeader), kSegmentCrcOffset - sizeof(SegmentHeader)},
+    Field{"crc", kSegmentCrcOffset, 4}};
 inline constexpr Field kCommitHeaderFields[] = {
-    VARVE_FIELD(CommitHeader, magic), VARVE_FIELD(CommitHeader, header_crc), VARVE_FIELD(CommitHeader, length8),
-    VARVE_FIELD(CommitHeader, count), VARVE_FIELD(CommitHeader, first_position), VARVE_FIELD(CommitHeader, durable_hint),
-    VARVE_FIELD(CommitHeader, recorded_us), VARVE_FIELD(CommitHeader, epoch), VARVE_FIELD(CommitHeader, flags),
-    VARVE_FIELD(CommitHeader, prev_chain), VARVE_FIELD(CommitHeader, chain), VARVE_FIELD(CommitHeader, reserved)};
+    VARVE_FIELD(CommitHeader, magic),
+    VARVE_FIELD(CommitHeader, header_crc), VARVE_FIELD(CommitHeader, length8),
+    VARVE_FIELD(CommitHeader, count),
+    VARVE_FIELD(CommitHeader, first_position), VARVE_FIELD(CommitHeader, durable_hint),
+    VARVE_FIELD(CommitHeader, recorded_us),
+    VARVE_FIELD(CommitHeader, epoch), VARVE_FIELD(CommitHeader, flags),
+    VARVE_FIELD(CommitHeader, prev_chain),
+    VARVE_FIELD(CommitHeader, chain), VARVE_FIELD(CommitHeader, reserved)};
 inline constexpr Field kRecordHeaderFields[] = {
-    VARVE_FIELD(RecordHeader, length8), VARVE_FIELD(RecordHeader, head_crc), VARVE_FIELD(RecordHeader, body_crc),
-    VARVE_FIELD(RecordHeader, commit_distance8), VARVE_FIELD(RecordHeader, position), VARVE_FIELD(RecordHeader, revision),
-    VARVE_FIELD(RecordHeader, stream_previous), VARVE_FIELD(RecordHeader, time_us), VARVE_FIELD(RecordHeader, kind),
-    VARVE_FIELD(RecordHeader, flags), VARVE_FIELD(RecordHeader, tag_count), VARVE_FIELD(RecordHeader, stream_length),
-    VARVE_FIELD(RecordHeader, type_length), VARVE_FIELD(RecordHeader, metadata_length),
+    VARVE_FIELD(RecordHeader, length8),
+    VARVE_FIELD(RecordHeader, head_crc), VARVE_FIELD(RecordHeader, body_crc),
+    VARVE_FIELD(RecordHeader, commit_distance8),
+    VARVE_FIELD(RecordHeader, position), VARVE_FIELD(RecordHeader, revision),
+    VARVE_FIELD(RecordHeader, stream_previous),
+    VARVE_FIELD(RecordHeader, time_us), VARVE_FIELD(RecordHeader, kind),
+    VARVE_FIELD(RecordHeader, flags),
+    VARVE_FIELD(RecordHeader, tag_count), VARVE_FIELD(RecordHeader, stream_length),
+    VARVE_FIELD(RecordHeader, type_length),
+    VARVE_FIELD(RecordHeader, metadata_length),
     VARVE_FIELD(RecordHeader, data_length)};
 #undef VARVE_FIELD
 // clang-format on

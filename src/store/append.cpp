@@ -212,6 +212,10 @@ Result<void> Writer::place(Plan& plan, Durability level, Appended& done) noexcep
         if (stream.head.version > 0) heads_.put(stream.key, stream.name, stream.head);
     }
     end_ = log::after_commit(end_, header);
+    if (!past_half_ && end_.offset > active_->log.size() / 2) {
+        past_half_ = true;
+        signal_keeper();
+    }
     return {};
 }
 
@@ -281,7 +285,9 @@ void Writer::flush_wakes() noexcept {
 void Writer::after_publish(Durability level) noexcept {
     if (!env_.has_threads()) {
         flush_wakes();
-        background();
+        prepare_next();
+        seal_rolled();
+        sync_by_interval();
         return;
     }
     if (level == Durability::disk) {

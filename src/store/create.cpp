@@ -55,7 +55,7 @@ Result<file::StoreFile> create_store(const Meta& meta, bool durable) noexcept {
     for (const char* name : {"manifest", "manifest.new", "control", "control.new", "varve.new"}) {
         VARVE_TRY(remove_if_there(meta, name));
     }
-    VARVE_TRY(file::Manifest::create(env, meta.path, meta.options.file_mode));
+    VARVE_TRY(file::Manifest::create(env, meta.path, meta.options.file_mode, durable));
 
     file::StoreFile content;
     env.random(content.uuid);

@@ -1,5 +1,5 @@
-// The helper thread: wakes readers, makes pages present ahead of the writer, prepares the next
-// segment, seals old ones.
+// The background threads. The helper wakes readers, makes pages present ahead of the writer,
+// prepares the next segment, seals old ones.
 //
 // Nothing here is needed for correctness; without threads the same steps run inside `append`.
 #include <algorithm>
@@ -47,14 +47,26 @@ Writer::~Writer() {
     static_cast<void>(close());
 }
 
-void Writer::start() noexcept {
+/// Begins the background threads, where there are threads. Called under the lock by the first
+/// append of a session, so that a store that is only opened and closed stays cheap. Without them
+/// everything still works, only slower.
+void Writer::start_threads() noexcept {
     if (!env_.has_threads()) return;
-    // Without a helper everything still works, only slower.
     try {
         helper_ = std::thread([this] { help(); });
+        keeper_ = std::thread([this] { keep(); });
     } catch (const std::exception&) {
         return;
     }
+}
+
+void Writer::stop_threads() noexcept {
+    stop_.store(true, std::memory_order_seq_cst);
+    helper_word_.fetch_add(1, std::memory_order_release);
+    env_.wake_all(helper_word_);
+    signal_keeper();
+    if (helper_.joinable()) helper_.join();
+    if (keeper_.joinable()) keeper_.join();
 }
 
 SegmentListPtr Writer::segments() const noexcept {
@@ -70,11 +82,30 @@ void Writer::signal_helper() noexcept {
     env_.wake_all(helper_word_);
 }
 
+void Writer::signal_keeper() noexcept {
+    keeper_word_.fetch_add(1, std::memory_order_release);
+    if (env_.has_threads()) env_.wake_all(keeper_word_);
+}
+
+/// The slow work: it may wait for the disk, and nobody waits for it.
+void Writer::keep() noexcept {
+    env_.begin_background_thread();
+    const bool interval = meta_->options.durability == Durability::interval;
+    const std::uint64_t sleep_us = interval ? meta_->options.interval_ms * 1000ULL : kSleepUs;
+    while (!stop_.load(std::memory_order_acquire)) {
+        const std::uint32_t word = keeper_word_.load(std::memory_order_acquire);
+        prepare_next();
+        seal_rolled();
+        sync_by_interval();
+        if (!stop_.load(std::memory_order_seq_cst)) env_.wait_on(keeper_word_, word, sleep_us);
+    }
+}
+
 void Writer::help() noexcept {
     env_.begin_background_thread();
     std::uint32_t quiet = 0;
     while (!stop_.load(std::memory_order_acquire)) {
-        const bool busy = background();
+        const bool busy = help_once();
         quiet = busy ? 0 : quiet + 1;
         const std::uint32_t word = helper_word_.load(std::memory_order_acquire);
         if (quiet < kRoundsBeforeSleep) {
@@ -85,10 +116,7 @@ void Writer::help() noexcept {
         const bool missed = control().wake.load(std::memory_order_seq_cst) != last_woken_.load() ||
                             stop_.load(std::memory_order_seq_cst);
         if (!missed) {
-            const bool interval = meta_->options.durability == Durability::interval &&
-                                  control().durable.load() < control().published.load();
-            env_.wait_on(helper_word_, word,
-                         interval ? meta_->options.interval_ms * 1000ULL : kSleepUs);
+            env_.wait_on(helper_word_, word, kSleepUs);
             control().heartbeat_us.store(env_.monotonic_us(), std::memory_order_relaxed);
         }
         helper_asleep_.store(false, std::memory_order_relaxed);
@@ -97,14 +125,11 @@ void Writer::help() noexcept {
 }
 
 /// One round. True if something was going on.
-bool Writer::background() noexcept {
+bool Writer::help_once() noexcept {
     const bool appended = control().wake.load(std::memory_order_relaxed) !=
                           last_woken_.load(std::memory_order_relaxed);
     if (appended) flush_wakes();
-    if (env_.has_threads()) populate_ahead();
-    prepare_next();
-    seal_rolled();
-    sync_by_interval();
+    populate_ahead();
     return appended;
 }
 

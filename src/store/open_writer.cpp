@@ -68,7 +68,7 @@ Result<void> WriterOpening::load() noexcept {
     }
     auto there = env_.exists(meta_.in("manifest"));
     if (!there) return std::move(there).error();
-    if (!*there) VARVE_TRY(file::Manifest::create(env_, meta_.path, meta_.options.file_mode));
+    if (!*there) VARVE_TRY(file::Manifest::create(env_, meta_.path, meta_.options.file_mode, true));
     auto manifest =
         file::Manifest::open(env_, meta_.path, meta_.manifest_seed(), meta_.options.file_mode);
     if (!manifest) return std::move(manifest).error();

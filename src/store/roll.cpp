@@ -46,6 +46,7 @@ Result<void> Writer::begin_session() noexcept {
     // point.
     VARVE_TRY(manifest_.add(entry, true));
     session_begun_ = true;
+    start_threads();
     return {};
 }
 
@@ -107,6 +108,8 @@ Result<void> Writer::roll(const Plan& plan) noexcept {
     }
     begin_segment(*next);
     if (active_ != nullptr) rolled_.push_back(end_);
+    past_half_ = false;
+    signal_keeper();
     // The helper is behind: appends wait for it before they take the lock again.
     if (unsealed > kUnsyncedMax) throttle_.store(end_.position, std::memory_order_relaxed);
     auto list = std::make_shared<SegmentList>(*segments());

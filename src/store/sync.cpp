@@ -154,12 +154,7 @@ Result<void> Writer::close() noexcept {
     // Appends that are inside finish; later ones see the state.
     for (std::uint32_t inside = in_flight_.load(); inside != 0; inside = in_flight_.load())
         in_flight_.wait(inside);
-    stop_.store(true, std::memory_order_release);
-    if (helper_.joinable()) {
-        helper_word_.fetch_add(1, std::memory_order_release);
-        env_.wake_all(helper_word_);
-        helper_.join();
-    }
+    stop_threads();
     Result<void> done;
     if (before == State::open) done = write_closed();
     if (before == State::open && done) {

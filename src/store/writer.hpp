@@ -45,9 +45,6 @@ public:
     Writer& operator=(const Writer&) = delete;
     ~Writer();
 
-    /// Starts the helper thread, where there are threads.
-    void start() noexcept;
-
     [[nodiscard]] Result<Appended> append(std::span<const NewEvent> events,
                                           const AppendOptions& options) noexcept;
     [[nodiscard]] Result<Position> sync() noexcept;
@@ -97,7 +94,11 @@ private:
 
     // helper.cpp
     void help() noexcept;
-    bool background() noexcept;
+    bool help_once() noexcept;
+    void keep() noexcept;
+    void signal_keeper() noexcept;
+    void start_threads() noexcept;
+    void stop_threads() noexcept;
     void signal_helper() noexcept;
     void populate_ahead() noexcept;
     void prepare_next() noexcept;
@@ -119,6 +120,7 @@ private:
     bool new_segment_;
     bool session_begun_ = false;
     bool rolled_full_ = false;
+    bool past_half_ = false;  ///< the active segment is half full: the next one is wanted
     std::int64_t recorded_us_;
     std::uint64_t next_number_;
     index::HeadCache heads_;
@@ -143,6 +145,8 @@ private:
     index::ActCapacity prepared_index_{};
 
     std::thread helper_;
+    std::thread keeper_;
+    std::atomic<std::uint32_t> keeper_word_{0};
     alignas(64) std::atomic<std::uint32_t> helper_word_{0};
     std::atomic<bool> helper_asleep_{false};
     std::atomic<bool> stop_{false};
