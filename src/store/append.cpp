@@ -31,11 +31,31 @@ bool grow(std::vector<std::byte>& run, std::uint64_t bytes) noexcept {
     }
 }
 
-/// One plan per thread: its vectors keep their memory from append to append.
-Plan& scratch() noexcept {
-    thread_local Plan plan;
-    return plan;
-}
+/// One plan per thread: its vectors keep their memory from append to append. An append inside an append, as a simulation
+/// makes one from its hook, gets a plan of its own.
+class PlanLease {
+public:
+    PlanLease() noexcept : shared_(!in_use()) {
+        if (shared_) in_use() = true;
+    }
+    PlanLease(const PlanLease&) = delete;
+    PlanLease& operator=(const PlanLease&) = delete;
+    ~PlanLease() {
+        if (shared_) in_use() = false;
+    }
+    [[nodiscard]] Plan& plan() noexcept {
+        thread_local Plan kept;
+        return shared_ ? kept : own_;
+    }
+
+private:
+    static bool& in_use() noexcept {
+        thread_local bool used = false;
+        return used;
+    }
+    bool shared_;
+    Plan own_;
+};
 
 Error conflict(const PlannedStream& stream) noexcept {
     const auto wanted = [&]() -> std::string {
@@ -93,7 +113,8 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
                                 const AppendOptions& options) noexcept {
     const AppendGuard guard(in_flight_);
     VARVE_TRY(usable());
-    Plan& plan = scratch();
+    PlanLease lease;
+    Plan& plan = lease.plan();
     VARVE_TRY(admit(*meta_, events, options.expected, plan));
     if (base::seeded(SeededBug::version_checked_outside_lock) && plan.has_demands) {
         const std::lock_guard lock(place_mutex_);

@@ -29,6 +29,11 @@ std::string Meta::active_index_path(std::uint64_t number) const {
     return numbered(index_directory(), number, ".act");
 }
 
+std::string Meta::parent_directory() const {
+    const std::size_t slash = path.rfind('/');
+    return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
 std::uint32_t Meta::directory_mode() const noexcept {
     const std::uint32_t readable = options.file_mode & 0444U;
     return (options.file_mode | readable >> 2U) & 0777U;

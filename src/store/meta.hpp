@@ -24,6 +24,8 @@ struct Meta {
     OpenOptions options;
 
     [[nodiscard]] std::string in(const char* name) const { return path + "/" + name; }
+    /// The directory that holds the store's own name.
+    [[nodiscard]] std::string parent_directory() const;
     [[nodiscard]] std::string log_directory() const { return path + "/log"; }
     [[nodiscard]] std::string index_directory() const { return path + "/index"; }
     [[nodiscard]] std::string segment_path(std::uint64_t number) const;

@@ -57,24 +57,30 @@ void adopt(Meta& meta, const file::StoreFile& content) noexcept {
     meta.hasher = index::Hasher(content.secret, static_cast<std::uint8_t>(content.hash_bits));
 }
 
-/// A power cut right after creation can leave the file without its bytes. No event was stored yet:
-/// it is made again.
-Result<bool> was_never_used(const Meta& meta) noexcept {
-    auto file = meta.env->open(meta.in("varve"), os::OpenMode::read);
+/// True if every byte of the file is zero, or there is none.
+Result<bool> is_blank(const Meta& meta, const std::string& path) noexcept {
+    auto file = meta.env->open(path, os::OpenMode::read);
+    if (!file && file.error().code == ErrorCode::not_found) return true;
     if (!file) return std::move(file).error();
-    std::vector<std::byte> bytes(file::kStoreFileSize);
-    auto read = (*file)->read_at(0, bytes);
-    if (!read) return std::move(read).error();
-    if (!base::all_zero(base::Bytes{bytes}.first(*read))) return false;
-    auto there = meta.env->exists(meta.log_directory());
-    if (!there) return std::move(there).error();
-    if (!*there) return true;
+    std::vector<std::byte> bytes(64 << 10);
+    for (std::uint64_t at = 0;; at += bytes.size()) {
+        auto read = (*file)->read_at(at, bytes);
+        if (!read) return std::move(read).error();
+        if (!base::all_zero(base::Bytes{bytes}.first(*read))) return false;
+        if (*read < bytes.size()) return true;
+    }
+}
+
+/// A power cut right after creation can leave a torn store file. The first append makes everything durable and leaves an
+/// entry in the manifest before it places anything: while there is neither, nothing was ever stored.
+Result<bool> was_never_used(const Meta& meta) noexcept {
+    auto blank = is_blank(meta, meta.in("manifest"));
+    if (!blank || !*blank) return blank;
     auto numbers = list_segments(meta);
     if (!numbers) return std::move(numbers).error();
     for (const std::uint64_t number : *numbers) {
-        auto segment = open_segment(meta, number, os::MapAccess::read);
-        if (!segment) return std::move(segment).error();
-        if (!base::all_zero(segment->segment->bytes())) return false;
+        blank = is_blank(meta, meta.segment_path(number));
+        if (!blank || !*blank) return blank;
     }
     return true;
 }

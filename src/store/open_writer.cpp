@@ -55,24 +55,23 @@ private:
 };
 
 Result<void> WriterOpening::load() noexcept {
-    // A half-made store may lack directories or the manifest; a whole one that lost them is made
-    // whole again.
-    for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
-        auto there = env_.exists(directory);
-        if (!there) return std::move(there).error();
-        if (!*there && directory == meta_.log_directory()) {
-            return failure(ErrorCode::corrupt, "the directory of the segments is missing",
-                           directory);
-        }
-        if (!*there) VARVE_TRY(env_.make_directory(directory, meta_.directory_mode()));
-    }
+    // A power cut right after creation may have taken names. The first append makes them durable before it is placed, and
+    // leaves an entry in the manifest: without one, what is missing was never used.
     auto there = env_.exists(meta_.in("manifest"));
     if (!there) return std::move(there).error();
     if (!*there) VARVE_TRY(file::Manifest::create(env_, meta_.path, meta_.options.file_mode, true));
-    auto manifest =
-        file::Manifest::open(env_, meta_.path, meta_.manifest_seed(), meta_.options.file_mode);
+    auto manifest = file::Manifest::open(env_, meta_.path, meta_.manifest_seed(), meta_.options.file_mode);
     if (!manifest) return std::move(manifest).error();
     manifest_ = std::move(*manifest);
+    for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
+        there = env_.exists(directory);
+        if (!there) return std::move(there).error();
+        if (*there) continue;
+        if (directory == meta_.log_directory() && !manifest_.content().entries.empty()) {
+            return failure(ErrorCode::corrupt, "the directory of the segments is missing", directory);
+        }
+        VARVE_TRY(env_.make_directory(directory, meta_.directory_mode()));
+    }
     auto files = open_files(meta_, manifest_.content(), os::MapAccess::read_write);
     if (!files) return std::move(files).error();
     files_ = std::move(*files);
@@ -114,6 +113,7 @@ Result<void> WriterOpening::find_end() noexcept {
         const file::ManifestEntry& last = manifest.entries.back();
         end_ = {last.segment, last.offset, last.position, last.chain, last.epoch};
         durable_ = end_;
+        in_place_ = last.next_segment == 0;
         adopted_from_ = end_.position;
         recorded_us_ = last.time_us;
         same_boot_ = believed_ && file::control_of(control_).published.load() == end_.position;
@@ -150,12 +150,14 @@ Result<bool> WriterOpening::roll_forward() noexcept {
         log::LogPoint from;
         if (!point_behind(**chain, failed ? durable : published, from)) return false;
         if (durable == 0 || !point_behind(**chain, durable, durable_)) durable_ = {};
-        start = {from, 0, start.newest_epoch};
+        const bool at_cut = start.next_segment != 0 && start.point.position == from.position;
+        start = {from, at_cut ? start.next_segment : 0, start.newest_epoch};
         adopted_from_ = published;
     }
     found = log::recover(files_.images, start);
     end_ =
         base::seeded(SeededBug::drop_beyond_published) && published > 0 ? start.point : found.end;
+    in_place_ = start.next_segment == 0 || end_.segment != start.point.segment;
     recorded_us_ = found.recorded_us;
     same_boot_ = true;
     opening_.how = Opening::How::rolled_forward;

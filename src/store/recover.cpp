@@ -102,7 +102,7 @@ SegmentListPtr readable_chain(const Files& files, std::uint64_t last_number) noe
             segment->header.capacity = image.bytes.size();
             segment->header_damaged = true;
         }
-        if (!list->items.empty() && segment->first() <= list->items.back()->first()) continue;
+        if (!list->items.empty() && segment->first() < list->items.back()->first()) continue;
         list->items.push_back(segment);
     }
     return list;

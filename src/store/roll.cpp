@@ -32,6 +32,10 @@ Result<void> Writer::begin_session() noexcept {
              {meta_->index_directory(), meta_->log_directory(), meta_->path}) {
             VARVE_TRY(sync_names(env_, directory));
         }
+        // The store's own name. Whoever may not read the directory above it has to see to that
+        // alone.
+        auto above = sync_names(env_, meta_->parent_directory());
+        if (!above && above.error().code != ErrorCode::permission) return above;
     }
     const std::lock_guard lock(manifest_mutex_);
     file::ManifestEntry entry;

@@ -199,6 +199,8 @@ void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
 
 Result<std::vector<std::uint64_t>> list_segments(const Meta& meta) noexcept {
     auto names = meta.env->list(meta.log_directory());
+    // A power cut right after creation can take the directory; who writes makes it again.
+    if (!names && names.error().code == ErrorCode::not_found) return std::vector<std::uint64_t>{};
     if (!names) return std::move(names).error();
     std::vector<std::uint64_t> numbers;
     for (const std::string& name : *names) {

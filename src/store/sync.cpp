@@ -56,9 +56,9 @@ Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
         const std::lock_guard lock(place_mutex_);
         target = end_;
     }
-    if (target.position <= durable_.position) return {};
-    if (first_sync_ && session_begin_.position > durable_.position)
-        dirty_again(durable_, session_begin_);
+    // By place, not by position: a segment that was begun and holds no commit yet has a header to be synced.
+    if (target.segment == durable_.segment && target.offset <= durable_.offset) return {};
+    if (first_sync_) dirty_again(durable_, session_begin_);
     auto done = sync_log(durable_, target);
     if (!done && base::seeded(SeededBug::sync_retried)) done = sync_log(durable_, target);
     if (!done) {
@@ -189,6 +189,7 @@ Result<void> Writer::write_closed() noexcept {
     entry.position = end_.position;
     entry.chain = end_.chain;
     entry.time_us = env_.now_us();
+    entry.next_segment = new_segment_ ? next_number_ : 0;  // closed behind a cut: still not to be continued in place
     return manifest_.add(entry, true);
 }
 

@@ -1,0 +1,344 @@
+#include "os/sim_env.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace os {
+
+using base::failure;
+
+namespace {
+
+std::string parent_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+void keep(std::byte*, std::size_t) noexcept {}
+
+}  // namespace
+
+/// An open file of the simulation. Lives no longer than its SimEnv.
+class SimFile final : public File {
+public:
+    SimFile(SimEnv& env, std::shared_ptr<SimInode> inode, std::string path) noexcept
+        : env_(env), inode_(std::move(inode)), path_(std::move(path)) {}
+    SimFile(const SimFile&) = delete;
+    SimFile& operator=(const SimFile&) = delete;
+    ~SimFile() override {
+        if (inode_->lock_holder == this) inode_->lock_holder = nullptr;
+    }
+
+    Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) noexcept override {
+        if (offset >= inode_->size()) return std::size_t{0};
+        const auto length = std::min<std::uint64_t>(into.size(), inode_->size() - offset);
+        std::memcpy(into.data(), inode_->cache() + offset, length);
+        return static_cast<std::size_t>(length);
+    }
+    Result<void> write_at(std::uint64_t offset, Bytes bytes) noexcept override {
+        VARVE_TRY(env_.step(path_));
+        inode_->grow(offset + bytes.size());
+        std::memcpy(inode_->cache() + offset, bytes.data(), bytes.size());
+        inode_->note(offset, bytes.size());
+        env_.after_step();
+        return {};
+    }
+    Result<void> allocate(std::uint64_t size) noexcept override {
+        VARVE_TRY(env_.step(path_));
+        const std::uint64_t more = size > inode_->size() ? size - inode_->size() : 0;
+        if (env_.used_space() + more > env_.space_)
+            return failure(ErrorCode::no_space, "the simulated disk is full", path_);
+        inode_->grow(size);
+        env_.after_step();
+        return {};
+    }
+    Result<std::uint64_t> size() noexcept override { return inode_->size(); }
+    Result<Mapping> map(std::size_t size, MapAccess) noexcept override {
+        VARVE_TRY(env_.step(path_));
+        VARVE_ASSERT(size <= inode_->size());
+        ++inode_->mappings;
+        return Mapping(inode_->cache(), size, &keep);
+    }
+    Result<void> sync_range(const Mapping&, std::uint64_t offset,
+                            std::uint64_t length) noexcept override {
+        const std::uint64_t begin = base::align_down(offset, kSimPage);
+        return sync_bytes(begin, base::align_up(offset + length, kSimPage) - begin);
+    }
+    Result<void> sync() noexcept override { return sync_bytes(0, inode_->size()); }
+    Result<void> punch(std::uint64_t, std::uint64_t) noexcept override { return {}; }
+    Result<bool> try_lock() noexcept override {
+        if (inode_->lock_holder != nullptr && inode_->lock_holder != this) return false;
+        inode_->lock_holder = this;
+        return true;
+    }
+    Result<bool> is_locked() noexcept override {
+        return inode_->lock_holder != nullptr && inode_->lock_holder != this;
+    }
+    Result<FileIdentity> identity() noexcept override {
+        return FileIdentity{1, inode_->number(), inode_->birth_ns(), env_.mount_};
+    }
+
+private:
+    Result<void> sync_bytes(std::uint64_t offset, std::uint64_t length) noexcept {
+        if (auto failed = env_.step(path_, true); !failed) {
+            inode_->lose(offset, length, env_.random_);
+            return failed;
+        }
+        inode_->sync(offset, length);
+        env_.after_step();
+        return {};
+    }
+
+    SimEnv& env_;
+    std::shared_ptr<SimInode> inode_;
+    std::string path_;
+};
+
+SimEnv::SimEnv(std::uint64_t seed) : random_(seed) {}
+SimEnv::~SimEnv() = default;
+
+void SimEnv::fail_call(std::uint64_t n, ErrorCode code, bool for_ever) noexcept {
+    fail_at_ = n;
+    fail_with_ = code;
+    fail_for_ever_ = for_ever;
+}
+
+Result<void> SimEnv::step(const std::string& path, bool sync) noexcept {
+    ++calls_;
+    if (hook_) hook_();
+    if (fail_at_ == 0 || (syncs_only_ && !sync)) return {};
+    if (fail_at_ > 1) {
+        --fail_at_;
+        return {};
+    }
+    if (!fail_for_ever_) fail_at_ = 0;
+    return failure(fail_with_, "a failure was asked for", path);
+}
+
+void SimEnv::note(const std::byte* at, std::size_t length) noexcept {
+    const auto found = [&]() -> SimInode* {
+        for (const auto& [path, entry] : names_) {
+            if (entry.inode != nullptr && entry.inode->contains(at)) return entry.inode.get();
+        }
+        for (const auto& inode : orphans_) {
+            if (inode->contains(at)) return inode.get();
+        }
+        return nullptr;
+    }();
+    VARVE_ASSERT(found != nullptr);
+    found->note(static_cast<std::uint64_t>(at - found->cache()), length);
+    after_step();
+}
+
+std::uint64_t SimEnv::used_space() const noexcept {
+    std::uint64_t used = 0;
+    for (const auto& [path, entry] : names_)
+        used += entry.inode != nullptr ? entry.inode->size() : 0;
+    return used;
+}
+
+std::uint64_t SimEnv::dirty_pages() const noexcept {
+    std::uint64_t pages = 0;
+    for (const auto& [path, entry] : names_)
+        pages += entry.inode != nullptr ? entry.inode->dirty_pages() : 0;
+    return pages;
+}
+
+void SimEnv::apply(Names& names, const NameChange& change) {
+    if (!change.removed.empty()) names.erase(change.removed);
+    if (!change.added.empty()) names[change.added] = {change.inode, change.is_directory};
+}
+
+bool SimEnv::directory_exists(const std::string& path) const {
+    if (path.empty() || path == "/" || path == ".") return true;
+    const auto found = names_.find(path);
+    return found != names_.end() && found->second.is_directory;
+}
+
+Result<std::unique_ptr<File>> SimEnv::open(const std::string& path, OpenMode mode,
+                                           std::uint32_t) noexcept {
+    const auto found = names_.find(path);
+    if (mode != OpenMode::create) {
+        if (found == names_.end()) return failure(ErrorCode::not_found, "no such file", path);
+        if (found->second.is_directory) return failure(ErrorCode::io, "not a regular file", path);
+        return std::unique_ptr<File>(std::make_unique<SimFile>(*this, found->second.inode, path));
+    }
+    VARVE_TRY(step(path));
+    if (found != names_.end()) return failure(ErrorCode::io, "it exists already", path);
+    if (!directory_exists(parent_of(path)))
+        return failure(ErrorCode::not_found, "no such directory", path);
+    auto inode =
+        std::make_shared<SimInode>(next_inode_++, static_cast<std::int64_t>(clock_us_ * 1000));
+    const NameChange change{"", path, inode, false};
+    apply(names_, change);
+    changes_.push_back(change);
+    after_step();
+    return std::unique_ptr<File>(std::make_unique<SimFile>(*this, std::move(inode), path));
+}
+
+Result<void> SimEnv::make_directory(const std::string& path, std::uint32_t) noexcept {
+    VARVE_TRY(step(path));
+    if (names_.contains(path)) return {};
+    if (!directory_exists(parent_of(path)))
+        return failure(ErrorCode::not_found, "no such directory", path);
+    const NameChange change{"", path, nullptr, true};
+    apply(names_, change);
+    changes_.push_back(change);
+    after_step();
+    return {};
+}
+
+Result<std::vector<std::string>> SimEnv::list(const std::string& path) noexcept {
+    if (!directory_exists(path)) return failure(ErrorCode::not_found, "no such directory", path);
+    std::vector<std::string> names;
+    const std::string prefix = path + "/";
+    for (auto at = names_.lower_bound(prefix); at != names_.end() && at->first.starts_with(prefix);
+         ++at) {
+        const std::string name = at->first.substr(prefix.size());
+        if (name.find('/') == std::string::npos) names.push_back(name);
+    }
+    return names;
+}
+
+Result<bool> SimEnv::exists(const std::string& path) noexcept { return names_.contains(path); }
+
+Result<void> SimEnv::rename(const std::string& from, const std::string& to) noexcept {
+    VARVE_TRY(step(from));
+    const auto found = names_.find(from);
+    if (found == names_.end()) return failure(ErrorCode::not_found, "no such file", from);
+    if (const auto replaced = names_.find(to); replaced != names_.end())
+        orphans_.push_back(replaced->second.inode);
+    const NameChange change{from, to, found->second.inode, found->second.is_directory};
+    apply(names_, change);
+    changes_.push_back(change);
+    after_step();
+    return {};
+}
+
+Result<void> SimEnv::remove(const std::string& path) noexcept {
+    VARVE_TRY(step(path));
+    const auto found = names_.find(path);
+    if (found == names_.end()) return failure(ErrorCode::not_found, "no such file", path);
+    orphans_.push_back(found->second.inode);
+    const NameChange change{path, "", nullptr, false};
+    apply(names_, change);
+    changes_.push_back(change);
+    after_step();
+    return {};
+}
+
+Result<void> SimEnv::sync_directory(const std::string& given) noexcept {
+    VARVE_TRY(step(given, true));
+    const std::string path = given == "." ? std::string() : given;
+    std::vector<NameChange> later;
+    for (const NameChange& change : changes_) {
+        const bool here = (!change.added.empty() && parent_of(change.added) == path) ||
+                          (!change.removed.empty() && parent_of(change.removed) == path);
+        if (here)
+            apply(durable_names_, change);
+        else
+            later.push_back(change);
+    }
+    changes_ = std::move(later);
+    after_step();
+    return {};
+}
+
+Result<FileIdentity> SimEnv::identity_of(const std::string& path) noexcept {
+    const auto found = names_.find(path);
+    if (found == names_.end()) return failure(ErrorCode::not_found, "no such file", path);
+    const InodePtr& inode = found->second.inode;
+    if (inode == nullptr) return FileIdentity{1, 0, 0, mount_};
+    return FileIdentity{1, inode->number(), inode->birth_ns(), mount_};
+}
+
+Result<FileSystemKind> SimEnv::file_system(const std::string&) noexcept {
+    return FileSystemKind::mapped;
+}
+
+void SimEnv::populate(const Mapping&, std::uint64_t, std::uint64_t) noexcept {}
+
+bool SimEnv::wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                     std::uint64_t timeout_us) noexcept {
+    if (word.load() != expected) return true;
+    clock_us_ += timeout_us;  // nobody else can change it
+    return false;
+}
+
+void SimEnv::wake_all(const std::atomic<std::uint32_t>&) noexcept {}
+
+std::int64_t SimEnv::now_us() noexcept { return static_cast<std::int64_t>(clock_us_ += 7); }
+std::uint64_t SimEnv::monotonic_us() noexcept { return clock_us_ += 3; }
+
+void SimEnv::random(MutableBytes into) noexcept {
+    for (std::byte& byte : into) byte = static_cast<std::byte>(random_.next());
+}
+
+void SimEnv::boot_id(std::span<std::byte, 16> into) noexcept {
+    std::memset(into.data(), 0x42, into.size());
+    base::store(into.data(), boot_);
+}
+
+std::unique_ptr<SimEnv> SimEnv::power_cut(std::uint64_t seed, const SimCut& cut) const {
+    auto world = std::make_unique<SimEnv>(seed);
+    SimRandom choice(seed);
+    Names names = durable_names_;
+    for (const NameChange& change : changes_) {
+        const bool happened = cut.style == SimCut::Style::everything ||
+                              cut.style == SimCut::Style::pages ||
+                              (cut.style == SimCut::Style::mixed && choice.below(2) == 0);
+        if (happened) apply(names, change);
+    }
+    std::uint64_t page = 0;
+    std::map<const SimInode*, InodePtr> made;
+    for (const auto& [path, entry] : names) {
+        const std::string parent = parent_of(path);
+        const bool reachable = parent.empty() || world->directory_exists(parent);
+        if (!reachable) continue;  // its directory was not durable
+        InodePtr inode;
+        if (entry.inode != nullptr) {
+            InodePtr& known = made[entry.inode.get()];
+            if (known == nullptr) known = entry.inode->after_cut(cut, choice, page);
+            inode = known;
+        }
+        world->names_[path] = {std::move(inode), entry.is_directory};
+    }
+    world->durable_names_ = world->names_;
+    world->next_inode_ = next_inode_;
+    world->clock_us_ = clock_us_ + 60'000'000;
+    world->boot_ = boot_ + 1;
+    world->mount_ = mount_ + 1;
+    return world;
+}
+
+std::unique_ptr<SimEnv> SimEnv::kill(std::uint64_t seed) const {
+    auto world = std::make_unique<SimEnv>(seed);
+    std::map<const SimInode*, InodePtr> made;
+    const auto twin = [&](const InodePtr& inode) -> InodePtr {
+        if (inode == nullptr) return nullptr;
+        InodePtr& known = made[inode.get()];
+        if (known == nullptr) known = inode->copy();
+        return known;
+    };
+    for (const auto& [path, entry] : names_)
+        world->names_[path] = {twin(entry.inode), entry.is_directory};
+    for (const auto& [path, entry] : durable_names_)
+        world->durable_names_[path] = {twin(entry.inode), entry.is_directory};
+    for (const NameChange& change : changes_) {
+        world->changes_.push_back(
+            {change.removed, change.added, twin(change.inode), change.is_directory});
+    }
+    world->next_inode_ = next_inode_;
+    world->clock_us_ = clock_us_ + 1'000'000;
+    world->boot_ = boot_;
+    world->mount_ = mount_;
+    return world;
+}
+
+}  // namespace os
+}  // namespace v0
+}  // namespace varve

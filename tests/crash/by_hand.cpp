@@ -1,0 +1,122 @@
+// Defects that no crash can bring about because another check stands in front of them: shown on
+// bytes made by hand.
+#include "by_hand.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "log/recovery.hpp"
+#include "os/sim_env.hpp"
+#include "varve/varve.hpp"
+
+namespace varve::crash {
+
+namespace {
+
+const char* const kPath = "store";
+
+OpenOptions options(os::SimEnv& world) {
+    OpenOptions options;
+    options.env = &world;
+    options.segment_size_first = 64 << 10;
+    options.segment_size_max = 64 << 10;
+    return options;
+}
+
+void flip(os::SimEnv& world, const std::string& path, std::uint64_t at) {
+    auto file = world.open(path, os::OpenMode::read_write, 0600);
+    std::byte byte{};
+    static_cast<void>((*file)->read_at(at, {&byte, 1}));
+    byte ^= std::byte{1};
+    static_cast<void>((*file)->write_at(at, {&byte, 1}));
+}
+
+}  // namespace
+
+std::string older_writer_behind_newer() {
+    const log::Uuid uuid{};
+    std::vector<std::byte> bytes(64 << 10);
+    log::SegmentHeader segment;
+    segment.number = 1;
+    segment.first_position = 1;
+    segment.capacity = bytes.size();
+    segment.salt = log::salt_of(1, 1);
+    log::encode_segment_header(bytes.data(), segment);
+    const log::SegmentKeys keys = log::segment_keys(uuid, segment.salt);
+    log::LogPoint end{1, log::kSegmentHeaderSize, 0, 0, 0};
+    for (const std::uint32_t epoch : {5U, 4U}) {
+        const std::uint64_t hashes[2] = {0, 0};
+        log::RecordInput input;
+        input.hashes = hashes;
+        input.head_size = static_cast<std::uint32_t>(log::head_size(0, 0, false));
+        log::CommitHeader header;
+        header.length8 = static_cast<std::uint32_t>((sizeof header + input.head_size) / 8);
+        header.count = 1;
+        header.first_position = end.position + 1;
+        header.epoch = epoch;
+        header.prev_chain = end.chain;
+        log::RecordPlace place;
+        place.position = header.first_position;
+        place.commit_distance8 = sizeof header / 8;
+        std::byte* const at = bytes.data() + end.offset;
+        header.chain =
+            log::add_to_chain(log::begin_chain(header),
+                              log::encode_record(at + sizeof header, input, place, keys.seed));
+        log::encode_commit_header(at, header, keys);
+        end = log::after_commit(end, header);
+    }
+    const log::SegmentImage images[] = {log::look_at(1, bytes, uuid, 1)};
+    const log::Recovery found = log::recover(images, {});
+    return found.end.position == 1
+               ? ""
+               : "a commit of an earlier writer was taken behind one of a later writer";
+}
+
+std::string damage_in_the_last_segment(std::uint64_t seed) {
+    os::SimEnv world(seed);
+    {
+        auto store = Store::open(kPath, options(world));
+        if (!store) return "cannot open: " + store.error().message;
+        const std::string data(5000, 'd');
+        for (int n = 0; n < 20; ++n) static_cast<void>(store->append({{.data = data}}));
+        static_cast<void>(store->close());
+    }
+    auto names = world.list("store/log");
+    std::sort(names->begin(), names->end());
+    // The newest one that was used; a prepared one behind it may be empty.
+    while (!names->empty()) {
+        auto file = world.open("store/log/" + names->back(), os::OpenMode::read, 0600);
+        std::byte first{};
+        static_cast<void>((*file)->read_at(0, {&first, 1}));
+        if (first != std::byte{0}) break;
+        names->pop_back();
+    }
+    flip(world, "store/log/" + names->back(), 4096 + 600);
+    auto report = Store::verify(kPath, options(world));
+    return !report || !report->damaged.empty() ? ""
+                                               : "verify did not see damage in the last segment";
+}
+
+std::string flipped_padding(std::uint64_t seed) {
+    os::SimEnv world(seed);
+    {
+        auto store = Store::open(kPath, options(world));
+        if (!store) return "cannot open: " + store.error().message;
+        static_cast<void>(store->append({{.stream = "s", .type = "t", .data = "five!"}}));
+        static_cast<void>(store->append({{.stream = "s", .type = "t", .data = "five!"}}));
+        static_cast<void>(store->close());
+    }
+    // Behind "five!" three bytes of padding end the record.
+    const std::string path = "store/log/0000000001.seg";
+    std::vector<std::byte> bytes(8192);
+    {
+        auto file = world.open(path, os::OpenMode::read, 0600);
+        static_cast<void>((*file)->read_at(0, bytes));
+    }
+    const std::string_view text = base::as_text(bytes);
+    flip(world, path, text.find("five!") + 6);
+    auto report = Store::verify(kPath, options(world));
+    return !report || !report->damaged.empty() ? "" : "a flipped bit in the padding went unnoticed";
+}
+
+}  // namespace varve::crash

@@ -1,0 +1,116 @@
+#include "history.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "os/sim_disk.hpp"
+
+namespace varve::crash {
+
+Made::Made(std::uint64_t seed, std::size_t size_limit) {
+    os::SimRandom random(seed);
+    stream = random.below(8) == 0 ? "" : "account-" + std::to_string(random.below(6));
+    type = random.below(8) == 0 ? "" : "Type" + std::to_string(random.below(4));
+    for (std::uint64_t n = random.below(4); n > 0; --n) {
+        const std::string tag = "tag/" + std::to_string(random.below(12));
+        if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
+    }
+    data.resize(random.below(size_limit));
+    for (char& byte : data) byte = static_cast<char>(random.next());
+    if (random.below(4) == 0) metadata = "{\"seed\":" + std::to_string(seed) + "}";
+}
+
+NewEvent Made::event() const {
+    NewEvent event;
+    event.stream = stream;
+    event.type = type;
+    event.tags.assign(tags.begin(), tags.end());
+    event.data = data;
+    event.metadata = metadata;
+    return event;
+}
+
+std::uint64_t History::events() const noexcept {
+    std::uint64_t sum = 0;
+    for (const Commit& commit : commits) sum += commit.seeds.size();
+    return sum;
+}
+
+namespace {
+
+bool equal(const EventView& found, const Made& wanted) {
+    return found.stream == wanted.stream && found.type == wanted.type &&
+           found.data == wanted.data && found.metadata == wanted.metadata &&
+           std::equal(found.tags.begin(), found.tags.end(), wanted.tags.begin(), wanted.tags.end());
+}
+
+/// Positions that the log holds under each name, to be compared with what the indexes answer.
+using Names = std::map<std::pair<Source::Kind, std::string>, std::vector<std::uint64_t>>;
+
+std::optional<std::string> compare_indexes(const Snapshot& snapshot, const Names& names) {
+    for (const auto& [name, positions] : names) {
+        std::vector<std::uint64_t> found;
+        auto seen =
+            snapshot.read(Source{name.first, name.second}).for_each([&](const EventView& event) {
+                found.push_back(event.position.value);
+            });
+        if (!seen) return "reading '" + name.second + "': " + seen.error().message;
+        if (found != positions) return "the index of '" + name.second + "' disagrees with the log";
+        if (name.first != Source::Kind::stream) continue;
+        auto version = snapshot.version(name.second);
+        if (!version || *version != positions.size())
+            return "version of '" + name.second + "' is wrong";
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> compare(const Store& store, const History& history, std::size_t least,
+                                   bool deep, std::size_t& kept) {
+    auto snapshot = store.snapshot();
+    if (!snapshot) return "no snapshot: " + snapshot.error().message;
+    const std::uint64_t published = snapshot->published().value;
+    std::vector<const Commit*> all;
+    for (const Commit& commit : history.commits) all.push_back(&commit);
+    if (history.pending) all.push_back(&*history.pending);
+    std::vector<std::pair<std::uint64_t, std::size_t>> wanted;  // seed and size limit per position
+    kept = 0;
+    for (const Commit* commit : all) {
+        if (wanted.size() >= published) break;
+        for (const std::uint64_t seed : commit->seeds)
+            wanted.emplace_back(seed, commit->size_limit);
+        ++kept;
+    }
+    if (wanted.size() != published)
+        return "part of an append, or more than was appended: " + std::to_string(published) +
+               " events";
+    if (kept < least)
+        return "only " + std::to_string(kept) + " of " + std::to_string(least) +
+               " promised appends are there";
+    std::optional<std::string> wrong;
+    Names names;
+    std::map<std::string, std::uint64_t> versions;
+    std::uint64_t position = 0;
+    auto seen = snapshot->read(Source::all()).for_each([&](const EventView& event) {
+        const Made made(wanted[position].first, wanted[position].second);
+        ++position;
+        if (wrong) return;
+        if (event.position.value != position || !equal(event, made))
+            wrong = "position " + std::to_string(position) + " holds another event";
+        if (!made.stream.empty() && event.revision.value != ++versions[made.stream])
+            wrong = "a wrong revision at " + std::to_string(position);
+        if (!deep) return;
+        if (!made.stream.empty()) names[{Source::Kind::stream, made.stream}].push_back(position);
+        if (!made.stream.empty()) names[{Source::Kind::category, "account"}].push_back(position);
+        if (!made.type.empty()) names[{Source::Kind::type, made.type}].push_back(position);
+        for (const std::string& tag : made.tags)
+            names[{Source::Kind::tag, tag}].push_back(position);
+    });
+    if (!seen) return "reading: " + seen.error().message;
+    if (position != published) return "fewer events than published";
+    if (wrong || !deep) return wrong;
+    return compare_indexes(*snapshot, names);
+}
+
+}  // namespace varve::crash

@@ -1,0 +1,47 @@
+// What a crash test has appended, and whether a store holds exactly the beginning of it. The oracle
+// of the rigs.
+//
+// One thread. Events are made from a seed, so the history is a list of seeds. Invariant: a commit
+// is all or nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "varve/varve.hpp"
+
+namespace varve::crash {
+
+/// One event, made from its seed. Owns what a NewEvent borrows.
+struct Made {
+    explicit Made(std::uint64_t seed, std::size_t size_limit);
+    [[nodiscard]] NewEvent event() const;
+
+    std::string stream, type, data, metadata;
+    std::vector<std::string> tags;
+};
+
+/// One append: the seeds of its events.
+struct Commit {
+    std::vector<std::uint64_t> seeds;
+    std::size_t size_limit = 300;
+};
+
+struct History {
+    std::vector<Commit> commits;  ///< acknowledged, in order
+    std::size_t durable = 0;      ///< so many of them were promised to survive a power cut
+    std::optional<Commit>
+        pending;  ///< an append that has not returned: it may be there or not, as a whole
+
+    [[nodiscard]] std::uint64_t events() const noexcept;
+};
+
+/// Compares the store with the history. At least `least` commits must be there, in order, and
+/// nothing else. Returns what is wrong, or nothing. `kept` gets the number of commits found. `deep`
+/// also asks every index.
+std::optional<std::string> compare(const Store& store, const History& history, std::size_t least,
+                                   bool deep, std::size_t& kept);
+
+}  // namespace varve::crash
