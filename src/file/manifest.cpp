@@ -60,8 +60,12 @@ ManifestContent decode_manifest(Bytes bytes, std::uint32_t seed) noexcept {
         const bool placed =
             content.entries.empty() ? entry.number > slot : entry.number == base_number + slot;
         if (!whole || !placed || entry.kind < 1 || entry.kind > 4) {
-            if (!content.damaged) content.damaged_at = slot * kManifestEntrySize;
-            content.damaged = true;
+            // A crash in the middle of a write leaves the end of the entry, its checksum, as it
+            // was: zero.
+            content.torn = true;
+            const bool cut_short = base::all_zero(raw.subspan(kEntryCrcOffset));
+            if (!content.damaged && !cut_short) content.damaged_at = slot * kManifestEntrySize;
+            content.damaged = content.damaged || !cut_short;
             continue;
         }
         if (content.entries.empty()) base_number = entry.number - slot;
@@ -112,8 +116,7 @@ Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std:
 Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
     entry.number = content_.entries.empty() ? 1 : content_.entries.back().number + 1;
     VARVE_ASSERT(entry.kind >= 1 && entry.kind <= 4);
-    if (content_.offset + kManifestEntrySize > kManifestSize || content_.damaged)
-        VARVE_TRY(compact());
+    if (content_.offset + kManifestEntrySize > kManifestSize || content_.torn) VARVE_TRY(compact());
     std::array<std::byte, kManifestEntrySize> raw;
     encode_entry(raw, entry, seed_);
     VARVE_TRY(file_->write_at(content_.offset, raw));
@@ -158,6 +161,7 @@ Result<void> Manifest::compact() noexcept {
     content_.offset = bytes.size();
     content_.entries = std::move(kept);
     content_.damaged = false;
+    content_.torn = false;
     return {};
 }
 

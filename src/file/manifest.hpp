@@ -42,8 +42,8 @@ inline constexpr std::size_t kEntryCrcOffset = 124;
 /// What was read: the entries that verify, in order, and whether there was something unreadable.
 struct ManifestContent {
     std::vector<ManifestEntry> entries;
-    bool damaged =
-        false;  ///< some slot holds neither zeros nor an entry: torn by a crash, or damaged
+    bool torn = false;             ///< some slot holds neither zeros nor an entry
+    bool damaged = false;          ///< and a crash in the middle of a write does not explain it
     std::uint64_t damaged_at = 0;  ///< byte offset of the first such slot
     std::uint64_t offset = 0;      ///< where the next entry goes
 

@@ -31,8 +31,8 @@ bool grow(std::vector<std::byte>& run, std::uint64_t bytes) noexcept {
     }
 }
 
-/// One plan per thread: its vectors keep their memory from append to append. An append inside an append, as a simulation
-/// makes one from its hook, gets a plan of its own.
+/// One plan per thread: its vectors keep their memory from append to append. An append inside an
+/// append, as a simulation makes one from its hook, gets a plan of its own.
 class PlanLease {
 public:
     PlanLease() noexcept : shared_(!in_use()) {

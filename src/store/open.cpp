@@ -71,8 +71,9 @@ Result<bool> is_blank(const Meta& meta, const std::string& path) noexcept {
     }
 }
 
-/// A power cut right after creation can leave a torn store file. The first append makes everything durable and leaves an
-/// entry in the manifest before it places anything: while there is neither, nothing was ever stored.
+/// A power cut right after creation can leave a torn store file. The first append makes everything
+/// durable and leaves an entry in the manifest before it places anything: while there is neither,
+/// nothing was ever stored.
 Result<bool> was_never_used(const Meta& meta) noexcept {
     auto blank = is_blank(meta, meta.in("manifest"));
     if (!blank || !*blank) return blank;

@@ -55,12 +55,14 @@ private:
 };
 
 Result<void> WriterOpening::load() noexcept {
-    // A power cut right after creation may have taken names. The first append makes them durable before it is placed, and
-    // leaves an entry in the manifest: without one, what is missing was never used.
+    // A power cut right after creation may have taken names. The first append makes them durable
+    // before it is placed, and leaves an entry in the manifest: without one, what is missing was
+    // never used.
     auto there = env_.exists(meta_.in("manifest"));
     if (!there) return std::move(there).error();
     if (!*there) VARVE_TRY(file::Manifest::create(env_, meta_.path, meta_.options.file_mode, true));
-    auto manifest = file::Manifest::open(env_, meta_.path, meta_.manifest_seed(), meta_.options.file_mode);
+    auto manifest =
+        file::Manifest::open(env_, meta_.path, meta_.manifest_seed(), meta_.options.file_mode);
     if (!manifest) return std::move(manifest).error();
     manifest_ = std::move(*manifest);
     for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
@@ -68,7 +70,8 @@ Result<void> WriterOpening::load() noexcept {
         if (!there) return std::move(there).error();
         if (*there) continue;
         if (directory == meta_.log_directory() && !manifest_.content().entries.empty()) {
-            return failure(ErrorCode::corrupt, "the directory of the segments is missing", directory);
+            return failure(ErrorCode::corrupt, "the directory of the segments is missing",
+                           directory);
         }
         VARVE_TRY(env_.make_directory(directory, meta_.directory_mode()));
     }

@@ -58,7 +58,7 @@ log::Start start_of(const file::ManifestContent& manifest) noexcept {
 }
 
 bool closed_cleanly(const file::ManifestContent& manifest, const Files& files) noexcept {
-    if (manifest.damaged || manifest.entries.empty()) return false;
+    if (manifest.torn || manifest.entries.empty()) return false;
     const file::ManifestEntry& last = manifest.entries.back();
     if (last.kind != static_cast<std::uint32_t>(file::EntryKind::closed)) return false;
     const SegmentPtr segment = files.find(last.segment);

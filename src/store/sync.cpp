@@ -56,7 +56,8 @@ Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
         const std::lock_guard lock(place_mutex_);
         target = end_;
     }
-    // By place, not by position: a segment that was begun and holds no commit yet has a header to be synced.
+    // By place, not by position: a segment that was begun and holds no commit yet has a header to
+    // be synced.
     if (target.segment == durable_.segment && target.offset <= durable_.offset) return {};
     if (first_sync_) dirty_again(durable_, session_begin_);
     auto done = sync_log(durable_, target);
@@ -189,7 +190,8 @@ Result<void> Writer::write_closed() noexcept {
     entry.position = end_.position;
     entry.chain = end_.chain;
     entry.time_us = env_.now_us();
-    entry.next_segment = new_segment_ ? next_number_ : 0;  // closed behind a cut: still not to be continued in place
+    entry.next_segment =
+        new_segment_ ? next_number_ : 0;  // closed behind a cut: still not to be continued in place
     return manifest_.add(entry, true);
 }
 

@@ -164,8 +164,12 @@ void Rig::check(World world, Kind kind, const History& history, const char* what
             return violate(*wrong + where + before);
         if (random_.below(32) == 0) {
             auto report = Store::verify(kPath, options(*world, Durability::disk));
-            if (!report || !report->damaged.empty())
-                return violate("verify finds damage after a crash" + where);
+            if (!report) return violate("cannot verify after a crash" + where);
+            for (const Damage& one : report->damaged) {
+                return violate("verify finds damage after a crash: " + one.what + " in " +
+                               one.file + " at " + std::to_string(one.offset) + " from position " +
+                               std::to_string(one.first.value) + where + before);
+            }
         }
         if (random_.below(2) == 0) static_cast<void>(store->close());
     }

@@ -108,6 +108,7 @@ void Rig::run_damage() {
         // One byte of a commit that was synced, not of the last one: a later commit knows that it
         // was durable.
         auto names = world->list("store/log");
+        if (!names || names->size() < 2) return violate("segments that were synced are missing");
         std::sort(names->begin(), names->end());
         const std::string path = "store/log/" + (*names)[random_.below(names->size() - 1)];
         auto file = world->open(path, os::OpenMode::read_write, 0600);
@@ -150,6 +151,7 @@ void Rig::run_splices() {
         };
         const auto read_segment = [&](os::SimEnv& where, std::vector<std::byte>& into) {
             auto file = where.open("store/log/0000000001.seg", os::OpenMode::read, 0600);
+            if (!file) return violate("a segment that was synced is missing");
             static_cast<void>((*file)->read_at(0, into));
         };
         append_fixed(*world, 'x', 3);
@@ -160,6 +162,7 @@ void Rig::run_splices() {
         world = world->power_cut(random_.next(), {os::SimCut::Style::nothing, 0});
         read_segment(*world, ours);
         read_segment(*other, theirs);
+        if (done()) return;
         // Pages of the other history behind ours: same store, same positions, same sizes, valid in
         // themselves.
         std::size_t end = ours.size();
