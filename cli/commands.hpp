@@ -1,0 +1,69 @@
+// The commands of `varve`, each a function from its arguments to an exit code. They throw Failed
+// for errors of the store.
+//
+// Main thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "varve/options.hpp"
+
+namespace varve::cli {
+
+/// Which events: at most one of the names is given.
+struct SourceArguments {
+    std::string stream, category, type, tag;
+    [[nodiscard]] Source source() const;
+};
+
+struct CreateArguments {
+    std::string store;
+    std::uint64_t segment_size_first = 1 << 20;
+    std::uint64_t segment_size_max = 256 << 20;
+};
+struct AppendArguments {
+    std::string store, expected = "any", durability = "disk";
+    bool each = false, json = false;
+};
+struct ReadArguments {
+    std::string store;
+    SourceArguments source;
+    std::uint64_t from = 0, after = 0, until = 0, limit = ~0ULL;
+    bool backwards = false, json = false, trusted = false;
+};
+struct TailArguments {
+    std::string store;
+    SourceArguments source;
+    std::uint64_t after = ~0ULL, limit = ~0ULL;
+    double timeout_s = 0;
+    bool json = false, durable = false;
+};
+struct ListArguments {
+    std::string store, prefix;
+    bool json = false;
+};
+struct StoreArguments {
+    std::string store;
+    bool json = false;
+};
+struct ImportArguments {
+    std::string store, file;
+    bool skip_invalid = false, resume = false, ignore_unknown = false, json = false;
+};
+struct ExportArguments {
+    std::string store, file = "-";
+};
+
+int run_create(const CreateArguments& arguments);
+int run_append(const AppendArguments& arguments);
+int run_read(const ReadArguments& arguments);
+int run_tail(const TailArguments& arguments);
+enum class Listed { streams, categories, types, tags };
+int run_list(const ListArguments& arguments, Listed what);
+int run_stats(const StoreArguments& arguments);
+int run_verify(const StoreArguments& arguments);
+int run_import(const ImportArguments& arguments);
+int run_export(const ExportArguments& arguments);
+
+}  // namespace varve::cli

@@ -1,0 +1,195 @@
+// `varve`: the command line. Works on the files directly; there is no server.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+
+#include "commands.hpp"
+#include "terminal.hpp"
+
+namespace varve::cli {
+namespace {
+
+const char* const kFooter =
+    "Exit codes: 0 done, 1 refused (conflict, not found, a line that is not valid), 2 wrong usage, "
+    "3 damage or I/O error.";
+
+/// Checks that --expected is a word we know or a number.
+const CLI::Validator kExpected(
+    [](std::string& text) -> std::string {
+        const bool word = text == "any" || text == "none" || text == "exists";
+        const bool number =
+            !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        return word || number ? "" : "must be any, none, exists or a version";
+    },
+    "any|none|exists|N");
+
+void add_source(CLI::App& command, SourceArguments& source) {
+    auto* group = command.add_option_group("source", "which events; all of them if none is given");
+    group->add_option("--stream", source.stream, "events of this stream");
+    group->add_option("--category", source.category,
+                      "events of streams named CATEGORY-… or CATEGORY/…");
+    group->add_option("--type", source.type, "events of this type");
+    group->add_option("--tag", source.tag, "events with this tag");
+    group->require_option(0, 1);
+}
+
+/// Runs varve-bench, which is installed beside this program.
+int run_bench(const std::vector<std::string>& arguments) {
+    const std::string program =
+        (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "varve-bench").string();
+    std::vector<char*> raw{const_cast<char*>(program.c_str())};
+    for (const std::string& argument : arguments)
+        raw.push_back(const_cast<char*>(argument.c_str()));
+    raw.push_back(nullptr);
+    ::execv(program.c_str(), raw.data());
+    complain("cannot run {}", program);
+    return kDamaged;
+}
+
+/// All commands, their options, and what is run for each.
+class Program {
+public:
+    Program() {
+        app_.set_version_flag("--version", std::string("varve ") + VARVE_VERSION);
+        app_.require_subcommand(1);
+        app_.footer(kFooter);
+        add_writing();
+        add_reading();
+        add_listing();
+        add_files();
+    }
+    int run(int count, char** values) {
+        try {
+            app_.parse(count, values);
+        } catch (const CLI::ParseError& error) {
+            return app_.exit(error) == 0 ? kOk : kUsage;
+        }
+        return chosen_ ? chosen_() : kUsage;
+    }
+
+private:
+    CLI::App& command(const char* name, const char* what, std::string& store) {
+        CLI::App& added = *app_.add_subcommand(name, what);
+        added.add_option("STORE", store, "directory of the store")->required();
+        added.footer(kFooter);
+        return added;
+    }
+    template <class Run>
+    void runs(CLI::App& command, Run run) {
+        command.callback([this, run] { chosen_ = run; });
+    }
+
+    void add_writing() {
+        CLI::App& create = command("create", "make an empty store", create_.store);
+        create
+            .add_option("--segment-size-first", create_.segment_size_first,
+                        "bytes of the first segment")
+            ->transform(CLI::AsSizeValue(false));
+        create
+            .add_option("--segment-size-max", create_.segment_size_max,
+                        "bytes of the largest segments")
+            ->transform(CLI::AsSizeValue(false));
+        runs(create, [this] { return run_create(create_); });
+        CLI::App& append = command(
+            "append", "append NDJSON events from standard input, as one commit", append_.store);
+        append.add_flag("--each", append_.each, "one commit per line");
+        append.add_option("--expected", append_.expected, "version every stream must be at")
+            ->check(kExpected);
+        append.add_option("--durability", append_.durability, "what to wait for")
+            ->check(CLI::IsMember({"os", "interval", "disk"}));
+        append.add_flag("--json", append_.json, "positions as JSON");
+        runs(append, [this] { return run_append(append_); });
+    }
+
+    void add_reading() {
+        CLI::App& read = command("read", "print events", read_.store);
+        add_source(read, read_.source);
+        read.add_option("--from", read_.from, "first position");
+        read.add_option("--after", read_.after, "only beyond this position");
+        read.add_option("--until", read_.until, "last position");
+        read.add_option("--limit", read_.limit, "at most so many events");
+        read.add_flag("--backwards", read_.backwards, "newest first");
+        read.add_flag("--trusted", read_.trusted, "do not check the checksums");
+        read.add_flag("--json", read_.json, "NDJSON instead of a table");
+        runs(read, [this] { return run_read(read_); });
+        CLI::App& tail = command("tail", "print events as they come", tail_.store);
+        add_source(tail, tail_.source);
+        tail.add_option("--after", tail_.after, "begin behind this position instead of at the end");
+        tail.add_option("--limit", tail_.limit, "end after so many events");
+        tail.add_option("--timeout", tail_.timeout_s, "end after so many seconds without an event");
+        tail.add_flag("--durable", tail_.durable, "only events that survive a power cut");
+        tail.add_flag("--json", tail_.json, "NDJSON instead of a table");
+        runs(tail, [this] { return run_tail(tail_); });
+    }
+
+    void add_listing() {
+        const auto list = [this](const char* name, const char* what, Listed listed) {
+            CLI::App& added = command(name, what, list_.store);
+            added.add_option("--prefix", list_.prefix, "only names that begin so");
+            added.add_flag("--json", list_.json, "one JSON object per line");
+            runs(added, [this, listed] { return run_list(list_, listed); });
+        };
+        list("streams", "list the streams", Listed::streams);
+        list("categories", "list the categories of streams", Listed::categories);
+        list("types", "list the types", Listed::types);
+        list("tags", "list the tags", Listed::tags);
+        CLI::App& stats = command("stats", "how much there is", store_.store);
+        stats.add_flag("--json", store_.json, "as JSON");
+        runs(stats, [this] { return run_stats(store_); });
+        CLI::App& verify = command(
+            "verify", "read everything, change nothing, name every damaged place", store_.store);
+        verify.add_flag("--json", store_.json, "as JSON");
+        runs(verify, [this] { return run_verify(store_); });
+    }
+
+    void add_files() {
+        CLI::App& import = command(
+            "import", "append the events of an NDJSON file, plain, .gz or .zst", import_.store);
+        import.add_option("FILE", import_.file, "the file; - for standard input")->required();
+        import.add_flag("--skip-invalid", import_.skip_invalid,
+                        "count lines that are not valid instead of ending there");
+        import.add_flag("--resume", import_.resume, "skip as many lines as the store holds events");
+        import.add_flag("--ignore-unknown", import_.ignore_unknown,
+                        "ignore fields that are none of an event");
+        import.add_flag("--json", import_.json, "result as JSON");
+        runs(import, [this] { return run_import(import_); });
+        CLI::App& exported = command("export", "write all events as NDJSON", export_.store);
+        exported.add_option("FILE", export_.file, "a new file; standard output if none is given");
+        runs(exported, [this] { return run_export(export_); });
+        CLI::App& bench = *app_.add_subcommand("bench", "measure; see varve-bench --help");
+        bench.prefix_command();
+        bench.callback([this, &bench] {
+            const std::vector<std::string> rest = bench.remaining();
+            chosen_ = [rest] { return run_bench(rest); };
+        });
+    }
+
+    CLI::App app_{"An embedded, memory-mapped, append-only event store.", "varve"};
+    std::function<int()> chosen_;
+    CreateArguments create_;
+    AppendArguments append_;
+    ReadArguments read_;
+    TailArguments tail_;
+    ListArguments list_;
+    StoreArguments store_;
+    ImportArguments import_;
+    ExportArguments export_;
+};
+
+}  // namespace
+}  // namespace varve::cli
+
+int main(int count, char** values) {
+    using namespace varve::cli;
+    try {
+        Program program;
+        return program.run(count, values);
+    } catch (const Failed& failed) {
+        return report(failed.error);
+    } catch (const std::exception& broken) {
+        complain("{}", broken.what());
+        return kDamaged;
+    }
+}

@@ -1,0 +1,241 @@
+// Commands that only read: read, tail, streams, types, tags, stats, verify, export.
+#include <csignal>
+#include <cstring>
+
+#include "commands.hpp"
+#include "json_events.hpp"
+#include "terminal.hpp"
+
+namespace varve::cli {
+
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void on_signal(int) { interrupted = 1; }
+
+/// One event as a line for people.
+void print_event(const EventView& event) {
+    const char* const bold = colours() ? "\033[1m" : "";
+    const char* const dim = colours() ? "\033[2m" : "";
+    const char* const plain = colours() ? "\033[0m" : "";
+    std::string tags;
+    for (const std::string_view tag : event.tags)
+        tags += (tags.empty() ? "" : " ") + printable(tag, 60);
+    std::string time;
+    write_time(event.time_us, time);
+    print("{:>9}  {}{}{} {}{}{}  {}{}  {}{}\n", event.position.value, bold,
+          event.type.empty() ? "(no type)" : printable(event.type, 60), plain, dim, time, plain,
+          event.stream.empty()
+              ? "(no stream)"
+              : printable(event.stream, 80) + "@" + std::to_string(event.revision.value),
+          tags.empty() ? "" : "  [" + tags + "]", printable(event.data, 100), "");
+}
+
+void print_event(const EventView& event, bool json, std::string& buffer) {
+    if (!json) return print_event(event);
+    write_line(event, buffer);
+    if (buffer.size() < (64 << 10)) return;
+    std::fwrite(buffer.data(), 1, buffer.size(), stdout);
+    buffer.clear();
+}
+
+void flush(std::string& buffer) {
+    std::fwrite(buffer.data(), 1, buffer.size(), stdout);
+    buffer.clear();
+    std::fflush(stdout);
+}
+
+Snapshot snapshot_of(const Store& store) {
+    auto snapshot = store.snapshot();
+    if (!snapshot) throw Failed(snapshot.error());
+    return std::move(*snapshot);
+}
+
+const char* how(Opening::How how) {
+    switch (how) {
+        case Opening::How::created: return "created";
+        case Opening::How::clean: return "clean";
+        case Opening::How::rolled_forward: return "rolled forward";
+        case Opening::How::recovered: return "recovered";
+        case Opening::How::following: return "following";
+    }
+    return "?";
+}
+
+}  // namespace
+
+Source SourceArguments::source() const {
+    if (!stream.empty()) return Source::stream(stream);
+    if (!category.empty()) return Source::category(category);
+    if (!type.empty()) return Source::type(type);
+    if (!tag.empty()) return Source::tag(tag);
+    return Source::all();
+}
+
+int run_read(const ReadArguments& arguments) {
+    const Store store = open_to_read(arguments.store);
+    const Snapshot snapshot = snapshot_of(store);
+    ReadOptions options;
+    options.from = Position{arguments.from};
+    options.after = Position{arguments.after};
+    options.until = Position{arguments.until};
+    options.limit = arguments.limit;
+    options.direction = arguments.backwards ? Direction::backwards : Direction::forwards;
+    options.verify = arguments.trusted ? Verify::trusted : Verify::always;
+    std::string buffer;
+    auto seen =
+        snapshot.read(arguments.source.source(), options).for_each([&](const EventView& event) {
+            print_event(event, arguments.json, buffer);
+        });
+    flush(buffer);
+    if (!seen) throw Failed(seen.error());
+    return kOk;
+}
+
+int run_tail(const TailArguments& arguments) {
+    const Store store = open_to_read(arguments.store);
+    FollowOptions options;
+    options.durable_only = arguments.durable;
+    options.after =
+        arguments.after == ~0ULL ? snapshot_of(store).published() : Position{arguments.after};
+    auto live = store.follow(arguments.source.source(), options);
+    if (!live) throw Failed(live.error());
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+    std::uint64_t left = arguments.limit;
+    double waited_s = 0;
+    std::string buffer;
+    while (interrupted == 0 && left > 0) {
+        constexpr std::uint32_t kSliceMs = 200;
+        auto run = live->next(kSliceMs);
+        if (!run) throw Failed(run.error());
+        waited_s = run->empty() ? waited_s + kSliceMs / 1000.0 : 0;
+        if (arguments.timeout_s > 0 && waited_s >= arguments.timeout_s) break;
+        for (const EventView& event : *run) {
+            if (left == 0) break;
+            print_event(event, arguments.json, buffer);
+            --left;
+        }
+        flush(buffer);
+    }
+    return kOk;
+}
+
+int run_list(const ListArguments& arguments, Listed what) {
+    const Store store = open_to_read(arguments.store);
+    const Snapshot snapshot = snapshot_of(store);
+    auto entries = what == Listed::streams ? snapshot.streams(arguments.prefix)
+                   : what == Listed::tags  ? snapshot.tags(arguments.prefix)
+                   : what == Listed::types ? snapshot.types()
+                                           : snapshot.categories();
+    if (!entries) throw Failed(entries.error());
+    std::string buffer;
+    if (!arguments.json && !entries->empty())
+        buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", "events", "first", "last", "name");
+    for (const CatalogueEntry& entry : *entries) {
+        if (!entry.name.starts_with(arguments.prefix)) continue;
+        if (arguments.json) {
+            buffer += "{\"name\":";
+            write_string(entry.name, buffer);
+            buffer += fmt::format(",\"events\":{},\"first\":{},\"last\":{}}}\n", entry.count,
+                                  entry.first.value, entry.last.value);
+        } else {
+            buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", entry.count, entry.first.value,
+                                  entry.last.value, printable(entry.name));
+        }
+    }
+    flush(buffer);
+    return kOk;
+}
+
+int run_stats(const StoreArguments& arguments) {
+    const Store store = open_to_read(arguments.store);
+    const Snapshot snapshot = snapshot_of(store);
+    auto stats = store.stats();
+    if (!stats) throw Failed(stats.error());
+    const std::uint64_t bytes = stats->segment_bytes + stats->index_bytes + stats->other_bytes;
+    if (arguments.json) {
+        print(
+            "{{\"events\":{},\"published\":{},\"durable\":{},\"epoch\":{},\"segments\":{},"
+            "\"files\":{},\"bytes\":{},"
+            "\"log_bytes\":{},\"segment_bytes\":{},\"index_bytes\":{},\"other_bytes\":{},"
+            "\"opening\":\"{}\"}}\n",
+            stats->events, snapshot.published().value, snapshot.durable().value, snapshot.epoch(),
+            stats->segments, stats->files, bytes, stats->log_bytes, stats->segment_bytes,
+            stats->index_bytes, stats->other_bytes, how(store.opening().how));
+        return kOk;
+    }
+    print("events     {}\n", stats->events);
+    print("durable    up to position {}\n", snapshot.durable().value);
+    print("log        {} in {} segments ({} allocated)\n", human_bytes(stats->log_bytes),
+          stats->segments, human_bytes(stats->segment_bytes));
+    print("indexes    {}\n", human_bytes(stats->index_bytes));
+    print("files      {}, {} in all\n", stats->files, human_bytes(bytes));
+    print("opened     {}\n", how(store.opening().how));
+    return kOk;
+}
+
+int run_verify(const StoreArguments& arguments) {
+    ProgressBar progress("verify", 100);
+    auto report = Store::verify(arguments.store, {}, [&](std::uint64_t done, std::uint64_t total) {
+        progress.show(total == 0 ? 100 : done * 100 / total, done >> 20, "MiB");
+        return true;
+    });
+    progress.finish();
+    if (!report) throw Failed(report.error());
+    if (arguments.json) {
+        std::string out =
+            fmt::format("{{\"events\":{},\"commits\":{},\"segments\":{},\"bytes\":{},\"damaged\":[",
+                        report->events, report->commits, report->segments, report->bytes);
+        for (const Damage& one : report->damaged) {
+            out += out.back() == '[' ? "{\"file\":" : ",{\"file\":";
+            write_string(one.file, out);
+            out += fmt::format(",\"offset\":{},\"length\":{},\"first\":{},\"last\":{},\"what\":",
+                               one.offset, one.length, one.first.value, one.last.value);
+            write_string(one.what, out);
+            out += '}';
+        }
+        print("{}]}}\n", out);
+    } else {
+        print("{} events in {} commits, {} segments, {} read\n", report->events, report->commits,
+              report->segments, human_bytes(report->bytes));
+        for (const Damage& one : report->damaged) {
+            print("damaged: {} offset {} length {} positions {}-{}: {}\n", one.file, one.offset,
+                  one.length, one.first.value, one.last.value, one.what);
+        }
+        print("{}\n", report->damaged.empty()
+                          ? "no damage"
+                          : fmt::format("{} damaged places", report->damaged.size()));
+    }
+    return report->damaged.empty() ? kOk : kDamaged;
+}
+
+int run_export(const ExportArguments& arguments) {
+    const Store store = open_to_read(arguments.store);
+    const Snapshot snapshot = snapshot_of(store);
+    std::FILE* out = arguments.file == "-" ? stdout : std::fopen(arguments.file.c_str(), "wbx");
+    if (out == nullptr) {
+        complain("cannot create {}: {}", arguments.file, std::strerror(errno));
+        return kDamaged;
+    }
+    ProgressBar progress("export", snapshot.published().value);
+    std::string buffer;
+    bool written = true;
+    auto seen = snapshot.read(Source::all()).for_each([&](const EventView& event) {
+        write_line(event, buffer);
+        if (buffer.size() < (256 << 10)) return;
+        written = written && std::fwrite(buffer.data(), 1, buffer.size(), out) == buffer.size();
+        buffer.clear();
+        progress.show(event.position.value, event.position.value, "events");
+    });
+    written = written && std::fwrite(buffer.data(), 1, buffer.size(), out) == buffer.size();
+    written = (out == stdout ? std::fflush(out) : std::fclose(out)) == 0 && written;
+    progress.finish();
+    if (!seen) throw Failed(seen.error());
+    if (written) return kOk;
+    complain("cannot write {}: {}", arguments.file, std::strerror(errno));
+    return kDamaged;
+}
+
+}  // namespace varve::cli

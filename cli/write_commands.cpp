@@ -1,0 +1,101 @@
+// Commands that write: create, append. (`import` has a file of its own.)
+#include <charconv>
+
+#include "commands.hpp"
+#include "json_events.hpp"
+#include "line_source.hpp"
+#include "terminal.hpp"
+
+namespace varve::cli {
+
+namespace {
+
+Expected expected_of(const std::string& text) {
+    if (text == "any") return Expected::any();
+    if (text == "none") return Expected::no_stream();
+    if (text == "exists") return Expected::stream_exists();
+    std::uint64_t version = 0;
+    std::from_chars(text.data(), text.data() + text.size(), version);
+    return Expected::version(version);
+}
+
+Durability durability_of(const std::string& text) {
+    return text == "os"         ? Durability::os
+           : text == "interval" ? Durability::interval
+                                : Durability::disk;
+}
+
+void say(const Appended& done, bool json) {
+    if (json) {
+        print("{{\"first\":{},\"last\":{},\"version\":{}}}\n", done.first.value, done.last.value,
+              done.version);
+    } else if (done.first == done.last) {
+        print("position {}\n", done.first.value);
+    } else {
+        print("positions {} to {}\n", done.first.value, done.last.value);
+    }
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+int run_create(const CreateArguments& arguments) {
+    OpenOptions options;
+    options.create = Create::must;
+    options.segment_size_first = arguments.segment_size_first;
+    options.segment_size_max = arguments.segment_size_max;
+    Store store = open_or_fail(arguments.store, options);
+    auto closed = store.close();
+    if (!closed) throw Failed(closed.error());
+    print("created {}\n", arguments.store);
+    return kOk;
+}
+
+int run_append(const AppendArguments& arguments) {
+    OpenOptions options;
+    options.durability = durability_of(arguments.durability);
+    Store store = open_or_fail(arguments.store, options);
+    AppendOptions append;
+    append.expected = expected_of(arguments.expected);
+    std::uint64_t size = 0;
+    const std::uint64_t* done = nullptr;
+    LineSource lines(open_source("-", size, done), Parser::kPadding);
+    Parser parser(false);
+    // Everything is one commit, so every block and its events stay until the end; line by line
+    // nothing needs to.
+    std::deque<std::vector<char>> blocks;
+    Batch batch;
+    std::uint64_t line_number = 0;
+    const auto commit = [&] {
+        auto appended =
+            store.append(std::span<const NewEvent>(batch.events.data(), batch.count), append);
+        if (!appended) throw Failed(appended.error());
+        say(*appended, arguments.json);
+        batch.clear();
+    };
+    while (true) {
+        std::size_t length = 0;
+        if (!lines.next_block(blocks.emplace_back(), length)) break;
+        std::string_view rest(blocks.back().data(), length);
+        while (!rest.empty()) {
+            const std::string_view line = rest.substr(0, rest.find('\n'));
+            rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+            ++line_number;
+            if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+            const std::string wrong = parser.parse(line, line_number, batch);
+            if (!wrong.empty()) {
+                complain("standard input, line {}: {}; {}", line_number, wrong,
+                         arguments.each ? "the lines before it are stored" : "nothing was stored");
+                return kRefused;
+            }
+            if (arguments.each) commit();
+        }
+        if (arguments.each) blocks.clear();
+    }
+    if (batch.count > 0) commit();
+    auto closed = store.close();
+    if (!closed) throw Failed(closed.error());
+    return kOk;
+}
+
+}  // namespace varve::cli
