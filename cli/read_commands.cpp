@@ -1,6 +1,7 @@
 // Commands that only read: read, tail, streams, types, tags, stats, verify, export.
 #include <csignal>
 #include <cstring>
+#include <ctime>
 
 #include "commands.hpp"
 #include "json_events.hpp"
@@ -14,6 +15,22 @@ volatile std::sig_atomic_t interrupted = 0;
 
 void on_signal(int) { interrupted = 1; }
 
+/// UTC to the millisecond.
+std::string printable_time(std::int64_t time_us) {
+    std::int64_t seconds = time_us / 1'000'000;
+    std::int64_t rest_us = time_us % 1'000'000;
+    if (rest_us < 0) {
+        rest_us += 1'000'000;
+        --seconds;
+    }
+    const std::time_t time = seconds;
+    std::tm parts{};
+    ::gmtime_r(&time, &parts);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+    return fmt::format("{}.{:03}", text, rest_us / 1000);
+}
+
 /// One event as a line for people.
 void print_event(const EventView& event) {
     const char* const bold = colours() ? "\033[1m" : "";
@@ -22,8 +39,7 @@ void print_event(const EventView& event) {
     std::string tags;
     for (const std::string_view tag : event.tags)
         tags += (tags.empty() ? "" : " ") + printable(tag, 60);
-    std::string time;
-    write_time(event.time_us, time);
+    const std::string time = printable_time(event.time_us);
     print("{:>9}  {}{}{} {}{}{}  {}{}  {}{}\n", event.position.value, bold,
           event.type.empty() ? "(no type)" : printable(event.type, 60), plain, dim, time, plain,
           event.stream.empty()
