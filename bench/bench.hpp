@@ -1,0 +1,121 @@
+// What the scenarios of varve-bench share: parameters, workloads, clocks, latencies, results.
+//
+// Main thread unless a scenario says otherwise. Invariant: nothing is reported that was not
+// measured in this run.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <varve/varve.hpp>
+#include <vector>
+
+namespace varve::bench {
+
+struct Parameters {
+    std::string scenario, file, workload = "hot", level = "os", verify = "always", peer, directory;
+    std::uint64_t events = 0;  ///< 0: the scenario's own choice
+    std::uint64_t threads = 1, batch = 1, size = 150, readers = 1, rounds = 3, repeat = 1;
+    bool json = false, cold = false;
+
+    [[nodiscard]] Durability durability() const {
+        return level == "disk" ? Durability::disk : Durability::os;
+    }
+    [[nodiscard]] Verify verification() const {
+        return verify == "trusted" ? Verify::trusted : Verify::always;
+    }
+};
+
+using Metrics = std::map<std::string, double>;
+
+/// Measurements of one side, several rounds of which are taken alternately with those of the other
+/// side.
+struct Side {
+    std::string variant;
+    std::vector<Metrics> rounds;
+    [[nodiscard]] Metrics medians() const;
+};
+
+void report(const Parameters& parameters, const std::vector<Side>& sides);
+
+[[nodiscard]] double seconds_now();
+[[nodiscard]] double cpu_seconds_now();
+
+/// Logarithmic buckets, eight per power of two: percentiles within nine per cent, in constant
+/// memory.
+class Latencies {
+public:
+    void add(std::uint64_t ns);
+    void add(const Latencies& other);
+    [[nodiscard]] double percentile(double part) const;
+    [[nodiscard]] double average() const {
+        return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
+    }
+    [[nodiscard]] double max() const { return static_cast<double>(max_); }
+
+private:
+    std::array<std::uint64_t, 64 * 8> buckets_{};
+    std::uint64_t count_ = 0, sum_ = 0, max_ = 0;
+};
+
+/// A directory of this run's own, removed at the end.
+class Scratch {
+public:
+    explicit Scratch(const std::string& beside);
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    ~Scratch();
+    [[nodiscard]] std::string path(const std::string& name) const { return path_ + "/" + name; }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+/// Events as applications write them. hot: 1,000 streams, 12 types, 2 of 10,000 tags, skewed. wide:
+/// 100,000 streams, 1,000,000 tags, even. Names exist before anything is timed; the views point
+/// into this object.
+class Workload {
+public:
+    Workload(bool wide, std::size_t data_size);
+    /// Fills `events` with the next ones.
+    void fill(std::vector<NewEvent>& events);
+
+private:
+    [[nodiscard]] std::uint64_t random();
+    [[nodiscard]] std::size_t pick(std::size_t count);
+
+    bool wide_;
+    std::uint64_t state_ = 42;
+    std::vector<std::string> streams_, types_, tags_;
+    std::vector<std::uint32_t> skew_;
+    std::string data_;
+};
+
+/// Ends the program with a message if `result` is an error.
+template <class T>
+T must(Result<T> result, const char* what) {
+    if (result) return std::move(*result);
+    std::fprintf(stderr, "varve-bench: %s: %s\n", what, result.error().message.c_str());
+    std::exit(3);
+}
+
+// The scenarios.
+void run_append(const Parameters& parameters);
+void run_durable(const Parameters& parameters);
+void run_raw_durable(const Parameters& parameters);
+void run_scan(const Parameters& parameters);
+void run_visibility(const Parameters& parameters);
+void run_import(const Parameters& parameters);
+
+/// One round of appending to LMDB: the peer without any index. `batch` events per transaction, no
+/// sync.
+[[nodiscard]] Metrics lmdb_append(const std::string& directory, std::uint64_t events,
+                                  std::uint64_t batch, std::size_t size);
+/// One round of scanning what that wrote.
+[[nodiscard]] Metrics lmdb_scan(const std::string& directory);
+
+}  // namespace varve::bench

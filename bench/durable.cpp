@@ -1,0 +1,131 @@
+// append-durable and raw-durable: commits that a sync has confirmed, beside pwrite and fdatasync of
+// as many bytes.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "bench.hpp"
+
+namespace varve::bench {
+
+namespace {
+
+/// Bytes this process has caused to be written to the disk so far, as the kernel counts them; 0 if
+/// it does not.
+double bytes_written() {
+    std::ifstream file("/proc/self/io");
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("write_bytes: ")) return std::stod(line.substr(13));
+    }
+    return 0;
+}
+
+struct DurableRound {
+    double seconds = 0, commits = 0, events = 0, log_bytes = 0, written = 0;
+};
+
+DurableRound durable_round(const Parameters& parameters, const std::string& directory,
+                           double goal_s) {
+    Store store = must(Store::open(directory), "open");
+    std::vector<std::uint64_t> commits(parameters.threads);
+    std::vector<std::thread> threads;
+    std::vector<std::unique_ptr<Workload>> workloads;
+    for (std::uint64_t n = 0; n < parameters.threads; ++n) {
+        workloads.push_back(
+            std::make_unique<Workload>(parameters.workload == "wide", parameters.size));
+    }
+    // The first append of a session makes the store's names durable: not part of what is measured.
+    must(store.append({{.stream = "begin"}}), "append");
+    const double written = bytes_written();
+    const double begin = seconds_now();
+    for (std::uint64_t n = 0; n < parameters.threads; ++n) {
+        threads.emplace_back([&, n] {
+            std::vector<NewEvent> events(parameters.batch);
+            while (seconds_now() - begin < goal_s) {
+                workloads[n]->fill(events);
+                must(store.append(events), "append");
+                ++commits[n];
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    DurableRound round;
+    round.seconds = seconds_now() - begin;
+    round.written = bytes_written() - written;
+    for (const std::uint64_t count : commits) round.commits += static_cast<double>(count);
+    round.events = round.commits * static_cast<double>(parameters.batch);
+    round.log_bytes = static_cast<double>(must(store.stats(), "stats").log_bytes);
+    return round;
+}
+
+/// Writes `size` bytes and syncs, one behind the other, in an allocated file.
+Metrics raw_round(const std::string& path, std::size_t size, double goal_s) {
+    const std::size_t capacity = std::size_t{1} << 30;
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0 || ::posix_fallocate(file, 0, static_cast<off_t>(capacity)) != 0) std::exit(3);
+    const std::string bytes(size, 'r');
+    double syncs = 0;
+    std::size_t offset = 0;
+    const double begin = seconds_now();
+    while (seconds_now() - begin < goal_s) {
+        if (offset + size > capacity) offset = 0;
+        if (::pwrite(file, bytes.data(), size, static_cast<off_t>(offset)) !=
+            static_cast<ssize_t>(size))
+            std::exit(3);
+        if (::fdatasync(file) != 0) std::exit(3);
+        offset += size;
+        ++syncs;
+    }
+    const double wall = seconds_now() - begin;
+    ::close(file);
+    ::unlink(path.c_str());
+    return {{"raw_syncs_per_s", syncs / wall},
+            {"bytes_per_s", syncs * static_cast<double>(size) / wall}};
+}
+
+}  // namespace
+
+void run_durable(const Parameters& given) {
+    Parameters parameters = given;
+    parameters.level = "disk";
+    const Scratch scratch(parameters.directory);
+    constexpr double kRoundS = 1.5;
+    Side ours{"varve", {}};
+    for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
+        const Scratch own(scratch.path());
+        const DurableRound mine = durable_round(parameters, own.path("store"), kRoundS);
+        const double commit_bytes = mine.log_bytes / mine.commits;
+        // One client: a sync per commit. Many: runs as large as all clients together have
+        // outstanding.
+        const auto group =
+            static_cast<std::size_t>(commit_bytes * static_cast<double>(parameters.threads));
+        const Metrics raw = raw_round(own.path("raw"), std::max<std::size_t>(group, 64), kRoundS);
+        Metrics metrics{{"commits_per_s", mine.commits / mine.seconds},
+                        {"events_per_s", mine.events / mine.seconds},
+                        {"bytes_per_s", mine.log_bytes / mine.seconds},
+                        {"raw_syncs_per_s", raw.at("raw_syncs_per_s")},
+                        {"bytes_written_per_commit", mine.written / mine.commits}};
+        metrics["ratio_to_raw"] = parameters.threads == 1 && parameters.batch == 1
+                                      ? metrics["commits_per_s"] / metrics["raw_syncs_per_s"]
+                                      : metrics["bytes_per_s"] / raw.at("bytes_per_s");
+        ours.rounds.push_back(metrics);
+    }
+    report(parameters, {ours});
+}
+
+void run_raw_durable(const Parameters& given) {
+    Parameters parameters = given;
+    parameters.level = "disk";
+    const Scratch scratch(parameters.directory);
+    Side side{"raw", {}};
+    const std::size_t size = parameters.threads * parameters.batch * (parameters.size + 150);
+    for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
+        const Scratch own(scratch.path());
+        side.rounds.push_back(raw_round(own.path("raw"), size, 1.5));
+    }
+    report(parameters, {side});
+}
+
+}  // namespace varve::bench

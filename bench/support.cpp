@@ -1,0 +1,186 @@
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "bench.hpp"
+
+namespace varve::bench {
+
+Metrics Side::medians() const {
+    Metrics result;
+    if (rounds.empty()) return result;
+    for (const auto& [name, ignored] : rounds.front()) {
+        std::vector<double> values;
+        for (const Metrics& round : rounds) values.push_back(round.at(name));
+        std::sort(values.begin(), values.end());
+        result[name] = values[values.size() / 2];
+    }
+    return result;
+}
+
+double seconds_now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+double cpu_seconds_now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+void Latencies::add(std::uint64_t ns) {
+    const auto width = static_cast<std::uint64_t>(std::bit_width(ns | 8));
+    const std::uint64_t bucket = (width - 4) * 8 + (ns >> (width - 4) & 7U);
+    ++buckets_[std::min<std::uint64_t>(bucket, buckets_.size() - 1)];
+    ++count_;
+    sum_ += ns;
+    max_ = std::max(max_, ns);
+}
+
+void Latencies::add(const Latencies& other) {
+    for (std::size_t n = 0; n < buckets_.size(); ++n) buckets_[n] += other.buckets_[n];
+    count_ += other.count_;
+    sum_ += other.sum_;
+    max_ = std::max(max_, other.max_);
+}
+
+double Latencies::percentile(double part) const {
+    const double goal = part * static_cast<double>(count_);
+    double seen = 0;
+    for (std::size_t n = 0; n < buckets_.size(); ++n) {
+        seen += static_cast<double>(buckets_[n]);
+        if (seen < goal || buckets_[n] == 0) continue;
+        const std::uint64_t shift = n / 8;
+        return static_cast<double>((8 + n % 8) << shift);
+    }
+    return static_cast<double>(max_);
+}
+
+Scratch::Scratch(const std::string& beside) {
+    std::string pattern = (beside.empty() ? "." : beside) + "/varve-bench-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) {
+        std::fprintf(stderr, "varve-bench: cannot make a directory in '%s'\n", beside.c_str());
+        std::exit(3);
+    }
+    path_ = pattern;
+}
+
+Scratch::~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+Workload::Workload(bool wide, std::size_t data_size) : wide_(wide), data_(data_size, 'd') {
+    for (int n = 0; n < (wide ? 100'000 : 1'000); ++n)
+        streams_.push_back("account-" + std::to_string(n));
+    for (int n = 0; n < 12; ++n) types_.push_back("SomethingHappened" + std::to_string(n));
+    for (int n = 0; n < (wide ? 1'000'000 : 10'000); ++n)
+        tags_.push_back("customer/" + std::to_string(n));
+    // Zipf with exponent 1 by its inverse, tabulated: rank r gets a share of 1/r.
+    double harmonic = 0;
+    for (int n = 1; n <= 10'000; ++n) harmonic += 1.0 / n;
+    double sum = 0;
+    std::uint32_t rank = 0;
+    for (std::uint32_t n = 0; n < 1U << 16; ++n) {
+        while (rank < 9'999 && sum + 1.0 / (rank + 1) < harmonic * n / (1 << 16))
+            sum += 1.0 / ++rank;
+        skew_.push_back(rank);
+    }
+}
+
+std::uint64_t Workload::random() {
+    state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
+    return state_ >> 33;
+}
+
+std::size_t Workload::pick(std::size_t count) {
+    if (wide_) return random() % count;
+    return skew_[random() & 0xFFFF] % count;
+}
+
+void Workload::fill(std::vector<NewEvent>& events) {
+    for (NewEvent& event : events) {
+        event.stream = streams_[pick(streams_.size())];
+        event.type = types_[random() % types_.size()];
+        event.tags.clear();
+        event.tags.push_back(tags_[pick(tags_.size())]);
+        event.tags.push_back(tags_[random() % tags_.size()]);
+        event.data = data_;
+    }
+}
+
+namespace {
+
+std::string file_system(const std::string& path) {
+    struct statfs status {};
+    if (::statfs(path.empty() ? "." : path.c_str(), &status) != 0) return "?";
+    switch (status.f_type) {
+        case 0xEF53: return "ext4";
+        case 0x58465342: return "xfs";
+        case 0x01021994: return "tmpfs";
+        case 0x794C7630: return "overlayfs";
+        default: return fmt::format("{:#x}", status.f_type);
+    }
+}
+
+std::string processor() {
+    std::ifstream file("/proc/cpuinfo");
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    }
+    return "?";
+}
+
+void print_line(const Parameters& parameters, const std::string& variant, const Metrics& metrics) {
+    if (!parameters.json) {
+        fmt::print("{:<16} {:<8}", parameters.scenario, variant);
+        for (const auto& [name, value] : metrics)
+            fmt::print("  {} {:.{}f}", name, value, value < 10 ? 3 : value < 1000 ? 1 : 0);
+        fmt::print("\n");
+        return;
+    }
+    utsname system{};
+    ::uname(&system);
+    std::string values;
+    for (const auto& [name, value] : metrics)
+        values += fmt::format("{}\"{}\":{:.6g}", values.empty() ? "" : ",", name, value);
+    fmt::print(
+        "{{\"scenario\":\"{}\",\"variant\":\"{}\",\"params\":{{\"events\":{},\"threads\":{},"
+        "\"batch\":{},\"size\":{},\"readers\":{},"
+        "\"workload\":\"{}\",\"rounds\":{},\"repeat\":{}}},\"metrics\":{{{}}},\"environment\":{{"
+        "\"fs\":\"{}\",\"kernel\":\"{}\","
+        "\"cpu\":\"{}\",\"level\":\"{}\",\"verify\":\"{}\"}}}}\n",
+        parameters.scenario, variant, parameters.events, parameters.threads, parameters.batch,
+        parameters.size, parameters.readers, parameters.workload, parameters.rounds,
+        parameters.repeat, values, file_system(parameters.directory), system.release, processor(),
+        parameters.level, parameters.verify);
+}
+
+bool is_rate(const std::string& name) { return name.find("_per_s") != std::string::npos; }
+
+}  // namespace
+
+void report(const Parameters& parameters, const std::vector<Side>& sides) {
+    for (const Side& side : sides) print_line(parameters, side.variant, side.medians());
+    if (sides.size() != 2) return;
+    // Above 1: ours is faster, for times and for rates.
+    Metrics ratio;
+    const Metrics ours = sides[0].medians();
+    const Metrics theirs = sides[1].medians();
+    for (const auto& [name, value] : ours) {
+        const auto other = theirs.find(name);
+        if (other == theirs.end() || value == 0 || other->second == 0) continue;
+        ratio[name] = is_rate(name) ? value / other->second : other->second / value;
+    }
+    print_line(parameters, "ratio", ratio);
+}
+
+}  // namespace varve::bench

@@ -1,0 +1,167 @@
+// visibility: how long after the call an event is seen in other processes, and what waiting costs
+// them.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "bench.hpp"
+
+namespace varve::bench {
+
+namespace {
+
+std::uint64_t monotonic_ns() {
+    return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+/// What a reader process tells its parent.
+struct Told {
+    double idle_cpu_percent = 0;
+    std::uint64_t events = 0;
+};
+
+double own_cpu() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/// The reader process: follows, measures, then sits idle for a second. Everything goes through the
+/// pipe.
+void read_all(const std::string& directory, std::uint64_t events, int ready, int out) {
+    OpenOptions options;
+    options.access = Access::read_only;
+    const Store store = must(Store::open(directory, options), "open");
+    FollowOptions follow;
+    follow.after = must(store.snapshot(), "snapshot").published();
+    Subscription live = must(store.follow(Source::all(), follow), "follow");
+    std::vector<std::uint64_t> latencies;
+    if (::write(ready, "r", 1) != 1) ::_exit(3);
+    Told told;
+    while (told.events < events) {
+        const auto run = must(live.next(5000), "next");
+        const std::uint64_t now = monotonic_ns();
+        if (run.empty()) break;
+        for (const EventView& event : run) {
+            std::uint64_t sent = 0;
+            std::memcpy(&sent, event.data.data(), sizeof sent);
+            latencies.push_back(now - sent);
+            ++told.events;
+        }
+    }
+    const double cpu = own_cpu();
+    const double begin = seconds_now();
+    static_cast<void>(live.next(1000));
+    told.idle_cpu_percent = (own_cpu() - cpu) / (seconds_now() - begin) * 100;
+    if (::write(out, &told, sizeof told) != sizeof told) ::_exit(3);
+    const std::size_t bytes = latencies.size() * sizeof(std::uint64_t);
+    for (std::size_t at = 0; at < bytes;) {
+        const ssize_t put =
+            ::write(out, reinterpret_cast<const char*>(latencies.data()) + at, bytes - at);
+        if (put <= 0) ::_exit(3);
+        at += static_cast<std::size_t>(put);
+    }
+    ::_exit(0);
+}
+
+void read_exactly(int from, void* into, std::size_t size) {
+    for (std::size_t at = 0; at < size;) {
+        const ssize_t got = ::read(from, static_cast<char*>(into) + at, size - at);
+        if (got <= 0) std::exit(3);
+        at += static_cast<std::size_t>(got);
+    }
+}
+
+Metrics visibility_round(const Parameters& parameters, const std::string& directory) {
+    OpenOptions options;
+    options.durability = parameters.durability();
+    // Created and closed before the readers are forked: a child must not inherit an open store.
+    {
+        Store store = must(Store::open(directory, options), "create");
+        must(store.append({{.data = "12345678"}}), "append");
+    }
+    int ready[2];
+    if (::pipe(ready) != 0) std::exit(3);
+    std::vector<std::pair<pid_t, int>> readers;
+    for (std::uint64_t n = 0; n < parameters.readers; ++n) {
+        int out[2];
+        if (::pipe(out) != 0) std::exit(3);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::close(out[0]);
+            read_all(directory, parameters.events, ready[1], out[1]);
+        }
+        ::close(out[1]);
+        readers.emplace_back(child, out[0]);
+    }
+    Store store = must(Store::open(directory, options), "open");
+    for (std::uint64_t n = 0; n < parameters.readers; ++n) {
+        char byte = 0;
+        read_exactly(ready[0], &byte, 1);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const double begin = seconds_now();
+    for (std::uint64_t n = 0; n < parameters.events; ++n) {
+        const std::uint64_t now = monotonic_ns();
+        must(store.append(
+                 {{.stream = "one",
+                   .data = std::string_view(reinterpret_cast<const char*>(&now), sizeof now)}}),
+             "append");
+    }
+    const double total = seconds_now() - begin;
+    std::vector<std::uint64_t> all;
+    double idle = 0;
+    for (const auto& [child, pipe] : readers) {
+        Told told;
+        read_exactly(pipe, &told, sizeof told);
+        if (told.events != parameters.events) {
+            std::fprintf(stderr, "varve-bench: a reader saw only %llu events\n",
+                         static_cast<unsigned long long>(told.events));
+            std::exit(3);
+        }
+        std::vector<std::uint64_t> latencies(told.events);
+        read_exactly(pipe, latencies.data(), latencies.size() * sizeof(std::uint64_t));
+        all.insert(all.end(), latencies.begin(), latencies.end());
+        idle = std::max(idle, told.idle_cpu_percent);
+        ::close(pipe);
+        ::waitpid(child, nullptr, 0);
+    }
+    ::close(ready[0]);
+    ::close(ready[1]);
+    std::sort(all.begin(), all.end());
+    double sum = 0;
+    for (const std::uint64_t one : all) sum += static_cast<double>(one);
+    const auto at = [&](double part) {
+        return static_cast<double>(
+                   all[static_cast<std::size_t>(part * static_cast<double>(all.size() - 1))]) /
+               1000;
+    };
+    return {{"avg_us", sum / static_cast<double>(all.size()) / 1000},
+            {"p50_us", at(0.5)},
+            {"p95_us", at(0.95)},
+            {"p99_us", at(0.99)},
+            {"max_us", at(1)},
+            {"total_ms", total * 1000},
+            {"idle_cpu_percent", idle}};
+}
+
+}  // namespace
+
+void run_visibility(const Parameters& given) {
+    Parameters parameters = given;
+    if (parameters.events == 0) parameters.events = 1'000;
+    const Scratch scratch(parameters.directory);
+    Side ours{"varve", {}};
+    for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
+        const Scratch own(scratch.path());
+        ours.rounds.push_back(visibility_round(parameters, own.path("store")));
+    }
+    report(parameters, {ours});
+}
+
+}  // namespace varve::bench
