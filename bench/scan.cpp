@@ -33,7 +33,7 @@ std::uint64_t consume(const Snapshot& snapshot, Source source, Verify verify, st
     options.verify = verify;
     std::uint64_t events = 0;
     must(snapshot.read(source, options).for_each([&](const EventView& event) {
-        sum += event.data.empty() ? 1 : static_cast<unsigned char>(event.data.front());
+        sum += event.data.empty() ? 1U : static_cast<unsigned char>(event.data.front());
         ++events;
     }),
          "read");

@@ -163,30 +163,39 @@ void Writer::populate_ahead() noexcept {
     ahead(populated_cells_, active.index.cells_end(), active.act.size());
 }
 
+/// Makes the next segment ready: at once where segments are large, because then the log grows fast
+/// and the disk will soon be busy with sealing; else when the active one is half full, so that a
+/// small store stays small.
 void Writer::prepare_next() noexcept {
+    constexpr std::uint64_t kAtOnce = 16 << 20;
     SegmentPtr active;
     std::uint64_t number = 0;
     std::uint64_t capacity = 0;
     {
-        const std::unique_lock lock(place_mutex_, std::try_to_lock);
-        if (!lock.owns_lock() || active_ == nullptr || new_segment_) return;
-        if (end_.offset < active_->log.size() / 2) return;
+        const std::lock_guard lock(place_mutex_);
+        if (active_ == nullptr || new_segment_) return;
+        if (active_->log.size() < kAtOnce && end_.offset < active_->log.size() / 2) return;
         number = next_number_;
-        capacity = std::clamp(active_->header.capacity * 4, meta_->file.segment_size_first,
-                              meta_->file.segment_size_max);
+        capacity = std::clamp(active_->header.capacity * kSegmentGrowth,
+                              meta_->file.segment_size_first, meta_->file.segment_size_max);
         active = active_;
     }
-    const std::lock_guard lock(prepare_mutex_);
-    if (prepared_ != nullptr || number != active->number() + 1) return;
-    if (segments()->items.back() != active) return;
-    const auto index = index::capacity_for(capacity);
-    auto built = build_segment(number, capacity, index);
-    if (!built) return;  // the roll tries again and reports
-    prepared_ = std::move(*built);
-    prepared_index_ = index;
+    SegmentPtr made;
+    {
+        const std::lock_guard lock(prepare_mutex_);
+        if (prepared_ != nullptr || number != active->number() + 1) return;
+        if (segments()->items.back() != active) return;
+        const auto index = index::capacity_for(capacity);
+        auto built = build_segment(number, capacity, index);
+        if (!built) return;  // the roll tries again and reports
+        prepared_ = *built;
+        prepared_index_ = index;
+        made = std::move(*built);
+    }
     if (!env_.has_threads()) return;
-    env_.populate(prepared_->act, 0, index.offsets_at());
-    env_.populate(prepared_->log, 0, 64 << 10);
+    // Outside the lock: a roll need not wait for it.
+    env_.populate(made->log, 0, 64 << 10);
+    env_.populate(made->act, 0, made->index.capacity().offsets_at());
 }
 
 void Writer::seal_rolled() noexcept {

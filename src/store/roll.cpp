@@ -12,8 +12,6 @@ namespace store {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-constexpr std::uint64_t kGrowth =
-    4;  // each segment is so many times the one before, up to the maximum
 // How much may lack a `synced` entry before a roll waits: it bounds the time of a recovery.
 constexpr std::uint64_t kUnsyncedMax = 512ULL << 20;
 
@@ -65,7 +63,7 @@ Result<void> Writer::make_room(const Plan& plan) noexcept {
 
 std::uint64_t Writer::next_capacity() const noexcept {
     if (active_ == nullptr) return meta_->file.segment_size_first;
-    const std::uint64_t grown = active_->header.capacity * (rolled_full_ ? kGrowth : 1);
+    const std::uint64_t grown = active_->header.capacity * (rolled_full_ ? kSegmentGrowth : 1);
     return std::clamp(grown, meta_->file.segment_size_first, meta_->file.segment_size_max);
 }
 

@@ -22,6 +22,9 @@ namespace varve {
 inline namespace v0 {
 namespace store {
 
+/// Each segment is so many times the one before it, up to the maximum.
+inline constexpr std::uint64_t kSegmentGrowth = 4;
+
 /// What opening has found out for the writer.
 struct WriterStart {
     std::unique_ptr<os::ForkGuard> lock;
