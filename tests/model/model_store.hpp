@@ -1,0 +1,100 @@
+// The naive store: everything in one vector, every question answered by looking at all of it. The
+// oracle of the tests.
+//
+// One thread. It is the specification of append and read in its plainest words; keep it too simple
+// to be wrong.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "varve/varve.hpp"
+
+namespace varve::test {
+
+struct ModelEvent {
+    std::uint64_t position = 0, revision = 0;
+    std::string stream, type, data, metadata;
+    std::vector<std::string> tags;
+    std::optional<std::int64_t> time_us;
+};
+
+class ModelStore {
+public:
+    [[nodiscard]] std::uint64_t version(const std::string& stream) const {
+        return static_cast<std::uint64_t>(std::count_if(
+            events_.begin(), events_.end(),
+            [&](const ModelEvent& e) { return !stream.empty() && e.stream == stream; }));
+    }
+    /// True if every stream that is written or named meets its demand.
+    [[nodiscard]] bool allows(const std::vector<ModelEvent>& events, Expected every,
+                              const std::map<std::string, Expected>& each) const {
+        for (const auto& [stream, demand] : each) {
+            if (!demand.allows(version(stream))) return false;
+        }
+        return std::all_of(events.begin(), events.end(), [&](const ModelEvent& e) {
+            return e.stream.empty() || each.contains(e.stream) || every.allows(version(e.stream));
+        });
+    }
+    void append(std::vector<ModelEvent> events) {
+        for (ModelEvent& event : events) {
+            std::vector<std::string> tags;  // repetitions are dropped, order is kept
+            for (const std::string& tag : event.tags) {
+                if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
+            }
+            event.tags = std::move(tags);
+            event.position = events_.size() + 1;
+            event.revision = event.stream.empty() ? 0 : version(event.stream) + 1;
+            events_.push_back(std::move(event));
+        }
+    }
+    [[nodiscard]] static bool matches(const ModelEvent& event, Source source) {
+        const std::string name(source.name);
+        switch (source.kind) {
+            case Source::Kind::all: return true;
+            case Source::Kind::stream: return !name.empty() && event.stream == name;
+            case Source::Kind::category: return !name.empty() && category(event.stream) == name;
+            case Source::Kind::type: return !name.empty() && event.type == name;
+            case Source::Kind::tag:
+                return std::find(event.tags.begin(), event.tags.end(), name) != event.tags.end();
+        }
+        return false;
+    }
+    [[nodiscard]] static std::string category(const std::string& stream) {
+        const std::size_t end = stream.find_first_of("-/");
+        return end == std::string::npos ? "" : stream.substr(0, end);
+    }
+    /// Positions of the answer, in order.
+    [[nodiscard]] std::vector<std::uint64_t> read(Source source, const ReadOptions& options) const {
+        const std::uint64_t from = options.from.value, until = options.until.value;
+        const std::uint64_t from_r = options.from_revision.value,
+                            until_r = options.until_revision.value;
+        const bool backwards = options.direction == Direction::backwards ||
+                               (from != 0 && until != 0 && from > until) ||
+                               (from_r != 0 && until_r != 0 && from_r > until_r);
+        std::vector<std::uint64_t> found;
+        for (const ModelEvent& event : events_) {
+            const std::uint64_t p = event.position, r = event.revision;
+            bool wanted = matches(event, source) && p > options.after.value;
+            if (from != 0) wanted = wanted && (backwards ? p <= from : p >= from);
+            if (until != 0) wanted = wanted && (backwards ? p >= until : p <= until);
+            if (source.kind == Source::Kind::stream && from_r != 0)
+                wanted = wanted && (backwards ? r <= from_r : r >= from_r);
+            if (source.kind == Source::Kind::stream && until_r != 0)
+                wanted = wanted && (backwards ? r >= until_r : r <= until_r);
+            if (wanted) found.push_back(p);
+        }
+        if (backwards) std::reverse(found.begin(), found.end());
+        if (found.size() > options.limit) found.resize(options.limit);
+        return found;
+    }
+    [[nodiscard]] const std::vector<ModelEvent>& events() const { return events_; }
+
+private:
+    std::vector<ModelEvent> events_;
+};
+
+}  // namespace varve::test
