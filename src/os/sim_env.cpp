@@ -264,12 +264,22 @@ void SimEnv::populate(const Mapping&, std::uint64_t, std::uint64_t) noexcept {}
 
 bool SimEnv::wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                      std::uint64_t timeout_us) noexcept {
+    if (wait_hook_) wait_hook_(false);
     if (word.load() != expected) return true;
+    const std::uint64_t before = wakes_;
+    if (wait_hook_) wait_hook_(true);
+    if (wakes_ != before && word.load() != expected) return true;
     clock_us_ += timeout_us;  // nobody else can change it
     return false;
 }
 
-void SimEnv::wake_all(const std::atomic<std::uint32_t>&) noexcept {}
+void SimEnv::wake_all(const std::atomic<std::uint32_t>&) noexcept { ++wakes_; }
+
+void SimEnv::gap() noexcept {
+    if (!gap_hook_) return;
+    const std::function<void()> hook = gap_hook_;  // a copy: it may replace itself
+    hook();
+}
 
 std::int64_t SimEnv::now_us() noexcept { return static_cast<std::int64_t>(clock_us_ += 7); }
 std::uint64_t SimEnv::monotonic_us() noexcept { return clock_us_ += 3; }

@@ -22,6 +22,13 @@ public:
 
     // ---- what only a simulation can do
     void on_step(std::function<void()> hook) { hook_ = std::move(hook); }
+    /// Runs where a thread holds no lock between two steps of an append, so that the hook may
+    /// append too: what a scheduler does by chance, done on purpose.
+    void on_gap(std::function<void()> hook) { gap_hook_ = std::move(hook); }
+    /// Runs while somebody waits: `false` before the word is compared, `true` when the waiter
+    /// sleeps. Only a bumped word (in the first case) or `wake_all` as well (in the second) ends
+    /// the wait early.
+    void on_wait(std::function<void(bool asleep)> hook) { wait_hook_ = std::move(hook); }
     /// The `n`-th changing call from now (1: the next) fails with `code`; with `for_ever` all later
     /// ones too.
     void fail_call(std::uint64_t n, ErrorCode code, bool for_ever) noexcept;
@@ -63,6 +70,7 @@ public:
     [[nodiscard]] bool has_threads() const noexcept override { return false; }
     [[nodiscard]] StoreObserver* observer() noexcept override { return this; }
     void note(const std::byte* at, std::size_t length) noexcept override;
+    void gap() noexcept override;
 
 private:
     friend class SimFile;
@@ -105,7 +113,10 @@ private:
     ErrorCode fail_with_ = ErrorCode::io;
     bool fail_for_ever_ = false;
     bool syncs_only_ = false;
+    std::uint64_t wakes_ = 0;  ///< how often somebody was woken
     std::function<void()> hook_;
+    std::function<void()> gap_hook_;
+    std::function<void(bool)> wait_hook_;
 };
 
 }  // namespace os
