@@ -48,9 +48,13 @@ std::uint64_t sector_of(std::uint64_t offset) noexcept { return offset / kSimSec
 SimMemory::SimMemory(std::size_t capacity) : capacity_(kLeastCapacity) {
     while (capacity_ < capacity) capacity_ *= 2;
     data_ = Pool::instance().take(capacity_);
-    if (data_ != nullptr) return;
-    data_ = static_cast<std::byte*>(std::aligned_alloc(kSimPage, capacity_));
-    VARVE_ASSERT(data_ != nullptr);
+    if (data_ == nullptr) {
+        auto* const whole =
+            static_cast<std::byte*>(std::aligned_alloc(kSimPage, kSimPage + capacity_));
+        VARVE_ASSERT(whole != nullptr);
+        data_ = whole + kSimPage;
+    }
+    mappings(data_) = 0;
 }
 
 SimMemory::~SimMemory() {
@@ -60,7 +64,7 @@ SimMemory::~SimMemory() {
 void SimInode::grow(std::uint64_t size) {
     if (size <= size_) return;
     if (size > cache_.capacity()) {
-        VARVE_ASSERT(mappings == 0 || cache_.data() == nullptr);
+        VARVE_ASSERT(cache_.data() == nullptr || SimMemory::mappings(cache_.data()) == 0);
         SimMemory larger(size);
         if (size_ > 0) std::memcpy(larger.data(), cache_.data(), size_);
         cache_ = std::move(larger);

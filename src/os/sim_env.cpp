@@ -18,7 +18,7 @@ std::string parent_of(const std::string& path) {
     return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
-void keep(std::byte*, std::size_t) noexcept {}
+void unmap(std::byte* data, std::size_t) noexcept { --SimMemory::mappings(data); }
 
 }  // namespace
 
@@ -59,9 +59,9 @@ public:
     Result<std::uint64_t> size() noexcept override { return inode_->size(); }
     Result<Mapping> map(std::size_t size, MapAccess) noexcept override {
         VARVE_TRY(env_.step(path_));
-        VARVE_ASSERT(size <= inode_->size());
-        ++inode_->mappings;
-        return Mapping(inode_->cache(), size, &keep);
+        VARVE_ASSERT(size > 0 && size <= inode_->size());
+        ++SimMemory::mappings(inode_->cache());
+        return Mapping(inode_->cache(), size, &unmap);
     }
     Result<void> sync_range(const Mapping&, std::uint64_t offset,
                             std::uint64_t length) noexcept override {
@@ -110,12 +110,14 @@ void SimEnv::fail_call(std::uint64_t n, ErrorCode code, bool for_ever) noexcept 
 Result<void> SimEnv::step(const std::string& path, bool sync) noexcept {
     ++calls_;
     if (hook_) hook_();
-    if (fail_at_ == 0 || (syncs_only_ && !sync)) return {};
+    const bool counts = fail_for_ == FailFor::all || sync == (fail_for_ == FailFor::syncs);
+    if (fail_at_ == 0 || !counts) return {};
     if (fail_at_ > 1) {
         --fail_at_;
         return {};
     }
     if (!fail_for_ever_) fail_at_ = 0;
+    ++failed_calls_;
     return failure(fail_with_, "a failure was asked for", path);
 }
 

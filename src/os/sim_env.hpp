@@ -32,12 +32,16 @@ public:
     /// The `n`-th changing call from now (1: the next) fails with `code`; with `for_ever` all later
     /// ones too.
     void fail_call(std::uint64_t n, ErrorCode code, bool for_ever) noexcept;
-    /// Only syncs count for `fail_call` from now on.
-    void fail_syncs_only(bool only) noexcept { syncs_only_ = only; }
+    /// Which calls count for `fail_call` from now on.
+    enum class FailFor : std::uint8_t { all, syncs, others };
+    void fail_only(FailFor which) noexcept { fail_for_ = which; }
+    void fail_syncs_only(bool only) noexcept { fail_for_ = only ? FailFor::syncs : FailFor::all; }
     void stop_failing() noexcept { fail_at_ = 0; }
     /// Bytes that all files together may have.
     void limit_space(std::uint64_t bytes) noexcept { space_ = bytes; }
     [[nodiscard]] std::uint64_t calls() const noexcept { return calls_; }
+    /// How many calls failed because it was asked for.
+    [[nodiscard]] std::uint64_t failed_calls() const noexcept { return failed_calls_; }
     [[nodiscard]] std::uint64_t dirty_pages() const noexcept;
 
     /// The world after the power was cut now. Everything open here stays as it is.
@@ -112,7 +116,8 @@ private:
     std::uint64_t fail_at_ = 0;
     ErrorCode fail_with_ = ErrorCode::io;
     bool fail_for_ever_ = false;
-    bool syncs_only_ = false;
+    FailFor fail_for_ = FailFor::all;
+    std::uint64_t failed_calls_ = 0;
     std::uint64_t wakes_ = 0;  ///< how often somebody was woken
     std::function<void()> hook_;
     std::function<void()> gap_hook_;

@@ -79,6 +79,18 @@ TEST(SimEnv, AFullDiskRefusesAllocationsAndKeepsTheRest) {
     EXPECT_TRUE(file->allocate(8192));
 }
 
+TEST(SimEnv, AFileThatWasMappedGrowsWhenNobodyMapsItAnyMore) {
+    SimEnv world(1);
+    auto file = made(world, "file", "here");
+    ASSERT_TRUE(file->allocate(64 << 10));
+    { ASSERT_TRUE(file->map(64 << 10, MapAccess::read_write)); }
+    ASSERT_TRUE(file->allocate(256 << 10));
+    auto mapping = file->map(256 << 10, MapAccess::read_write);
+    ASSERT_TRUE(mapping);
+    EXPECT_EQ(mapping->data()[0], std::byte{'h'});
+    EXPECT_EQ(mapping->data()[(256 << 10) - 1], std::byte{0});
+}
+
 TEST(SimEnv, TheCallAskedForFailsOnceOrForEver) {
     SimEnv world(1);
     auto file = made(world, "file", "here");
