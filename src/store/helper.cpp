@@ -169,6 +169,7 @@ void Writer::populate_ahead() noexcept {
 void Writer::prepare_next() noexcept {
     constexpr std::uint64_t kAtOnce = 16 << 20;
     SegmentPtr active;
+    index::KeyDensity density;
     std::uint64_t number = 0;
     std::uint64_t capacity = 0;
     {
@@ -179,17 +180,18 @@ void Writer::prepare_next() noexcept {
         capacity = std::clamp(active_->header.capacity * kSegmentGrowth,
                               meta_->file.segment_size_first, meta_->file.segment_size_max);
         active = active_;
+        density = density_;
+        if (end_.offset >= active_->log.size() / 2)
+            density = {active_->index.keys(), end_.offset};
     }
     SegmentPtr made;
     {
         const std::lock_guard lock(prepare_mutex_);
         if (prepared_ != nullptr || number != active->number() + 1) return;
         if (segments()->items.back() != active) return;
-        const auto index = index::capacity_for(capacity);
-        auto built = build_segment(number, capacity, index);
+        auto built = build_segment(number, capacity, index::capacity_for(capacity, 0, 0, density));
         if (!built) return;  // the roll tries again and reports
         prepared_ = *built;
-        prepared_index_ = index;
         made = std::move(*built);
     }
     if (!env_.has_threads()) return;
@@ -207,6 +209,13 @@ void Writer::seal_rolled() noexcept {
         rolled_.clear();
     }
     if (control().durable.load(std::memory_order_relaxed) >= until.position) return;
+    const SegmentListPtr list = segments();
+    for (const SegmentPtr& segment : list->items) {
+        if (segment->number() > until.segment) break;
+        if (list->last_of(list->index_of(segment->first()), until.position) >
+            control().durable.load(std::memory_order_relaxed))
+            env_.let_go(segment->log, 0, segment->log.size());
+    }
     {
         std::unique_lock lock(sync_mutex_);
         if (env_.has_threads()) synced_.wait(lock, [&] { return !syncing_; });

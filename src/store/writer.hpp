@@ -126,6 +126,7 @@ private:
     bool past_half_ = false;  ///< the active segment is half full: the next one is wanted
     std::int64_t recorded_us_;
     std::uint64_t next_number_;
+    index::KeyDensity density_{};  ///< of the segment before the active one
     index::HeadCache heads_;
     std::vector<std::byte> run_;  ///< a run that goes through the file instead of the mapping
     std::vector<log::LogPoint> rolled_;  ///< ends of segments that were rolled and not yet sealed
@@ -143,9 +144,8 @@ private:
     log::LogPoint session_begin_;  ///< end of the log when this session began
     bool first_sync_ = true;
 
-    std::mutex prepare_mutex_;  // guards the next two
+    std::mutex prepare_mutex_;  // guards the next
     SegmentPtr prepared_;
-    index::ActCapacity prepared_index_{};
 
     std::thread helper_;
     std::thread keeper_;
