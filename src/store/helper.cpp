@@ -206,27 +206,27 @@ void Writer::seal_rolled() noexcept {
         const std::unique_lock lock(place_mutex_, std::try_to_lock);
         if (!lock.owns_lock() || rolled_.empty()) return;
         until = rolled_.back();
-        rolled_.clear();
     }
-    if (control().durable.load(std::memory_order_relaxed) >= until.position) return;
-    const SegmentListPtr list = segments();
-    for (const SegmentPtr& segment : list->items) {
-        if (segment->number() > until.segment) break;
-        if (list->last_of(list->index_of(segment->first()), until.position) >
-            control().durable.load(std::memory_order_relaxed))
-            env_.let_go(segment->log, 0, segment->log.size());
+    const std::uint64_t durable = control().durable.load(std::memory_order_relaxed);
+    if (durable < until.position) {
+        {
+            // Whoever leads a sync now covers this too, or we look again.
+            const std::lock_guard lock(sync_mutex_);
+            if (syncing_) return;
+            syncing_ = true;
+        }
+        const SegmentListPtr list = segments();
+        for (std::size_t n = 0; n < list->items.size(); ++n) {
+            Segment& segment = *list->items[n];
+            if (segment.number() <= until.segment && list->last_of(n, until.position) > durable)
+                env_.let_go(segment.log, 0, segment.log.size());
+        }
+        lead_syncs(&until);
     }
-    {
-        std::unique_lock lock(sync_mutex_);
-        if (env_.has_threads()) synced_.wait(lock, [&] { return !syncing_; });
-        syncing_ = true;
-    }
-    static_cast<void>(lead_sync(&until));
-    {
-        const std::lock_guard lock(sync_mutex_);
-        syncing_ = false;
-    }
-    synced_.notify_all();
+    const std::lock_guard lock(place_mutex_);
+    std::erase_if(rolled_, [&](const log::LogPoint& end) {
+        return end.position <= until.position;
+    });
 }
 
 void Writer::sync_by_interval() noexcept {
