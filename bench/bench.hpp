@@ -81,18 +81,21 @@ private:
 class Workload {
 public:
     Workload(bool wide, std::size_t data_size);
-    /// Fills `events` with the next ones.
+    /// Fills `events` with the next ones, valid until the next call. Their names are written anew,
+    /// as an application does that makes them from what it handles.
     void fill(std::vector<NewEvent>& events);
 
 private:
     [[nodiscard]] std::uint64_t random();
     [[nodiscard]] std::size_t pick(std::size_t count);
+    [[nodiscard]] std::string_view written(const std::string& name);
 
     bool wide_;
     std::uint64_t state_ = 42;
     std::vector<std::string> streams_, types_, tags_;
     std::vector<std::uint32_t> skew_;
     std::string data_;
+    std::string text_;  ///< the names of the events that were filled last
 };
 
 /// Ends the program with a message if `result` is an error.

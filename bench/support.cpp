@@ -106,13 +106,22 @@ std::size_t Workload::pick(std::size_t count) {
     return skew_[random() & 0xFFFF] % count;
 }
 
+std::string_view Workload::written(const std::string& name) {
+    const std::size_t begin = text_.size();
+    text_ += name;
+    return {text_.data() + begin, name.size()};
+}
+
 void Workload::fill(std::vector<NewEvent>& events) {
+    constexpr std::size_t kNames = 4 * 24;  // bytes of names per event, at most
+    text_.clear();
+    text_.reserve(events.size() * kNames);
     for (NewEvent& event : events) {
-        event.stream = streams_[pick(streams_.size())];
-        event.type = types_[random() % types_.size()];
+        event.stream = written(streams_[pick(streams_.size())]);
+        event.type = written(types_[random() % types_.size()]);
         event.tags.clear();
-        event.tags.push_back(tags_[pick(tags_.size())]);
-        event.tags.push_back(tags_[random() % tags_.size()]);
+        event.tags.push_back(written(tags_[pick(tags_.size())]));
+        event.tags.push_back(written(tags_[random() % tags_.size()]));
         event.data = data_;
     }
 }

@@ -18,6 +18,7 @@ constexpr std::uint32_t kSlotsUsed = 2;
 constexpr std::uint64_t kBytesPerEvent = 96;
 constexpr std::uint64_t kBytesPerCell = 48;
 constexpr std::uint64_t kBytesPerSlot = 128;
+constexpr std::uint64_t kFewestSlots = 32;  // however few keys: that part of the usual number
 constexpr std::uint64_t kMaxUnits = 1ULL
                                     << 30;  // of slots, events or cells: their numbers have 32 bits
 
@@ -25,9 +26,16 @@ std::uint64_t usable(std::uint32_t slots) noexcept { return std::uint64_t{slots}
 
 }  // namespace
 
-ActCapacity capacity_for(std::uint64_t segment_bytes, std::uint64_t events,
-                         std::uint64_t keys) noexcept {
-    const std::uint64_t slots = std::max(segment_bytes / kBytesPerSlot, keys + keys / 2 + 4);
+ActCapacity capacity_for(std::uint64_t segment_bytes, std::uint64_t events, std::uint64_t keys,
+                         KeyDensity seen) noexcept {
+    std::uint64_t wanted = segment_bytes / kBytesPerSlot;
+    if (seen.bytes > 0) {
+        // Twice what is expected: different keys become fewer as a segment grows, but a history may
+        // change. Its first segment with more keys is rolled early, the next one has the room.
+        const std::uint64_t expected = seen.keys * (segment_bytes / 4096) / (seen.bytes / 4096 + 1);
+        wanted = std::clamp(2 * expected, wanted / kFewestSlots, wanted);
+    }
+    const std::uint64_t slots = std::max(wanted, keys + keys / 2 + 4);
     ActCapacity capacity;
     capacity.slots = static_cast<std::uint32_t>(std::bit_ceil(std::min(slots, kMaxUnits)));
     capacity.events = static_cast<std::uint32_t>(
@@ -159,6 +167,10 @@ bool ActiveIndex::cell(std::uint32_t number, Cell& cell) const noexcept {
 
 std::uint64_t ActiveIndex::offsets_end() const noexcept {
     return capacity_.offsets_at() + 4ULL * counter(kEvents).load(std::memory_order_relaxed);
+}
+
+std::uint64_t ActiveIndex::keys() const noexcept {
+    return counter(kSlotsUsed).load(std::memory_order_relaxed);
 }
 
 std::uint64_t ActiveIndex::cells_end() const noexcept {

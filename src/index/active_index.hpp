@@ -65,10 +65,16 @@ struct ActCapacity {
     }
 };
 
+/// How many different keys a piece of the log had.
+struct KeyDensity {
+    std::uint64_t keys = 0;
+    std::uint64_t bytes = 0;  ///< of the log; 0: nothing is known yet
+};
+
 /// For a segment of `segment_bytes` whose largest commit carries `events` events with `keys` keys
-/// in all.
+/// in all. The slots follow what the segment before had: a small table stays in the caches.
 [[nodiscard]] ActCapacity capacity_for(std::uint64_t segment_bytes, std::uint64_t events = 0,
-                                       std::uint64_t keys = 0) noexcept;
+                                       std::uint64_t keys = 0, KeyDensity seen = {}) noexcept;
 
 /// One key's list as a reader found it.
 struct List {
@@ -130,6 +136,8 @@ public:
     /// Bytes that are used now, for populating ahead: end of the offsets and of the cells.
     [[nodiscard]] std::uint64_t offsets_end() const noexcept;
     [[nodiscard]] std::uint64_t cells_end() const noexcept;
+    /// Different keys so far.
+    [[nodiscard]] std::uint64_t keys() const noexcept;
 
 private:
     using Word = std::atomic_ref<std::uint64_t>;

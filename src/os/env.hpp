@@ -149,6 +149,12 @@ public:
     virtual void populate(const Mapping& mapping, std::uint64_t offset,
                           std::uint64_t length) noexcept = 0;
 
+    /// Takes a range of a mapping out of this process's page tables: the content stays and comes
+    /// back when it is touched. A sync of it then need not interrupt other processors for each page.
+    /// Best effort.
+    virtual void let_go(const Mapping& mapping, std::uint64_t offset,
+                        std::uint64_t length) noexcept = 0;
+
     /// Sleeps while `*word == expected`, at most `timeout_us`. May wake for no reason. False on
     /// time-out.
     virtual bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,

@@ -201,6 +201,14 @@ public:
         if (begin < end) ::madvise(mapping.data() + begin, end - begin, MADV_POPULATE_WRITE);
     }
 
+    void let_go(const Mapping& mapping, std::uint64_t offset,
+                std::uint64_t length) noexcept override {
+        const std::uint64_t begin = base::align_up(offset, kPage);
+        const std::uint64_t end = base::align_down(
+            std::min<std::uint64_t>(offset + length, mapping.size()), kPage);
+        if (begin < end) ::madvise(mapping.data() + begin, end - begin, MADV_DONTNEED);
+    }
+
     bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::uint64_t timeout_us) noexcept override {
         const timespec timeout = to_timespec(timeout_us);

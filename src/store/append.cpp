@@ -124,33 +124,72 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
     if (observer_ != nullptr) observer_->gap();
     const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
     if (behind > control().durable.load(std::memory_order_relaxed)) VARVE_TRY(wait_durable(behind));
-    return append_admitted(plan, std::max(options.durability, meta_->options.durability));
-}
-
-Result<Appended> Writer::append_admitted(Plan& plan, Durability level) noexcept {
-    Appended done;
+    Request request;
+    request.plan = &plan;
+    request.level = std::max(options.durability, meta_->options.durability);
+    request.appended.level = request.level;
     try {
-        if (plan.streams.size() > 1) done.versions.reserve(plan.streams.size());
+        if (plan.streams.size() > 1) request.appended.versions.reserve(plan.streams.size());
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory for the result of the append");
     }
-    {
-        const std::lock_guard lock(place_mutex_);
-        VARVE_TRY(usable());
-        VARVE_TRY(load_heads(plan));
-        if (plan.has_demands && !base::seeded(SeededBug::version_checked_outside_lock))
-            VARVE_TRY(check_demands(plan));
-        if (!session_begun_) VARVE_TRY(begin_session());
-        VARVE_TRY(make_room(plan));
-        VARVE_TRY(place(plan, level, done));
+    commit(request);
+    if (request.error) return std::move(*request.error);
+    return std::move(request.appended);
+}
+
+/// Sees to it that a request is placed, published and as durable as it asks for: alone where nobody
+/// is in the way; else the first of those who wait places the events of all.
+void Writer::commit(Request& own) noexcept {
+    Request* run = &own;
+    if (queue_.empty() && place_mutex_.try_lock()) {
+        const std::lock_guard lock(place_mutex_, std::adopt_lock);
+        place_request(own);
         publish();
+    } else {
+        switch (queue_.push(own)) {
+            case CommitQueue::Pushed::refused:
+                own.error = failure(ErrorCode::busy, "64 MiB of appends are waiting; try again");
+                own.error->retry = true;
+                return;
+            case CommitQueue::Pushed::follows:
+                if (await(own) == Request::lead) lead_syncs(nullptr);
+                return;
+            case CommitQueue::Pushed::leads: run = place_queue(); break;
+        }
     }
-    after_publish(level);
-    if (level == Durability::disk && !base::seeded(SeededBug::acknowledge_before_sync)) {
-        VARVE_TRY(wait_durable(done.last.value));
+    after_publish(own.level);
+    settle(run, own);
+}
+
+/// Takes the place lock and places everything that waits. Returns it, linked, oldest first.
+Request* Writer::place_queue() noexcept {
+    const std::lock_guard lock(place_mutex_);
+    Request* const run = queue_.take_all();
+    for (Request* request = run; request != nullptr; request = request->next)
+        place_request(*request);
+    publish();
+    return run;
+}
+
+/// Under the place lock.
+void Writer::place_request(Request& request) noexcept {
+    auto placed = place_checked(*request.plan, request.level, request.appended);
+    if (!placed) {
+        request.error = std::move(placed).error();
+        return;
     }
-    done.level = level;
-    return done;
+    request.position = request.appended.last.value;
+}
+
+Result<void> Writer::place_checked(Plan& plan, Durability level, Appended& done) noexcept {
+    VARVE_TRY(usable());
+    VARVE_TRY(load_heads(plan));
+    if (plan.has_demands && !base::seeded(SeededBug::version_checked_outside_lock))
+        VARVE_TRY(check_demands(plan));
+    if (!session_begun_) VARVE_TRY(begin_session());
+    VARVE_TRY(make_room(plan));
+    return place(plan, level, done);
 }
 
 Result<void> Writer::load_heads(Plan& plan) noexcept {
@@ -285,6 +324,7 @@ void Writer::apply_all(const Plan& plan, std::uint64_t first_position,
 }
 
 void Writer::publish() noexcept {
+    if (control().published.load(std::memory_order_relaxed) == end_.position) return;
     // The one line at which an append happens. Partner: the acquire load in View; whoever sees the
     // position sees the bytes, the index entries and the segment that were stored before.
     control().published.store(end_.position, std::memory_order_release);

@@ -169,6 +169,7 @@ void Writer::populate_ahead() noexcept {
 void Writer::prepare_next() noexcept {
     constexpr std::uint64_t kAtOnce = 16 << 20;
     SegmentPtr active;
+    index::KeyDensity density;
     std::uint64_t number = 0;
     std::uint64_t capacity = 0;
     {
@@ -179,17 +180,18 @@ void Writer::prepare_next() noexcept {
         capacity = std::clamp(active_->header.capacity * kSegmentGrowth,
                               meta_->file.segment_size_first, meta_->file.segment_size_max);
         active = active_;
+        density = density_;
+        if (end_.offset >= active_->log.size() / 2)
+            density = {active_->index.keys(), end_.offset};
     }
     SegmentPtr made;
     {
         const std::lock_guard lock(prepare_mutex_);
         if (prepared_ != nullptr || number != active->number() + 1) return;
         if (segments()->items.back() != active) return;
-        const auto index = index::capacity_for(capacity);
-        auto built = build_segment(number, capacity, index);
+        auto built = build_segment(number, capacity, index::capacity_for(capacity, 0, 0, density));
         if (!built) return;  // the roll tries again and reports
         prepared_ = *built;
-        prepared_index_ = index;
         made = std::move(*built);
     }
     if (!env_.has_threads()) return;
@@ -204,20 +206,27 @@ void Writer::seal_rolled() noexcept {
         const std::unique_lock lock(place_mutex_, std::try_to_lock);
         if (!lock.owns_lock() || rolled_.empty()) return;
         until = rolled_.back();
-        rolled_.clear();
     }
-    if (control().durable.load(std::memory_order_relaxed) >= until.position) return;
-    {
-        std::unique_lock lock(sync_mutex_);
-        if (env_.has_threads()) synced_.wait(lock, [&] { return !syncing_; });
-        syncing_ = true;
+    const std::uint64_t durable = control().durable.load(std::memory_order_relaxed);
+    if (durable < until.position) {
+        {
+            // Whoever leads a sync now covers this too, or we look again.
+            const std::lock_guard lock(sync_mutex_);
+            if (syncing_) return;
+            syncing_ = true;
+        }
+        const SegmentListPtr list = segments();
+        for (std::size_t n = 0; n < list->items.size(); ++n) {
+            Segment& segment = *list->items[n];
+            if (segment.number() <= until.segment && list->last_of(n, until.position) > durable)
+                env_.let_go(segment.log, 0, segment.log.size());
+        }
+        lead_syncs(&until);
     }
-    static_cast<void>(lead_sync(&until));
-    {
-        const std::lock_guard lock(sync_mutex_);
-        syncing_ = false;
-    }
-    synced_.notify_all();
+    const std::lock_guard lock(place_mutex_);
+    std::erase_if(rolled_, [&](const log::LogPoint& end) {
+        return end.position <= until.position;
+    });
 }
 
 void Writer::sync_by_interval() noexcept {

@@ -1,5 +1,5 @@
-// What a name may be made of: valid UTF-8, no control characters. Eight ASCII bytes a step, the
-// rest one by one.
+// What a name may be made of: valid UTF-8, no control characters. Eight bytes a step while they are
+// printable ASCII, the last step overlapping the one before it; anything else one by one.
 #include "store/admission.hpp"
 
 namespace varve {
@@ -16,6 +16,26 @@ bool is_plain(std::uint64_t word) noexcept {
     const std::uint64_t delete_char =
         word + kOnes;  // carries into the high bit where a byte is 0x7F
     return ((word | below_space | delete_char) & kHigh) == 0;
+}
+
+/// The same for a whole name. False only means that somebody has to look closer.
+bool is_plain(std::string_view name) noexcept {
+    const std::byte* const at = base::as_bytes(name).data();
+    const std::size_t size = name.size();
+    if (size >= 8) {
+        for (std::size_t n = 0; n + 8 < size; n += 8) {
+            if (!is_plain(base::load<std::uint64_t>(at + n))) return false;
+        }
+        return is_plain(base::load<std::uint64_t>(at + size - 8));
+    }
+    if (size >= 4) {
+        const std::uint64_t low = base::load<std::uint32_t>(at);
+        return is_plain(low | std::uint64_t{base::load<std::uint32_t>(at + size - 4)} << 32);
+    }
+    constexpr std::uint64_t kSpaces = 0x2020202020202020ULL;
+    std::uint64_t word = kSpaces;
+    for (std::size_t n = 0; n < size; ++n) word = word << 8 | std::to_integer<std::uint64_t>(at[n]);
+    return is_plain(word);
 }
 
 struct CodePoint {
@@ -51,13 +71,9 @@ const char* fault_of_name(std::string_view name) noexcept {
     if (name.empty()) return nullptr;
     if (name.size() > kMaxNameBytes) return "is longer than 1024 bytes";
     if (name.front() == '$') return "begins with '$', which is reserved";
+    if (is_plain(name)) return nullptr;
     std::size_t at = 0;
     while (at < name.size()) {
-        if (name.size() - at >= 8 &&
-            is_plain(base::load<std::uint64_t>(base::as_bytes(name).data() + at))) {
-            at += 8;
-            continue;
-        }
         const CodePoint point = decode(name.substr(at));
         if (point.length == 0) return "is not valid UTF-8";
         const bool control = point.value < 0x20 || (point.value >= 0x7F && point.value < 0xA0);

@@ -85,15 +85,17 @@ Result<SegmentPtr> Writer::build_segment(std::uint64_t number, std::uint64_t cap
 Result<void> Writer::roll(const Plan& plan) noexcept {
     const std::uint64_t need = base::align_up(log::kSegmentHeaderSize + plan.bytes, kPage);
     const std::uint64_t capacity = std::max(next_capacity(), need);
-    const auto index = index::capacity_for(capacity, plan.events.size(), plan.keys.size());
+    if (active_ != nullptr) density_ = {active_->index.keys(), end_.offset};
+    const auto index =
+        index::capacity_for(capacity, plan.events.size(), plan.keys.size(), density_);
 
     SegmentPtr next;
     {
         const std::lock_guard lock(prepare_mutex_);
+        // Made when less was known: half the wanted slots will do.
         const bool suits = prepared_ != nullptr && prepared_->log.size() >= capacity &&
-                           prepared_index_.cells >= index.cells &&
-                           prepared_index_.slots >= index.slots &&
-                           prepared_index_.events >= index.events;
+                           prepared_->index.has_room(plan.events.size(), plan.keys.size()) &&
+                           prepared_->index.capacity().slots >= index.slots / 2;
         // One that does not suit stays where it is: the file is made larger below.
         if (suits) next = std::move(prepared_);
         prepared_ = nullptr;

@@ -21,34 +21,105 @@ void Writer::note(const std::byte* at, std::uint64_t length) noexcept {
     if (observer_ != nullptr) observer_->note(at, length);
 }
 
-Result<void> Writer::wait_durable(std::uint64_t position) noexcept {
-    std::unique_lock lock(sync_mutex_);
-    while (control().durable.load(std::memory_order_relaxed) < position) {
-        if (state_.load(std::memory_order_acquire) == State::failed) {
-            return failure(
-                ErrorCode::durability_lost,
-                "stored and visible, but the sync failed: it may not survive a power cut",
-                meta_->path);
-        }
-        if (syncing_) {
-            synced_.wait(lock);
-            continue;
-        }
-        syncing_ = true;
-        lock.unlock();
-        auto synced = lead_sync(nullptr);
-        lock.lock();
-        syncing_ = false;
-        synced_.notify_all();
-        if (!synced) return std::move(synced).error();
+std::uint32_t Writer::await(const Request& request) noexcept {
+    constexpr std::uint64_t kLongUs = 1'000'000;
+    while (true) {
+        // Partner: the store in `finish` or `lead_syncs`; whoever sees it sees the outcome.
+        const std::uint32_t state = request.state.load(std::memory_order_acquire);
+        if (state != Request::waiting) return state;
+        env_.wait_on(request.state, Request::waiting, kLongUs);
     }
+}
+
+/// Wakes the owner of a request. Its memory may be gone right after the store: only its address is
+/// used then.
+void Writer::finish(Request& request) noexcept {
+    const std::uint32_t before = request.state.exchange(Request::done, std::memory_order_acq_rel);
+    if (before == Request::waiting) env_.wake_all(request.state);
+}
+
+/// What follows placing: those who asked for nothing more are done, the rest waits for a sync, and
+/// somebody leads it.
+void Writer::settle(Request* run, Request& own) noexcept {
+    const auto waits = [&](const Request& one) {
+        return !one.error && one.level == Durability::disk &&
+               !base::seeded(SeededBug::acknowledge_before_sync);
+    };
+    if (run == &own && own.next == nullptr && !waits(own)) return;
+    Request* ready = nullptr;
+    bool own_waits = false;
+    Request* leader = nullptr;
+    {
+        const std::lock_guard lock(sync_mutex_);
+        const std::uint64_t durable = control().durable.load(std::memory_order_relaxed);
+        for (Request *at = run, *next = nullptr; at != nullptr; at = next) {
+            next = at->next;
+            if (waits(*at) && durable < at->position) {
+                sync_waiters_.add(*at);
+                own_waits = own_waits || at == &own;
+            } else if (at != &own) {
+                at->next = ready;
+                ready = at;
+            }
+        }
+        if (!syncing_) leader = own_waits ? &own : sync_waiters_.first();
+        syncing_ = syncing_ || leader != nullptr;
+    }
+    if (leader != nullptr && leader != &own) ask_to_lead(*leader);
+    for (Request *at = ready, *next = nullptr; at != nullptr; at = next) {
+        next = at->next;
+        finish(*at);
+    }
+    if (!own_waits) return;
+    if (leader == &own) own.state.store(Request::lead, std::memory_order_relaxed);
+    if (leader == &own || await(own) == Request::lead) lead_syncs(nullptr);
+}
+
+void Writer::ask_to_lead(Request& request) noexcept {
+    request.state.store(Request::lead, std::memory_order_release);
+    env_.wake_all(request.state);
+}
+
+/// Leads one sync, releases whom it covers, and hands the lead on while others wait. `syncing_` is
+/// set and ours.
+void Writer::lead_syncs(const log::LogPoint* until) noexcept {
+    const auto synced = lead_sync(until);
+    Request* covered = nullptr;
+    Request* next_leader = nullptr;
+    {
+        const std::lock_guard lock(sync_mutex_);
+        const std::uint64_t durable = control().durable.load(std::memory_order_relaxed);
+        covered = sync_waiters_.take_until(synced ? durable : ~0ULL);
+        next_leader = sync_waiters_.first();
+        syncing_ = next_leader != nullptr;
+    }
+    if (next_leader != nullptr) ask_to_lead(*next_leader);
+    for (Request *at = covered, *next = nullptr; at != nullptr; at = next) {
+        next = at->next;
+        if (!synced) at->error = synced.error();
+        finish(*at);
+    }
+}
+
+Result<void> Writer::wait_durable(std::uint64_t position) noexcept {
+    Request request;
+    request.level = Durability::disk;
+    request.position = position;
+    settle(&request, request);
+    if (request.error) return std::move(*request.error);
     return {};
 }
 
 /// Under the leader's flag. Syncs up to `until`, or to everything placed now. An error here is
 /// final.
 Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
-    VARVE_TRY(usable());
+    const auto lost = [&](const std::string& why) {
+        return failure(ErrorCode::durability_lost,
+                       "stored and visible, but the sync failed: it may not survive a power cut" +
+                           why,
+                       meta_->path);
+    };
+    if (state_.load(std::memory_order_acquire) == State::failed) return lost("");
     log::LogPoint target;
     if (until != nullptr) {
         target = *until;
@@ -64,10 +135,7 @@ Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
     if (!done && base::seeded(SeededBug::sync_retried)) done = sync_log(durable_, target);
     if (!done) {
         fail();
-        Error error = std::move(done).error();
-        error.code = ErrorCode::durability_lost;
-        error.message = "stored and visible, but the sync failed: " + error.message;
-        return error;
+        return lost(" (" + done.error().message + ")");
     }
     first_sync_ = false;
     const bool sealed = target.segment != durable_.segment && durable_.segment != 0;
@@ -178,10 +246,7 @@ Result<void> Writer::write_closed() noexcept {
                              last->kind == static_cast<std::uint32_t>(file::EntryKind::closed) &&
                              last->segment == end_.segment && last->offset == end_.offset;
     if (closed_here) return {};
-    state_.store(State::open, std::memory_order_release);  // for the sync; nobody else is inside
-    auto synced = lead_sync(nullptr);
-    if (!synced) return synced;
-    state_.store(State::closing, std::memory_order_release);
+    VARVE_TRY(lead_sync(nullptr));  // nobody else is inside
     file::ManifestEntry entry;
     entry.kind = static_cast<std::uint32_t>(file::EntryKind::closed);
     entry.epoch = epoch_;

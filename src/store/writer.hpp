@@ -2,20 +2,20 @@
 //
 // Threads: `append`, `sync`, `close` from any; a helper thread does the background work. Two locks,
 // never held together by one thread in the other order: `place_mutex_` (the end of the log, heads,
-// the active segment) before `list_mutex_`; `sync_mutex_` only decides who leads a sync.
+// the active segment) before `list_mutex_`; `sync_mutex_` only decides who leads a sync. Appends that
+// find the first one taken wait in `queue_`, and one of them places all.
 // Invariants: `published` rises under `place_mutex_` only; a commit's bytes are complete before the
 // index is touched, the index before it is published; after a failed sync nothing is appended.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <thread>
 
 #include "file/control.hpp"
 #include "file/manifest.hpp"
 #include "os/fork.hpp"
-#include "store/admission.hpp"
+#include "store/commit_queue.hpp"
 #include "store/segments.hpp"
 
 namespace varve {
@@ -64,7 +64,10 @@ private:
     enum class State : std::uint8_t { open, failed, closing, closed };
 
     // append.cpp
-    [[nodiscard]] Result<Appended> append_admitted(Plan& plan, Durability level) noexcept;
+    void commit(Request& own) noexcept;
+    [[nodiscard]] Request* place_queue() noexcept;
+    void place_request(Request& request) noexcept;
+    [[nodiscard]] Result<void> place_checked(Plan& plan, Durability level, Appended& done) noexcept;
     [[nodiscard]] Result<void> load_heads(Plan& plan) noexcept;
     [[nodiscard]] Result<index::Head> find_head(index::Key key,
                                                 std::string_view stream) const noexcept;
@@ -86,6 +89,11 @@ private:
     void begin_segment(Segment& next) noexcept;
 
     // sync.cpp
+    [[nodiscard]] std::uint32_t await(const Request& request) noexcept;
+    void finish(Request& request) noexcept;
+    void settle(Request* run, Request& own) noexcept;
+    void ask_to_lead(Request& request) noexcept;
+    void lead_syncs(const log::LogPoint* until) noexcept;
     [[nodiscard]] Result<void> wait_durable(std::uint64_t position) noexcept;
     [[nodiscard]] Result<void> lead_sync(const log::LogPoint* until) noexcept;
     [[nodiscard]] Result<void> sync_log(const log::LogPoint& from,
@@ -126,6 +134,7 @@ private:
     bool past_half_ = false;  ///< the active segment is half full: the next one is wanted
     std::int64_t recorded_us_;
     std::uint64_t next_number_;
+    index::KeyDensity density_{};  ///< of the segment before the active one
     index::HeadCache heads_;
     std::vector<std::byte> run_;  ///< a run that goes through the file instead of the mapping
     std::vector<log::LogPoint> rolled_;  ///< ends of segments that were rolled and not yet sealed
@@ -136,16 +145,17 @@ private:
     std::mutex manifest_mutex_;
     file::Manifest manifest_;
 
-    std::mutex sync_mutex_;
-    std::condition_variable synced_;
-    bool syncing_ = false;
-    log::LogPoint durable_;        ///< the leader's
+    CommitQueue queue_;
+
+    std::mutex sync_mutex_;  // guards the next two
+    SyncWaiters sync_waiters_;
+    bool syncing_ = false;         ///< somebody leads a sync
+    log::LogPoint durable_;        ///< the leader's, as are the next two
     log::LogPoint session_begin_;  ///< end of the log when this session began
     bool first_sync_ = true;
 
-    std::mutex prepare_mutex_;  // guards the next two
+    std::mutex prepare_mutex_;  // guards the next
     SegmentPtr prepared_;
-    index::ActCapacity prepared_index_{};
 
     std::thread helper_;
     std::thread keeper_;
