@@ -19,6 +19,7 @@ constexpr std::uint64_t kBytesPerEvent = 96;
 constexpr std::uint64_t kBytesPerCell = 48;
 constexpr std::uint64_t kBytesPerSlot = 128;
 constexpr std::uint64_t kFewestSlots = 32;  // however few keys: that part of the usual number
+constexpr std::uint32_t kNoSlot = ~0U;
 constexpr std::uint64_t kMaxUnits = 1ULL
                                     << 30;  // of slots, events or cells: their numbers have 32 bits
 
@@ -88,7 +89,8 @@ bool ActiveIndex::has_room(std::uint64_t events, std::uint64_t keys) const noexc
 
 std::uint32_t ActiveIndex::slot_for(Key key) noexcept {
     std::uint32_t number = first_bucket(key);
-    for (;; number = (number + 1) & bucket_mask_) {
+    for (std::uint32_t looked = 0; looked <= bucket_mask_;
+         ++looked, number = (number + 1) & bucket_mask_) {
         for (std::uint32_t n = number * 4; n < number * 4 + 4; ++n) {
             const Key found = slot_key(n).load(std::memory_order_relaxed);
             if (found == key) return n;
@@ -99,6 +101,7 @@ std::uint32_t ActiveIndex::slot_for(Key key) noexcept {
             return n;
         }
     }
+    return kNoSlot;
 }
 
 void ActiveIndex::apply(std::uint32_t ordinal, std::uint32_t offset8, std::span<const Key> keys,
@@ -108,6 +111,7 @@ void ActiveIndex::apply(std::uint32_t ordinal, std::uint32_t offset8, std::span<
     std::uint32_t cells = counter(kCells).load(std::memory_order_relaxed);
     for (const Key key : keys) {
         const std::uint32_t slot = slot_for(key);
+        if (slot == kNoSlot) continue;  // no index of ours: the counters said that there is room
         const List list = unpack(slot_word(slot).load(std::memory_order_relaxed));
         if (again && list.last != 0) {
             Cell newest;

@@ -29,9 +29,7 @@ public:
         : env_(env), inode_(std::move(inode)), path_(std::move(path)) {}
     SimFile(const SimFile&) = delete;
     SimFile& operator=(const SimFile&) = delete;
-    ~SimFile() override {
-        if (inode_->lock_holder == this) inode_->lock_holder = nullptr;
-    }
+    ~SimFile() override { SimFile::unlock(); }
 
     Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) noexcept override {
         if (offset >= inode_->size()) return std::size_t{0};
@@ -74,6 +72,9 @@ public:
         if (inode_->lock_holder != nullptr && inode_->lock_holder != this) return false;
         inode_->lock_holder = this;
         return true;
+    }
+    void unlock() noexcept override {
+        if (inode_->lock_holder == this) inode_->lock_holder = nullptr;
     }
     Result<bool> is_locked() noexcept override {
         return inode_->lock_holder != nullptr && inode_->lock_holder != this;
