@@ -24,7 +24,7 @@ build: setup ## build the release tree: build/release/bin/varve, varve-bench
 	@$(call build,release)
 
 test: build ## install what is missing, build, run all tests
-	@scripts/test --test-dir build/release -j $(JOBS)
+	@scripts/test build/release -j $(JOBS)
 
 check: setup ## format, house rules, clang-tidy, unit tests under asan and ubsan, fuzz corpus, shared library
 	@scripts/check-format
@@ -36,11 +36,11 @@ check: setup ## format, house rules, clang-tidy, unit tests under asan and ubsan
 
 asan: setup ## unit, damage, command line and fuzz corpus tests under the address and undefined-behaviour sanitizers
 	@$(call build,asan)
-	@scripts/test --test-dir build/asan -j $(JOBS) -E '^(crash_|kill_minus_nine|power_cuts)'
+	@scripts/test build/asan -j $(JOBS) -E '^(crash_|kill_minus_nine|power_cuts)'
 
 tsan: setup ## the concurrency tests under the thread sanitizer
 	@$(call build,tsan,varve_concurrency_tests)
-	@scripts/test --test-dir build/tsan -L concurrency
+	@scripts/test build/tsan -L concurrency
 
 shared: setup ## the shared library: what it shows is enough for the command line and for other projects
 	@$(call build,shared,varve varve_cli varve_bench)
