@@ -85,9 +85,9 @@ public:
     }
 
     [[nodiscard]] Status status() const noexcept;
-    /// After the end. Forwards with the limit reached: the last event returned; else the smaller of
-    /// `until` and the snapshot's end. Backwards: the snapshot's end. An error if the read was
-    /// stopped or is not at its end.
+    /// After the end. Forwards with the limit reached: the last event returned, 0 if there is none;
+    /// else the smaller of `until` and the snapshot's end. Backwards: the snapshot's end. An error
+    /// if the read was stopped or is not at its end.
     [[nodiscard]] Result<Seen> seen() const noexcept;
 
 private:

@@ -120,6 +120,8 @@ public:
     virtual ~StoreObserver() = default;
     /// [at, at + length) was just stored to. `at` lies in a mapping of this Env.
     virtual void note(const std::byte* at, std::size_t length) noexcept = 0;
+    /// The caller holds no lock: what other threads may do between two of its steps may happen now.
+    virtual void gap() noexcept {}
 };
 
 class Env {

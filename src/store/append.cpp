@@ -121,6 +121,7 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
         VARVE_TRY(load_heads(plan));
         VARVE_TRY(check_demands(plan));
     }
+    if (observer_ != nullptr) observer_->gap();
     const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
     if (behind > control().durable.load(std::memory_order_relaxed)) VARVE_TRY(wait_durable(behind));
     Request request;

@@ -105,7 +105,6 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       kind_(source.kind),
       name_(source.name),
       bounds_(bounds_of(pinned_->view(), options)),
-      limit_(options.limit),
       left_(options.limit),
       until_(options.until.value),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure) {
@@ -255,8 +254,8 @@ Result<Seen> Reading::seen() const noexcept {
     }
     const View& view = pinned_->view();
     if (bounds_.backwards) return Seen{Position{view.published}, view.epoch};
-    const bool limited = left_ == 0 && limit_ != 0;
-    if (limited) return Seen{Position{last_returned_}, view.epoch};
+    // With a limit of 0 that is position 0: nothing was looked at.
+    if (left_ == 0) return Seen{Position{last_returned_}, view.epoch};
     const std::uint64_t end = until_ != 0 ? std::min(until_, view.published) : view.published;
     return Seen{Position{end}, view.epoch};
 }
