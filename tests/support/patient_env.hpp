@@ -39,6 +39,10 @@ public:
                   std::uint64_t length) noexcept override {
         system_.populate(mapping, offset, length);
     }
+    void let_go(const os::Mapping& mapping, std::uint64_t offset,
+                std::uint64_t length) noexcept override {
+        system_.let_go(mapping, offset, length);
+    }
     bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::uint64_t timeout_us) noexcept override {
         // Shorter ones are naps between two rounds of work and not a fallback.
