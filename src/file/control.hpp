@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "base/bytes.hpp"
+#include "base/field.hpp"
 #include "os/env.hpp"
 
 namespace varve::file {
@@ -59,6 +60,23 @@ struct Control {
 static_assert(offsetof(Control, published) == 128 && offsetof(Control, durable) == 192 &&
               offsetof(Control, wake) == 256);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+// clang-format off
+inline constexpr base::Field kControlFields[] = {
+    VARVE_FIELD(ControlIdentity, magic), VARVE_FIELD(ControlIdentity, format),
+    VARVE_FIELD(ControlIdentity, reserved),
+    VARVE_FIELD(ControlIdentity, uuid), VARVE_FIELD(ControlIdentity, boot),
+    VARVE_FIELD(ControlIdentity, device), VARVE_FIELD(ControlIdentity, inode),
+    VARVE_FIELD(ControlIdentity, birth_ns), VARVE_FIELD(ControlIdentity, mount),
+    VARVE_FIELD(Control, zero1),
+    VARVE_FIELD(Control, published), VARVE_FIELD(Control, active),
+    {"zero2", 144, 48},
+    VARVE_FIELD(Control, durable), VARVE_FIELD(Control, lost_from),
+    {"zero3", 208, 48},
+    VARVE_FIELD(Control, wake), VARVE_FIELD(Control, state), VARVE_FIELD(Control, epoch),
+    VARVE_FIELD(Control, generation), VARVE_FIELD(Control, heartbeat_us),
+    {"zero4", 280, kControlSize - 280}};
+// clang-format on
 
 /// What the control page of `file` must say to be believed now. Unknown boot or mount: `known` is
 /// false.

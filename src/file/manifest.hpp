@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/field.hpp"
 #include "os/env.hpp"
 
 namespace varve::file {
@@ -38,6 +39,18 @@ struct ManifestEntry {
 };
 static_assert(sizeof(ManifestEntry) == 64);
 inline constexpr std::size_t kEntryCrcOffset = 124;
+
+// clang-format off
+inline constexpr base::Field kManifestEntryFields[] = {
+    VARVE_FIELD(ManifestEntry, number), VARVE_FIELD(ManifestEntry, kind),
+    VARVE_FIELD(ManifestEntry, epoch),
+    VARVE_FIELD(ManifestEntry, segment), VARVE_FIELD(ManifestEntry, offset),
+    VARVE_FIELD(ManifestEntry, position), VARVE_FIELD(ManifestEntry, chain),
+    VARVE_FIELD(ManifestEntry, reserved),
+    VARVE_FIELD(ManifestEntry, time_us), VARVE_FIELD(ManifestEntry, next_segment),
+    {"zero", sizeof(ManifestEntry), kEntryCrcOffset - sizeof(ManifestEntry)},
+    {"crc", kEntryCrcOffset, 4}};
+// clang-format on
 
 /// What was read: the entries that verify, in order, and whether there was something unreadable.
 struct ManifestContent {

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "base/bytes.hpp"
+#include "base/field.hpp"
 #include "varve/result.hpp"
 
 namespace varve::file {
@@ -35,6 +36,18 @@ struct StoreFile {
 };
 static_assert(sizeof(StoreFile) == 80);
 inline constexpr std::size_t kStoreFileCrcOffset = 124;
+
+// clang-format off
+inline constexpr base::Field kStoreFileFields[] = {
+    VARVE_FIELD(StoreFile, magic), VARVE_FIELD(StoreFile, major), VARVE_FIELD(StoreFile, minor),
+    VARVE_FIELD(StoreFile, hash_bits),
+    VARVE_FIELD(StoreFile, must_understand), VARVE_FIELD(StoreFile, may_ignore),
+    VARVE_FIELD(StoreFile, uuid), VARVE_FIELD(StoreFile, secret),
+    VARVE_FIELD(StoreFile, segment_size_first), VARVE_FIELD(StoreFile, segment_size_max),
+    VARVE_FIELD(StoreFile, created_us),
+    {"zero", sizeof(StoreFile), kStoreFileCrcOffset - sizeof(StoreFile)},
+    {"crc", kStoreFileCrcOffset, 4}};
+// clang-format on
 
 void encode_store_file(std::span<std::byte, kStoreFileSize> to, const StoreFile& content) noexcept;
 

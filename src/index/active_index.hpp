@@ -51,6 +51,26 @@ struct ActHeader {
 };
 static_assert(sizeof(ActHeader) == 120);
 
+// The pages, cells and slots of docs/format/active-index.md, offsets within each of them.
+// clang-format off
+inline constexpr base::Field kActHeaderFields[] = {
+    VARVE_FIELD(ActHeader, magic), VARVE_FIELD(ActHeader, format),
+    VARVE_FIELD(ActHeader, reserved),
+    VARVE_FIELD(ActHeader, uuid), VARVE_FIELD(ActHeader, segment), VARVE_FIELD(ActHeader, salt),
+    VARVE_FIELD(ActHeader, first_position),
+    VARVE_FIELD(ActHeader, slots), VARVE_FIELD(ActHeader, events), VARVE_FIELD(ActHeader, cells),
+    VARVE_FIELD(ActHeader, reserved2),
+    VARVE_FIELD(ActHeader, boot), VARVE_FIELD(ActHeader, device), VARVE_FIELD(ActHeader, inode),
+    VARVE_FIELD(ActHeader, birth_ns), VARVE_FIELD(ActHeader, mount),
+    {"zero", sizeof(ActHeader), kActHeaderSize - sizeof(ActHeader)}};
+inline constexpr base::Field kActCounterFields[] = {
+    {"events", 0, 4}, {"zero1", 4, 60}, {"cells", 64, 4}, {"zero2", 68, 60},
+    {"slots_used", 128, 4}, {"zero3", 132, kActSlotsOffset - kActCountersOffset - 132}};
+inline constexpr base::Field kActSlotFields[] = {{"key", 0, 8}, {"last", 8, 4}, {"count", 12, 4}};
+inline constexpr base::Field kActOffsetFields[] = {{"offset8", 0, 4}};
+inline constexpr base::Field kActCellFields[] = {{"previous", 0, 4}, {"ordinal", 4, 4}};
+// clang-format on
+
 /// How much an index can hold, and how many bytes that takes.
 struct ActCapacity {
     std::uint32_t slots = 0;

@@ -9,9 +9,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 #include "base/bytes.hpp"
+#include "base/field.hpp"
 
 namespace varve::log {
 
@@ -101,14 +101,8 @@ struct SegmentKeys {
 };
 [[nodiscard]] SegmentKeys segment_keys(const Uuid& uuid, std::uint64_t salt) noexcept;
 
-/// A field of the format, for the page that describes it.
-struct Field {
-    std::string_view name;
-    std::size_t offset;
-    std::size_t size;
-};
+using base::Field;
 // clang-format off
-#define VARVE_FIELD(type, name) Field{#name, offsetof(type, name), sizeof(type::name)}
 inline constexpr Field kSegmentHeaderFields[] = {
     VARVE_FIELD(SegmentHeader, magic),
     VARVE_FIELD(SegmentHeader, format), VARVE_FIELD(SegmentHeader, epoch),
@@ -141,7 +135,6 @@ inline constexpr Field kRecordHeaderFields[] = {
     VARVE_FIELD(RecordHeader, type_length),
     VARVE_FIELD(RecordHeader, metadata_length),
     VARVE_FIELD(RecordHeader, data_length)};
-#undef VARVE_FIELD
 // clang-format on
 
 /// Writes the whole header page.

@@ -1,0 +1,131 @@
+// Goal: the pages under docs/format/ say what the code does, byte for byte.
+// Method: each page's field table against the constexpr table beside the struct; the tables
+// themselves leave no byte out; doctored pages must be refused; the index's words are looked up at
+// the offsets the table names.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "file/control.hpp"
+#include "file/manifest.hpp"
+#include "file/store_file.hpp"
+#include "index/active_index.hpp"
+#include "page.hpp"
+
+namespace varve::docs {
+namespace {
+
+struct Table {
+    const char* page;
+    const char* title;
+    std::span<const base::Field> fields;
+    std::size_t bytes;  ///< that the fields must cover
+};
+
+const Table kTables[] = {
+    {"format/store-file.md", "Fields", file::kStoreFileFields, file::kStoreFileSize},
+    {"format/manifest.md", "Fields of an entry", file::kManifestEntryFields,
+     file::kManifestEntrySize},
+    {"format/control.md", "Fields", file::kControlFields, file::kControlSize},
+    {"format/log.md", "Segment header", log::kSegmentHeaderFields, log::kSegmentHeaderSize},
+    {"format/log.md", "Commit header", log::kCommitHeaderFields, sizeof(log::CommitHeader)},
+    {"format/log.md", "Record header", log::kRecordHeaderFields, sizeof(log::RecordHeader)},
+    {"format/active-index.md", "Header page", index::kActHeaderFields, index::kActHeaderSize},
+    {"format/active-index.md", "Counters page", index::kActCounterFields,
+     index::kActSlotsOffset - index::kActCountersOffset},
+    {"format/active-index.md", "Slot", index::kActSlotFields, 16},
+    {"format/active-index.md", "Offset", index::kActOffsetFields, 4},
+    {"format/active-index.md", "Cell", index::kActCellFields, 8},
+};
+
+std::string joined(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    return text;
+}
+
+TEST(FormatPages, SayWhatTheCodeDoes) {
+    for (const Table& table : kTables) {
+        const std::string page = read_page(table.page);
+        ASSERT_FALSE(page.empty()) << table.page;
+        const auto found = differences(page, table.title, table.fields);
+        EXPECT_TRUE(found.empty()) << table.page << ", " << table.title << ":\n" << joined(found);
+    }
+}
+
+TEST(FormatPages, LeaveNoByteWithoutAName) {
+    for (const Table& table : kTables) {
+        std::size_t at = 0;
+        for (const base::Field& field : table.fields) {
+            EXPECT_EQ(field.offset, at) << table.page << ": " << field.name;
+            at = field.offset + field.size;
+        }
+        EXPECT_EQ(at, table.bytes) << table.page << ", " << table.title;
+    }
+}
+
+/// The page with `from` replaced by `to`, once.
+std::string doctored(std::string page, std::string_view from, std::string_view to) {
+    const std::size_t at = page.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return page.replace(at, from.size(), to);
+}
+
+TEST(FormatPagesCanary, ADoctoredPageIsRefused) {
+    const std::string page = read_page("format/store-file.md");
+    const auto refused = [](const std::string& text) {
+        return !differences(text, "Fields", file::kStoreFileFields).empty();
+    };
+    ASSERT_FALSE(refused(page));
+    const std::size_t row = page.find("| `uuid`");
+    const std::string uuid = page.substr(row, page.find('\n', row) + 1 - row);
+    EXPECT_TRUE(refused(doctored(page, uuid, ""))) << "a missing row";
+    EXPECT_TRUE(refused(doctored(page, uuid, uuid + uuid))) << "a row too many";
+    EXPECT_TRUE(refused(doctored(page, "| `uuid` | 32 |", "| `uuid` | 40 |"))) << "an offset";
+    EXPECT_TRUE(refused(doctored(page, "| `uuid` | 32 | 16 |", "| `uuid` | 32 | 8 |"))) << "a size";
+    EXPECT_TRUE(refused(doctored(page, "| `uuid` |", "| `guid` |"))) << "a name";
+    EXPECT_TRUE(refused(doctored(page, "## Fields", "## Something"))) << "no table";
+    const std::size_t last = page.find("| `crc`");
+    const std::string crc = page.substr(last, page.find('\n', last) + 1 - last);
+    EXPECT_TRUE(refused(doctored(page, crc, ""))) << "the last row missing";
+    EXPECT_TRUE(refused(doctored(page, crc, crc + "| `more` | 128 | 4 | something |\n")))
+        << "a row too many at the end";
+}
+
+template <class T>
+T at(const std::vector<std::byte>& bytes, std::uint64_t base, const base::Field& field) {
+    EXPECT_EQ(sizeof(T), field.size);
+    return base::load<T>(bytes.data() + base + field.offset);
+}
+
+TEST(FormatPages, TheWordsOfTheIndexAreWhereTheTablesSay) {
+    const index::ActCapacity capacity = index::capacity_for(64 << 10);
+    std::vector<std::byte> bytes(capacity.bytes());
+    index::ActHeader header;
+    header.slots = capacity.slots;
+    header.events = capacity.events;
+    header.cells = capacity.cells;
+    index::ActiveIndex active = index::ActiveIndex::format(bytes.data(), header);
+    const index::Key keys[] = {0xAB0000000000000AULL};
+    active.apply(0, 512, keys, false);
+    active.apply(1, 700, keys, false);
+
+    using Half = std::uint32_t;
+    const std::uint64_t counters = index::kActCountersOffset;
+    EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[0]), 2U);
+    EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[2]), 2U);
+    EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[4]), 1U);
+    std::uint64_t slot = index::kActSlotsOffset;
+    while (at<std::uint64_t>(bytes, slot, index::kActSlotFields[0]) != keys[0]) {
+        slot += 16;
+        ASSERT_LT(slot, capacity.offsets_at());
+    }
+    EXPECT_EQ(at<Half>(bytes, slot, index::kActSlotFields[1]), 2U);
+    EXPECT_EQ(at<Half>(bytes, slot, index::kActSlotFields[2]), 2U);
+    EXPECT_EQ(at<Half>(bytes, capacity.offsets_at() + 4, index::kActOffsetFields[0]), 700U);
+    EXPECT_EQ(at<Half>(bytes, capacity.cells_at() + 8, index::kActCellFields[0]), 1U);
+    EXPECT_EQ(at<Half>(bytes, capacity.cells_at() + 8, index::kActCellFields[1]), 1U);
+}
+
+}  // namespace
+}  // namespace varve::docs
