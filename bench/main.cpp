@@ -59,5 +59,7 @@ int main(int count, char** values) {
     if (parameters.scenario == "visibility" && app.count("--level") == 0) parameters.level = "disk";
     if (app.count("--peer") == 0) parameters.peer = "lmdb";
     scenarios.at(parameters.scenario)(parameters);
-    return 0;
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+    std::fprintf(stderr, "varve-bench: cannot write standard output\n");
+    return 3;
 }

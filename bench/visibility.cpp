@@ -77,32 +77,34 @@ void read_exactly(int from, void* into, std::size_t size) {
     }
 }
 
-Metrics visibility_round(const Parameters& parameters, const std::string& directory) {
-    OpenOptions options;
-    options.durability = parameters.durability();
-    // Created and closed before the readers are forked: a child must not inherit an open store.
-    {
-        Store store = must(Store::open(directory, options), "create");
-        must(store.append({{.data = "12345678"}}), "append");
-    }
-    int ready[2];
-    if (::pipe(ready) != 0) std::exit(3);
-    std::vector<std::pair<pid_t, int>> readers;
+/// The processes that follow, each with the pipe on which it tells what it saw.
+struct Readers {
+    std::vector<std::pair<pid_t, int>> each;
+    int ready[2] = {-1, -1};
+};
+
+Readers fork_readers(const Parameters& parameters, const std::string& directory) {
+    Readers readers;
+    if (::pipe(readers.ready) != 0) std::exit(3);
     for (std::uint64_t n = 0; n < parameters.readers; ++n) {
         int out[2];
         if (::pipe(out) != 0) std::exit(3);
         const pid_t child = ::fork();
         if (child == 0) {
             ::close(out[0]);
-            read_all(directory, parameters.events, ready[1], out[1]);
+            read_all(directory, parameters.events, readers.ready[1], out[1]);
         }
         ::close(out[1]);
-        readers.emplace_back(child, out[0]);
+        readers.each.emplace_back(child, out[0]);
     }
-    Store store = must(Store::open(directory, options), "open");
+    return readers;
+}
+
+/// Waits until every reader follows; returns the seconds that the appends took.
+double append_all(Store& store, const Parameters& parameters, const Readers& readers) {
     for (std::uint64_t n = 0; n < parameters.readers; ++n) {
         char byte = 0;
-        read_exactly(ready[0], &byte, 1);
+        read_exactly(readers.ready[0], &byte, 1);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     const double begin = seconds_now();
@@ -113,13 +115,16 @@ Metrics visibility_round(const Parameters& parameters, const std::string& direct
                    .data = std::string_view(reinterpret_cast<const char*>(&now), sizeof now)}}),
              "append");
     }
-    const double total = seconds_now() - begin;
+    return seconds_now() - begin;
+}
+
+/// Latencies of all readers, sorted; `idle` gets the highest share of a CPU that one took.
+std::vector<std::uint64_t> collect(const Readers& readers, std::uint64_t events, double& idle) {
     std::vector<std::uint64_t> all;
-    double idle = 0;
-    for (const auto& [child, pipe] : readers) {
+    for (const auto& [child, pipe] : readers.each) {
         Told told;
         read_exactly(pipe, &told, sizeof told);
-        if (told.events != parameters.events) {
+        if (told.events != events) {
             std::fprintf(stderr, "varve-bench: a reader saw only %llu events\n",
                          static_cast<unsigned long long>(told.events));
             std::exit(3);
@@ -131,9 +136,25 @@ Metrics visibility_round(const Parameters& parameters, const std::string& direct
         ::close(pipe);
         ::waitpid(child, nullptr, 0);
     }
-    ::close(ready[0]);
-    ::close(ready[1]);
+    ::close(readers.ready[0]);
+    ::close(readers.ready[1]);
     std::sort(all.begin(), all.end());
+    return all;
+}
+
+Metrics visibility_round(const Parameters& parameters, const std::string& directory) {
+    OpenOptions options;
+    options.durability = parameters.durability();
+    // Created and closed before the readers are forked: a child must not inherit an open store.
+    {
+        Store store = must(Store::open(directory, options), "create");
+        must(store.append({{.data = "12345678"}}), "append");
+    }
+    const Readers readers = fork_readers(parameters, directory);
+    Store store = must(Store::open(directory, options), "open");
+    const double total = append_all(store, parameters, readers);
+    double idle = 0;
+    const std::vector<std::uint64_t> all = collect(readers, parameters.events, idle);
     double sum = 0;
     for (const std::uint64_t one : all) sum += static_cast<double>(one);
     const auto at = [&](double part) {

@@ -6,8 +6,7 @@
 
 #include <cstdint>
 #include <string>
-
-#include "varve/options.hpp"
+#include <varve/options.hpp>
 
 namespace varve::cli {
 
@@ -21,6 +20,7 @@ struct CreateArguments {
     std::string store;
     std::uint64_t segment_size_first = 1 << 20;
     std::uint64_t segment_size_max = 256 << 20;
+    bool json = false;
 };
 struct AppendArguments {
     std::string store, expected = "any", durability = "disk";
@@ -30,7 +30,8 @@ struct ReadArguments {
     std::string store;
     SourceArguments source;
     std::uint64_t from = 0, after = 0, until = 0, limit = ~0ULL;
-    bool backwards = false, json = false, trusted = false;
+    std::uint64_t from_revision = 0, until_revision = 0;
+    bool backwards = false, json = false, trusted = false, durable = false;
 };
 struct TailArguments {
     std::string store;
@@ -53,6 +54,7 @@ struct ImportArguments {
 };
 struct ExportArguments {
     std::string store, file = "-";
+    bool json = false;
 };
 
 int run_create(const CreateArguments& arguments);

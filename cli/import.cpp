@@ -24,8 +24,39 @@ struct Block {
     Batch batch;
     std::uint64_t bytes_done = 0;
     std::string failure;  ///< why the parser stopped behind these events
-    std::uint64_t failed_line = 0;
+    int exit_code = kOk;  ///< what the failure stands for
     std::uint64_t invalid = 0;
+
+    void fail(std::string why, int code) {
+        failure = std::move(why);
+        exit_code = code;
+    }
+};
+
+/// What an import that goes on leaves out: as many events as the store holds, and it makes sure
+/// that the last of them is the store's last one.
+class Resumed {
+public:
+    Resumed() = default;
+    explicit Resumed(const Snapshot& snapshot) : left_(snapshot.published().value) {
+        if (left_ == 0) return;
+        auto last = snapshot.at(snapshot.published());
+        if (!last) throw Failed(last.error());
+        stream_ = last->stream;
+        type_ = last->type;
+        data_ = last->data;
+    }
+    [[nodiscard]] bool skipping() const { return left_ > 0; }
+    [[nodiscard]] std::uint64_t left() const { return left_; }
+    /// Takes note of the next event of the file. False: it should have been the store's last one.
+    [[nodiscard]] bool skip(const NewEvent& event) {
+        if (--left_ > 0) return true;
+        return event.stream == stream_ && event.type == type_ && event.data == data_;
+    }
+
+private:
+    std::uint64_t left_ = 0;
+    std::string stream_, type_, data_;
 };
 
 /// Hands blocks from one thread to the other and back, so that their memory is used again.
@@ -85,56 +116,84 @@ private:
     bool stopped_ = false;
 };
 
-/// The parser thread. `skip`: lines that are in the store already.
-void parse_all(const ImportArguments& arguments, LineSource lines, const std::uint64_t* done,
-               std::uint64_t skip, Queue& queue) {
-    Parser parser(arguments.ignore_unknown);
-    std::uint64_t line_number = 0;
-    while (!queue.stopped()) {
-        auto block = queue.empty();
-        block->batch.clear();
-        block->failure.clear();
-        block->invalid = 0;
-        std::size_t length = 0;
-        try {
-            if (!lines.next_block(block->lines, length)) break;
-        } catch (const std::exception& broken) {
-            block->failure = broken.what();
-            queue.put(std::move(block));
-            break;
-        }
-        const char* at = block->lines.data();
-        const char* const end = at + length;
-        while (at < end && block->failure.empty()) {
-            const char* stop =
-                static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
-            if (stop == nullptr) stop = end;
-            const std::string_view line(at, static_cast<std::size_t>(stop - at));
-            at = stop + 1;
-            ++line_number;
-            if (line_number <= skip || line.find_first_not_of(" \t\r") == std::string_view::npos)
-                continue;
-            std::string wrong = parser.parse(line, line_number, block->batch);
-            if (wrong.empty()) continue;
-            if (arguments.skip_invalid) {
-                ++block->invalid;
-                continue;
+/// The parser thread: from the bytes of the file to blocks of events.
+class Reader {
+public:
+    Reader(const ImportArguments& arguments, LineSource lines, const std::uint64_t* done,
+           Resumed resumed, Queue& queue)
+        : arguments_(arguments),
+          lines_(std::move(lines)),
+          done_(done),
+          resumed_(std::move(resumed)),
+          queue_(queue),
+          parser_(arguments.ignore_unknown) {}
+
+    void run() {
+        bool more = true;
+        while (more && !queue_.stopped()) {
+            auto block = queue_.empty();
+            block->batch.clear();
+            block->fail({}, kOk);
+            block->invalid = 0;
+            std::size_t length = 0;
+            try {
+                more = lines_.next_block(block->lines, length);
+                if (more) parse_lines({block->lines.data(), length}, *block);
+                if (!more && resumed_.skipping())
+                    block->fail("it has " + std::to_string(resumed_.left()) +
+                                    " events less than the store: --resume continues the import "
+                                    "that filled the store",
+                                kRefused);
+            } catch (const std::runtime_error& broken) {
+                block->fail(broken.what(), kDamaged);
             }
-            block->failure = "line " + std::to_string(line_number) + ": " + wrong;
-            block->failed_line = line_number;
+            block->bytes_done = *done_;
+            more = more && block->failure.empty();
+            queue_.put(std::move(block));
         }
-        block->bytes_done = *done;
-        const bool failed = !block->failure.empty();
-        queue.put(std::move(block));
-        if (failed) break;
+        queue_.end();
     }
-    queue.end();
-}
+
+private:
+    void parse_lines(std::string_view rest, Block& block) {
+        while (!rest.empty() && block.failure.empty()) {
+            const std::string_view line = rest.substr(0, rest.find('\n'));
+            rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+            ++line_number_;
+            if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+            const std::string wrong = parser_.parse(line, line_number_, block.batch);
+            if (wrong.empty()) {
+                if (resumed_.skipping()) skip_last(block);
+            } else if (arguments_.skip_invalid) {
+                ++block.invalid;
+            } else {
+                block.fail("line " + std::to_string(line_number_) + ": " + wrong, kRefused);
+            }
+        }
+    }
+    void skip_last(Block& block) {
+        Batch& batch = block.batch;
+        if (!resumed_.skip(batch.events[batch.count - 1]))
+            block.fail("line " + std::to_string(line_number_) +
+                           ": this is not the last event of the store: --resume continues the "
+                           "import that filled the store",
+                       kRefused);
+        batch.clear();  // nothing else is in it as long as events are skipped
+    }
+
+    const ImportArguments& arguments_;
+    LineSource lines_;
+    const std::uint64_t* done_;
+    Resumed resumed_;
+    Queue& queue_;
+    Parser parser_;
+    std::uint64_t line_number_ = 0;
+};
 
 /// Appends the events of a block. A commit that is refused is tried event by event: the ones before
 /// the bad one stay.
-std::string append_block(Store& store, const ImportArguments& arguments, Block& block,
-                         std::uint64_t& events) {
+void append_block(Store& store, const ImportArguments& arguments, Block& block,
+                  std::uint64_t& events) {
     const std::span<const NewEvent> all(block.batch.events.data(), block.batch.count);
     for (std::size_t at = 0; at < all.size(); at += kEventsPerCommit) {
         const auto run = all.subspan(at, std::min(kEventsPerCommit, all.size() - at));
@@ -153,37 +212,43 @@ std::string append_block(Store& store, const ImportArguments& arguments, Block& 
             } else if (arguments.skip_invalid && one.error().code != ErrorCode::io) {
                 ++block.invalid;
             } else {
-                return "line " + std::to_string(block.batch.line_numbers[at + n]) + ": " +
-                       one.error().message;
+                const std::string line = std::to_string(block.batch.line_numbers[at + n]);
+                return block.fail("line " + line + ": " + one.error().message, kRefused);
             }
         }
     }
-    return block.failure;
 }
+
+std::string name_of(const std::string& file) { return file == "-" ? "standard input" : file; }
 
 }  // namespace
 
 int run_import(const ImportArguments& arguments) {
+    std::uint64_t size = 0;
+    const std::uint64_t* done = nullptr;
+    // The file comes first: a store is not made for an import that cannot begin.
+    LineSource lines(open_source(arguments.file, size, done), Parser::kPadding);
     OpenOptions options;
     options.durability = Durability::os;  // one sync at the end
     Store store = open_or_fail(arguments.store, options);
-    auto before = store.snapshot();
-    if (!before) throw Failed(before.error());
-    const std::uint64_t skip = arguments.resume ? before->published().value : 0;
-    std::uint64_t size = 0;
-    const std::uint64_t* done = nullptr;
-    LineSource lines(open_source(arguments.file, size, done), Parser::kPadding);
+    const Resumed resumed = arguments.resume ? Resumed(snapshot_of(store)) : Resumed();
 
     Queue queue;
     ProgressBar progress("import", size);
-    std::thread parser([&] { parse_all(arguments, std::move(lines), done, skip, queue); });
+    Reader reader(arguments, std::move(lines), done, resumed, queue);
+    std::thread parser([&] { reader.run(); });
     std::uint64_t events = 0;
     std::uint64_t invalid = 0;
     std::string failure;
+    int exit_code = kOk;
     std::exception_ptr broken;
     try {
         while (auto block = queue.take()) {
-            if (failure.empty()) failure = append_block(store, arguments, *block, events);
+            if (failure.empty()) append_block(store, arguments, *block, events);
+            if (failure.empty()) {
+                failure = block->failure;
+                exit_code = block->exit_code;
+            }
             invalid += block->invalid;
             progress.show(block->bytes_done, events, "events");
             if (!failure.empty()) queue.stop();
@@ -200,15 +265,17 @@ int run_import(const ImportArguments& arguments) {
     auto synced = store.close();
     if (!synced) throw Failed(synced.error());
     if (arguments.json) {
-        print("{{\"events\":{},\"skipped_lines\":{},\"invalid_lines\":{}}}\n", events, skip,
+        print("{{\"events\":{},\"skipped\":{},\"invalid_lines\":{}}}\n", events, resumed.left(),
               invalid);
     } else {
         print("imported {} events{}\n", events,
               invalid > 0 ? fmt::format(", {} lines were not valid", invalid) : "");
     }
-    if (failure.empty()) return kOk;
-    complain("{}: {}; the {} events before it are stored", arguments.file, failure, events);
-    return kRefused;
+    flush_output();
+    if (exit_code != kOk)
+        complain("{}: {}; the {} events before it are stored", name_of(arguments.file), failure,
+                 events);
+    return exit_code;
 }
 
 }  // namespace varve::cli

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <optional>
 
 namespace varve::cli {
 
@@ -68,6 +69,21 @@ bool parse_id(std::string_view text, EventId& id) {
     return digits == 32;
 }
 
+/// The text of {"$base64": "text"}, with white space wherever JSON allows it.
+std::optional<std::string_view> base64_text(std::string_view json) {
+    const auto take = [&](std::string_view token) {
+        while (!json.empty() && std::string_view(" \t\r\n").find(json[0]) != std::string_view::npos)
+            json.remove_prefix(1);
+        if (!json.starts_with(token)) return false;
+        json.remove_prefix(token.size());
+        return true;
+    };
+    if (!take("{") || !take("\"$base64\"") || !take(":") || !take("\"")) return std::nullopt;
+    const std::string_view text = json.substr(0, json.find('"'));
+    json.remove_prefix(text.size());
+    return take("\"") && take("}") && take("") && json.empty() ? std::optional(text) : std::nullopt;
+}
+
 /// The JSON of a value as it stands in the line, or the bytes that {"$base64": …} stands for.
 std::string payload(simdjson::ondemand::value value, std::string_view& into, Batch& batch) {
     std::string_view raw;
@@ -90,11 +106,10 @@ std::string payload(simdjson::ondemand::value value, std::string_view& into, Bat
         }
     }
     into = trim(raw);
-    constexpr std::string_view kMark = "{\"$base64\":\"";
-    if (!into.starts_with(kMark) || !into.ends_with("\"}")) return {};
+    const auto encoded = base64_text(into);
+    if (!encoded) return {};
     std::string& bytes = batch.texts.emplace_back();
-    if (!decode_base64(into.substr(kMark.size(), into.size() - kMark.size() - 2), bytes))
-        return "is not valid base64";
+    if (!decode_base64(*encoded, bytes)) return "is not valid base64";
     into = bytes;
     return {};
 }
@@ -129,7 +144,7 @@ bool is_json(std::string_view bytes) {
     if (trim(bytes).size() != bytes.size() || bytes.find('\n') != std::string_view::npos)
         return false;
     return parser.parse(bytes.data(), bytes.size()).error() == simdjson::SUCCESS &&
-           !bytes.starts_with("{\"$base64\"");
+           !base64_text(bytes);
 }
 
 void write_payload(std::string_view bytes, std::string& out) {

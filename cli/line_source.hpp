@@ -6,15 +6,22 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace varve::cli {
 
-/// Bytes of one file, decompressed. Throws std::runtime_error with a sentence when the file is
-/// broken.
+/// There is no such file to read, or it is no file: nothing was begun.
+struct InputRefused : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// Bytes of one file, decompressed. Throws std::runtime_error with half a sentence ("it is …") when
+/// the file is broken.
 class ByteSource {
 public:
     virtual ~ByteSource() = default;
@@ -30,16 +37,21 @@ std::unique_ptr<ByteSource> open_source(const std::string& path, std::uint64_t& 
 /// Cuts blocks of whole lines out of a source.
 class LineSource {
 public:
-    explicit LineSource(std::unique_ptr<ByteSource> source, std::size_t padding);
+    /// `eager`: lines are handed out as soon as they are there, not when a block is full.
+    explicit LineSource(std::unique_ptr<ByteSource> source, std::size_t padding,
+                        bool eager = false);
 
-    /// The next whole lines, line ends included, in memory of the caller's. False at the end.
+    /// The next whole lines, line ends included, in memory of the caller's. False at the end. What
+    /// was read before a broken place is handed out first; then its error is thrown.
     bool next_block(std::vector<char>& block, std::size_t& length);
 
 private:
     std::unique_ptr<ByteSource> source_;
     std::size_t padding_;
+    bool eager_;
     std::vector<char> rest_;
     bool ended_ = false;
+    std::exception_ptr broken_;
 };
 
 }  // namespace varve::cli

@@ -2,10 +2,16 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <functional>
+#include <sstream>
 
 #include "commands.hpp"
+#include "completion.hpp"
+#include "line_source.hpp"
 #include "terminal.hpp"
 
 namespace varve::cli {
@@ -14,6 +20,17 @@ namespace {
 const char* const kFooter =
     "Exit codes: 0 done, 1 refused (conflict, not found, a line that is not valid), 2 wrong usage, "
     "3 damage or I/O error.";
+
+/// Checks that a number has no sign: "-1" would become a very large one.
+const CLI::Validator kWhole(
+    [](std::string& text) -> std::string {
+        return text.starts_with('-') ? "must not be negative" : "";
+    },
+    "");
+
+/// Checks that a name is not empty: an empty one would mean "all".
+const CLI::Validator kName(
+    [](std::string& text) -> std::string { return text.empty() ? "must not be empty" : ""; }, "");
 
 /// Checks that --expected is a word we know or a number.
 const CLI::Validator kExpected(
@@ -27,11 +44,13 @@ const CLI::Validator kExpected(
 
 void add_source(CLI::App& command, SourceArguments& source) {
     auto* group = command.add_option_group("source", "which events; all of them if none is given");
-    group->add_option("--stream", source.stream, "events of this stream");
-    group->add_option("--category", source.category,
-                      "events of streams named CATEGORY-… or CATEGORY/…");
-    group->add_option("--type", source.type, "events of this type");
-    group->add_option("--tag", source.tag, "events with this tag");
+    group->add_option("--stream", source.stream, "events of this stream")->check(kName);
+    group
+        ->add_option("--category", source.category,
+                     "events of streams named CATEGORY-… or CATEGORY/…")
+        ->check(kName);
+    group->add_option("--type", source.type, "events of this type")->check(kName);
+    group->add_option("--tag", source.tag, "events with this tag")->check(kName);
     group->require_option(0, 1);
 }
 
@@ -64,12 +83,21 @@ public:
         try {
             app_.parse(count, values);
         } catch (const CLI::ParseError& error) {
-            return app_.exit(error) == 0 ? kOk : kUsage;
+            std::ostringstream help;
+            std::ostringstream complaint;
+            if (app_.exit(error, help, complaint) == 0) return put(help.str()), kOk;
+            complain("{}; see varve --help", error.what());
+            return kUsage;
         }
+        if (wants_json()) errors_as_json();
         return chosen_ ? chosen_() : kUsage;
     }
 
 private:
+    [[nodiscard]] bool wants_json() const {
+        return create_.json || append_.json || read_.json || tail_.json || list_.json ||
+               store_.json || import_.json || export_.json;
+    }
     CLI::App& command(const char* name, const char* what, std::string& store) {
         CLI::App& added = *app_.add_subcommand(name, what);
         added.add_option("STORE", store, "directory of the store")->required();
@@ -91,6 +119,7 @@ private:
             .add_option("--segment-size-max", create_.segment_size_max,
                         "bytes of the largest segments")
             ->transform(CLI::AsSizeValue(false));
+        create.add_flag("--json", create_.json, "result as JSON");
         runs(create, [this] { return run_create(create_); });
         CLI::App& append = command(
             "append", "append NDJSON events from standard input, as one commit", append_.store);
@@ -106,19 +135,28 @@ private:
     void add_reading() {
         CLI::App& read = command("read", "print events", read_.store);
         add_source(read, read_.source);
-        read.add_option("--from", read_.from, "first position");
-        read.add_option("--after", read_.after, "only beyond this position");
-        read.add_option("--until", read_.until, "last position");
-        read.add_option("--limit", read_.limit, "at most so many events");
+        read.add_option("--from", read_.from, "first position")->check(kWhole);
+        read.add_option("--after", read_.after, "only beyond this position")->check(kWhole);
+        read.add_option("--until", read_.until, "last position")->check(kWhole);
+        read.add_option("--from-revision", read_.from_revision, "with --stream: first revision")
+            ->check(kWhole)
+            ->needs(read.get_option("--stream"));
+        read.add_option("--until-revision", read_.until_revision, "with --stream: last revision")
+            ->check(kWhole)
+            ->needs(read.get_option("--stream"));
+        read.add_option("--limit", read_.limit, "at most so many events")->check(kWhole);
         read.add_flag("--backwards", read_.backwards, "newest first");
         read.add_flag("--trusted", read_.trusted, "do not check the checksums");
+        read.add_flag("--durable", read_.durable, "only events that survive a power cut");
         read.add_flag("--json", read_.json, "NDJSON instead of a table");
         runs(read, [this] { return run_read(read_); });
         CLI::App& tail = command("tail", "print events as they come", tail_.store);
         add_source(tail, tail_.source);
-        tail.add_option("--after", tail_.after, "begin behind this position instead of at the end");
-        tail.add_option("--limit", tail_.limit, "end after so many events");
-        tail.add_option("--timeout", tail_.timeout_s, "end after so many seconds without an event");
+        tail.add_option("--after", tail_.after, "begin behind this position instead of at the end")
+            ->check(kWhole);
+        tail.add_option("--limit", tail_.limit, "end after so many events")->check(kWhole);
+        tail.add_option("--timeout", tail_.timeout_s, "end after so many seconds without an event")
+            ->check(CLI::NonNegativeNumber);
         tail.add_flag("--durable", tail_.durable, "only events that survive a power cut");
         tail.add_flag("--json", tail_.json, "NDJSON instead of a table");
         runs(tail, [this] { return run_tail(tail_); });
@@ -150,13 +188,15 @@ private:
         import.add_option("FILE", import_.file, "the file; - for standard input")->required();
         import.add_flag("--skip-invalid", import_.skip_invalid,
                         "count lines that are not valid instead of ending there");
-        import.add_flag("--resume", import_.resume, "skip as many lines as the store holds events");
+        import.add_flag("--resume", import_.resume,
+                        "go on where an import that filled this store was interrupted");
         import.add_flag("--ignore-unknown", import_.ignore_unknown,
                         "ignore fields that are none of an event");
         import.add_flag("--json", import_.json, "result as JSON");
         runs(import, [this] { return run_import(import_); });
         CLI::App& exported = command("export", "write all events as NDJSON", export_.store);
         exported.add_option("FILE", export_.file, "a new file; standard output if none is given");
+        exported.add_flag("--json", export_.json, "with FILE: what was exported, as JSON");
         runs(exported, [this] { return run_export(export_); });
         CLI::App& bench = *app_.add_subcommand("bench", "measure; see varve-bench --help");
         bench.prefix_command();
@@ -164,10 +204,21 @@ private:
             const std::vector<std::string> rest = bench.remaining();
             chosen_ = [rest] { return run_bench(rest); };
         });
+        CLI::App& completion =
+            *app_.add_subcommand("completion", "print a script that completes commands on TAB");
+        completion.add_option("SHELL", shell_, "source <(varve completion bash)")
+            ->check(CLI::IsMember({"bash", "zsh"}))
+            ->required();
+        completion.footer(kFooter);
+        runs(completion, [this] {
+            put(completion_script(app_, shell_));
+            return kOk;
+        });
     }
 
     CLI::App app_{"An embedded, memory-mapped, append-only event store.", "varve"};
     std::function<int()> chosen_;
+    std::string shell_;
     CreateArguments create_;
     AppendArguments append_;
     ReadArguments read_;
@@ -181,15 +232,41 @@ private:
 }  // namespace
 }  // namespace varve::cli
 
-int main(int count, char** values) {
+namespace {
+
+/// Runs the command and writes what is left of its output. A result that cannot be written is an
+/// error, but a reader that has seen enough (`varve read s | head`) is none.
+int run(int count, char** values) {
     using namespace varve::cli;
     try {
-        Program program;
-        return program.run(count, values);
-    } catch (const Failed& failed) {
-        return report(failed.error);
-    } catch (const std::exception& broken) {
-        complain("{}", broken.what());
+        int code = kOk;
+        try {
+            Program program;
+            code = program.run(count, values);
+        } catch (const Failed& failed) {
+            flush_output();
+            return report(failed.error);
+        } catch (const InputRefused& refused) {
+            flush_output();
+            complain("{}", refused.what());
+            return kRefused;
+        } catch (const std::exception& broken) {
+            flush_output();
+            complain("{}", broken.what());
+            return kDamaged;
+        }
+        flush_output();
+        return code;
+    } catch (const OutputFailed& failed) {
+        if (failed.error == EPIPE) return kOk;
+        complain("cannot write standard output: {}", std::strerror(failed.error));
         return kDamaged;
     }
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    std::signal(SIGPIPE, SIG_IGN);  // comes back as EPIPE
+    return run(count, values);
 }

@@ -1,5 +1,7 @@
 // Commands that only read: read, tail, streams, types, tags, stats, verify, export.
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 
@@ -52,20 +54,14 @@ void print_event(const EventView& event, bool json, std::string& buffer) {
     if (!json) return print_event(event);
     write_line(event, buffer);
     if (buffer.size() < (64 << 10)) return;
-    std::fwrite(buffer.data(), 1, buffer.size(), stdout);
+    put(buffer);
     buffer.clear();
 }
 
 void flush(std::string& buffer) {
-    std::fwrite(buffer.data(), 1, buffer.size(), stdout);
+    put(buffer);
     buffer.clear();
-    std::fflush(stdout);
-}
-
-Snapshot snapshot_of(const Store& store) {
-    auto snapshot = store.snapshot();
-    if (!snapshot) throw Failed(snapshot.error());
-    return std::move(*snapshot);
+    flush_output();
 }
 
 const char* how(Opening::How how) {
@@ -96,6 +92,9 @@ int run_read(const ReadArguments& arguments) {
     options.from = Position{arguments.from};
     options.after = Position{arguments.after};
     options.until = Position{arguments.until};
+    options.from_revision = Revision{arguments.from_revision};
+    options.until_revision = Revision{arguments.until_revision};
+    options.durable_only = arguments.durable;
     options.limit = arguments.limit;
     options.direction = arguments.backwards ? Direction::backwards : Direction::forwards;
     options.verify = arguments.trusted ? Verify::trusted : Verify::always;
@@ -126,6 +125,7 @@ int run_tail(const TailArguments& arguments) {
         constexpr std::uint32_t kSliceMs = 200;
         auto run = live->next(kSliceMs);
         if (!run) throw Failed(run.error());
+        if (run->empty() && output_abandoned()) break;
         waited_s = run->empty() ? waited_s + kSliceMs / 1000.0 : 0;
         if (arguments.timeout_s > 0 && waited_s >= arguments.timeout_s) break;
         for (const EventView& event : *run) {
@@ -217,8 +217,8 @@ int run_verify(const StoreArguments& arguments) {
         print("{} events in {} commits, {} segments, {} read\n", report->events, report->commits,
               report->segments, human_bytes(report->bytes));
         for (const Damage& one : report->damaged) {
-            print("damaged: {} offset {} length {} positions {}-{}: {}\n", one.file, one.offset,
-                  one.length, one.first.value, one.last.value, one.what);
+            print("damaged: {} offset {} length {} positions {}-{}: {}\n", printable(one.file),
+                  one.offset, one.length, one.first.value, one.last.value, printable(one.what));
         }
         print("{}\n", report->damaged.empty()
                           ? "no damage"
@@ -228,30 +228,52 @@ int run_verify(const StoreArguments& arguments) {
 }
 
 int run_export(const ExportArguments& arguments) {
+    const bool to_file = arguments.file != "-";
+    if (arguments.json && !to_file) {
+        complain("--json describes what was exported: it needs a FILE");
+        return kUsage;
+    }
     const Store store = open_to_read(arguments.store);
     const Snapshot snapshot = snapshot_of(store);
-    std::FILE* out = arguments.file == "-" ? stdout : std::fopen(arguments.file.c_str(), "wbx");
-    if (out == nullptr) {
+    std::FILE* out = to_file ? std::fopen(arguments.file.c_str(), "wbx") : nullptr;
+    if (to_file && out == nullptr) {
         complain("cannot create {}: {}", arguments.file, std::strerror(errno));
-        return kDamaged;
+        return kRefused;
     }
     ProgressBar progress("export", snapshot.published().value);
     std::string buffer;
-    bool written = true;
-    auto seen = snapshot.read(Source::all()).for_each([&](const EventView& event) {
-        write_line(event, buffer);
-        if (buffer.size() < (256 << 10)) return;
-        written = written && std::fwrite(buffer.data(), 1, buffer.size(), out) == buffer.size();
+    std::uint64_t events = 0;
+    std::uint64_t bytes = 0;
+    int wrong = 0;  // errno of the first write to the file that failed
+    const auto hand_on = [&] {
+        bytes += buffer.size();
+        if (!to_file) put(buffer);
+        if (to_file && wrong == 0 &&
+            std::fwrite(buffer.data(), 1, buffer.size(), out) != buffer.size())
+            wrong = errno;
         buffer.clear();
-        progress.show(event.position.value, event.position.value, "events");
+    };
+    auto seen = snapshot.read(Source::all()).for_each([&](const EventView& event) {
+        if (wrong != 0) return;
+        write_line(event, buffer);
+        ++events;
+        if (buffer.size() < (256 << 10)) return;
+        hand_on();
+        progress.show(event.position.value, events, "events");
     });
-    written = written && std::fwrite(buffer.data(), 1, buffer.size(), out) == buffer.size();
-    written = (out == stdout ? std::fflush(out) : std::fclose(out)) == 0 && written;
+    hand_on();
+    if (to_file && std::fclose(out) != 0 && wrong == 0) wrong = errno;
     progress.finish();
+    if (wrong != 0) {
+        complain("cannot write {}: {}", arguments.file, std::strerror(wrong));
+        return kDamaged;
+    }
     if (!seen) throw Failed(seen.error());
-    if (written) return kOk;
-    complain("cannot write {}: {}", arguments.file, std::strerror(errno));
-    return kDamaged;
+    if (arguments.json)
+        print("{{\"events\":{},\"bytes\":{}}}\n", events, bytes);
+    else if (to_file)
+        print("exported {} events, {}\n", events, human_bytes(bytes));
+    return kOk;
 }
 
 }  // namespace varve::cli

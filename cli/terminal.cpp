@@ -2,27 +2,31 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 
 namespace varve::cli {
 
-int report(const Error& error) {
-    std::string where;
-    if (!error.file.empty())
-        where = " (" + error.file +
-                (error.offset != 0 ? ", offset " + std::to_string(error.offset) : "") + ")";
-    complain("{}{} [{}]", error.message, where, to_string(error.code));
-    switch (error.code) {
-        case ErrorCode::corrupt:
-        case ErrorCode::io:
-        case ErrorCode::no_space:
-        case ErrorCode::durability_lost:
-        case ErrorCode::poisoned: return kDamaged;
-        default: return kRefused;
-    }
+namespace {
+
+// The handler may only use what is async-signal-safe, so its sentence is made beforehand.
+std::array<char, 2048> mapping_complaint{};
+std::size_t mapping_complaint_length = 0;
+
+void on_bad_page(int) {
+    const ssize_t ignored =
+        ::write(STDERR_FILENO, mapping_complaint.data(), mapping_complaint_length);
+    static_cast<void>(ignored);
+    ::_exit(kDamaged);
 }
 
+}  // namespace
+
 Store open_or_fail(const std::string& path, const OpenOptions& options) {
+    guard_mappings(path);
     auto store = Store::open(path, options);
     if (!store) throw Failed(store.error());
     return std::move(*store);
@@ -34,30 +38,22 @@ Store open_to_read(const std::string& path) {
     return open_or_fail(path, options);
 }
 
-std::string printable(std::string_view text, std::size_t limit) {
-    std::string out;
-    for (const char c : text) {
-        if (out.size() >= limit) return out + "…";
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7F)
-            out += fmt::format("\\x{:02x}", byte);
-        else
-            out += c;
-    }
-    return out;
+Snapshot snapshot_of(const Store& store) {
+    auto snapshot = store.snapshot();
+    if (!snapshot) throw Failed(snapshot.error());
+    return std::move(*snapshot);
 }
 
-bool colours() {
-    static const bool wanted = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-    return wanted;
-}
-
-std::string human_bytes(std::uint64_t bytes) {
-    const char* const units[] = {"B", "KB", "MB", "GB", "TB"};
-    double value = static_cast<double>(bytes);
-    std::size_t unit = 0;
-    for (; value >= 1000 && unit < 4; ++unit) value /= 1000;
-    return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
+void guard_mappings(const std::string& store) {
+    const std::string text =
+        "varve: a page of the store " + printable(store, 1024) +
+        " cannot be read: one of its files was cut short by another program, or the disk failed; "
+        "see `varve verify` [io]\n";
+    mapping_complaint_length = std::min(text.size(), mapping_complaint.size());
+    std::memcpy(mapping_complaint.data(), text.data(), mapping_complaint_length);
+    struct sigaction action {};
+    action.sa_handler = on_bad_page;
+    ::sigaction(SIGBUS, &action, nullptr);
 }
 
 ProgressBar::ProgressBar(std::string what, std::uint64_t total)
@@ -68,16 +64,20 @@ void ProgressBar::show(std::uint64_t done, std::uint64_t count, const char* unit
     if (!visible_ || now - last_ < std::chrono::milliseconds(100)) return;
     last_ = now;
     drawn_ = true;
-    const double seconds = std::chrono::duration<double>(now - begin_).count();
-    const double part =
-        total_ == 0 ? 0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
-    constexpr std::size_t kWidth = 30;
-    const auto full = static_cast<std::size_t>(part * kWidth);
-    const std::string bar = std::string(full, '#') + std::string(kWidth - full, '-');
-    const double left = part > 0 ? seconds / part - seconds : 0;
-    const std::string text =
-        fmt::format("\r{} [{}] {:3.0f} %  {} {}, {:.0f}/s, {:.0f} s left ", what_, bar, part * 100,
-                    count, unit, static_cast<double>(count) / seconds, left);
+    const double seconds = std::max(1e-3, std::chrono::duration<double>(now - begin_).count());
+    const double rate = static_cast<double>(count) / seconds;
+    std::string text;
+    if (total_ == 0) {
+        text = fmt::format("\r{}  {} {}, {:.0f}/s ", what_, count, unit, rate);
+    } else {
+        const double part = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
+        constexpr std::size_t kWidth = 30;
+        const auto full = static_cast<std::size_t>(part * kWidth);
+        const std::string bar = std::string(full, '#') + std::string(kWidth - full, '-');
+        const double left = part > 0 ? seconds / part - seconds : 0;
+        text = fmt::format("\r{} [{}] {:3.0f} %  {} {}, {:.0f}/s, {:.0f} s left ", what_, bar,
+                           part * 100, count, unit, rate, left);
+    }
     std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

@@ -1,18 +1,15 @@
-// What the commands share with the person in front of them: output, complaints, progress, exit
-// codes.
+// What the commands share: opening a store, progress, and the guard of the mappings.
 //
 // Main thread only. Invariant: progress goes to the error stream and only if that is a terminal.
 #pragma once
-
-#include <fmt/format.h>
 
 #include <chrono>
 #include <string>
 #include <varve/varve.hpp>
 
-namespace varve::cli {
+#include "output.hpp"
 
-enum ExitCode { kOk = 0, kRefused = 1, kUsage = 2, kDamaged = 3 };
+namespace varve::cli {
 
 /// Ends a command with an error of the store.
 struct Failed {
@@ -20,38 +17,19 @@ struct Failed {
     Error error;
 };
 
-/// Prints the error with its place; returns the exit code it stands for.
-int report(const Error& error);
-
-template <class... Arguments>
-void print(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-    const std::string text = fmt::format(format, std::forward<Arguments>(arguments)...);
-    std::fwrite(text.data(), 1, text.size(), stdout);
-}
-
-template <class... Arguments>
-void complain(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-    const std::string text =
-        "varve: " + fmt::format(format, std::forward<Arguments>(arguments)...) + "\n";
-    std::fwrite(text.data(), 1, text.size(), stderr);
-}
-
 /// Opens the store or throws Failed.
 Store open_or_fail(const std::string& path, const OpenOptions& options);
 Store open_to_read(const std::string& path);
+/// Everything published now, or throws Failed.
+Snapshot snapshot_of(const Store& store);
 
-/// Control characters and line ends as escapes, so that data cannot steer a terminal. At most
-/// `limit` bytes, then "…".
-std::string printable(std::string_view text, std::size_t limit = ~std::size_t{0});
-
-/// True if colours are wanted on standard output.
-bool colours();
-
-/// "1.2 MB" and the like.
-std::string human_bytes(std::uint64_t bytes);
+/// From now on a mapped page that cannot be read (a file cut short by somebody else, a disk that
+/// fails) ends the process with a sentence that names `store` and exit code 3, not with a signal.
+void guard_mappings(const std::string& store);
 
 class ProgressBar {
 public:
+    /// `total` of what `show` calls `done`; 0 if nobody knows: then there is no bar, only a rate.
     ProgressBar(std::string what, std::uint64_t total);
     /// Redraws at most ten times a second. `count` of `unit` give the rate.
     void show(std::uint64_t done, std::uint64_t count, const char* unit);

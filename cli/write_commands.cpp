@@ -1,5 +1,6 @@
 // Commands that write: create, append. (`import` has a file of its own.)
 #include <charconv>
+#include <cstring>
 
 #include "commands.hpp"
 #include "json_events.hpp"
@@ -34,7 +35,7 @@ void say(const Appended& done, bool json) {
     } else {
         print("positions {} to {}\n", done.first.value, done.last.value);
     }
-    std::fflush(stdout);
+    flush_output();
 }
 
 }  // namespace
@@ -47,7 +48,13 @@ int run_create(const CreateArguments& arguments) {
     Store store = open_or_fail(arguments.store, options);
     auto closed = store.close();
     if (!closed) throw Failed(closed.error());
-    print("created {}\n", arguments.store);
+    if (arguments.json) {
+        std::string out = "{\"created\":";
+        write_string(arguments.store, out);
+        put(out + "}\n");
+    } else {
+        print("created {}\n", printable(arguments.store));
+    }
     return kOk;
 }
 
@@ -59,23 +66,37 @@ int run_append(const AppendArguments& arguments) {
     append.expected = expected_of(arguments.expected);
     std::uint64_t size = 0;
     const std::uint64_t* done = nullptr;
-    LineSource lines(open_source("-", size, done), Parser::kPadding);
+    LineSource lines(open_source("-", size, done), Parser::kPadding, arguments.each);
     Parser parser(false);
     // Everything is one commit, so every block and its events stay until the end; line by line
     // nothing needs to.
     std::deque<std::vector<char>> blocks;
     Batch batch;
     std::uint64_t line_number = 0;
+    const char* const rest_of_it =
+        arguments.each ? "the lines before it are stored" : "nothing was stored";
     const auto commit = [&] {
         auto appended =
             store.append(std::span<const NewEvent>(batch.events.data(), batch.count), append);
         if (!appended) throw Failed(appended.error());
-        say(*appended, arguments.json);
         batch.clear();
+        try {
+            say(*appended, arguments.json);
+        } catch (const OutputFailed& failed) {
+            complain("cannot write standard output: {}; events up to position {} are stored",
+                     std::strerror(failed.error), appended->last.value);
+            return kDamaged;
+        }
+        return kOk;
     };
     while (true) {
         std::size_t length = 0;
-        if (!lines.next_block(blocks.emplace_back(), length)) break;
+        try {
+            if (!lines.next_block(blocks.emplace_back(), length)) break;
+        } catch (const std::runtime_error& broken) {
+            complain("standard input: {}; {}", broken.what(), rest_of_it);
+            return kDamaged;
+        }
         std::string_view rest(blocks.back().data(), length);
         while (!rest.empty()) {
             const std::string_view line = rest.substr(0, rest.find('\n'));
@@ -84,15 +105,14 @@ int run_append(const AppendArguments& arguments) {
             if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
             const std::string wrong = parser.parse(line, line_number, batch);
             if (!wrong.empty()) {
-                complain("standard input, line {}: {}; {}", line_number, wrong,
-                         arguments.each ? "the lines before it are stored" : "nothing was stored");
+                complain("standard input, line {}: {}; {}", line_number, wrong, rest_of_it);
                 return kRefused;
             }
-            if (arguments.each) commit();
+            if (arguments.each && commit() != kOk) return kDamaged;
         }
         if (arguments.each) blocks.clear();
     }
-    if (batch.count > 0) commit();
+    if (batch.count > 0 && commit() != kOk) return kDamaged;
     auto closed = store.close();
     if (!closed) throw Failed(closed.error());
     return kOk;

@@ -9,6 +9,9 @@ function(varve_target target)
       -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
       -Woverloaded-virtual -Wcast-align -Wimplicit-fallthrough -Werror)
   endif()
+  if(VARVE_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link) # so that the fuzzer sees which branches are taken
+  endif()
   if(VARVE_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${VARVE_SANITIZE} -fno-omit-frame-pointer)
     target_link_options(${target} PRIVATE -fsanitize=${VARVE_SANITIZE})

@@ -13,8 +13,10 @@
 #include <ctime>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -74,7 +76,7 @@ std::string shell_word(const std::string& text) {
 std::size_t emit_repository(const std::string& path) {
     const std::string name = std::filesystem::canonical(path).filename().string();
     const std::string command = "git -C " + shell_word(path) +
-                                " log --reverse --no-renames --name-status "
+                                " -c core.quotePath=false log --reverse --no-renames --name-status "
                                 "--format='%x01%H%x02%ae%x02%ct%x02%s' 2>/dev/null";
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> log(::popen(command.c_str(), "r"),
                                                               &::pclose);
@@ -133,43 +135,69 @@ std::string date_to_ms(const std::string& date) {
     return std::to_string((::timegm(&parts) - offset_s) * 1000);
 }
 
+/// One release of a package, as its changelog tells it.
+struct Release {
+    std::string package, version, distribution, urgency, changes, maintainer, date;
+};
+
 /// An entry begins with "name (version) distribution; urgency=…" and ends with " -- Maintainer
-/// <mail>  date".
-std::size_t emit_changelog(const std::string& text) {
-    std::size_t entries = 0;
-    std::string name, version, distribution, urgency, changes;
+/// <mail>  date". Newest first, as it is written.
+std::vector<Release> read_changelog(const std::string& text) {
+    std::vector<Release> releases;
+    Release one;
     for (const std::string& line : split(text, '\n')) {
         const std::size_t open = line.find(" (");
         const std::size_t close = line.find(") ");
         if (!line.empty() && line[0] != ' ' && open != std::string::npos &&
             close != std::string::npos && close > open) {
-            name = line.substr(0, open);
-            version = line.substr(open + 2, close - open - 2);
-            distribution = line.substr(close + 2, line.find(';', close) - close - 2);
+            one = Release{};
+            one.package = line.substr(0, open);
+            one.version = line.substr(open + 2, close - open - 2);
+            one.distribution = line.substr(close + 2, line.find(';', close) - close - 2);
             const std::size_t at = line.find("urgency=");
-            urgency = at == std::string::npos
-                          ? ""
-                          : line.substr(at + 8, line.find_first_of(", ", at) - at - 8);
-            changes.clear();
-        } else if (line.starts_with(" -- ") && !name.empty()) {
+            if (at != std::string::npos)
+                one.urgency = line.substr(at + 8, line.find_first_of(", ", at) - at - 8);
+        } else if (line.starts_with(" -- ") && !one.package.empty()) {
             const std::size_t mail = line.find('<');
             const std::size_t end = line.find('>');
-            const std::string maintainer =
-                mail < end && end != std::string::npos ? line.substr(mail + 1, end - mail - 1) : "";
-            const std::string date = end == std::string::npos ? "" : line.substr(end + 1);
-            emit("package-" + name, "PackageReleased",
-                 {"urgency/" + urgency, "distribution/" + distribution,
-                  maintainer.empty() ? "" : "maintainer/" + maintainer},
-                 date_to_ms(date),
-                 "{\"version\":" + json_text(version) + ",\"date\":" + json_text(date) +
-                     ",\"changes\":" + json_text(cut(changes, 2000)) + "}");
-            ++entries;
-            name.clear();
-        } else if (line.starts_with("  ") && changes.size() < 4000) {
-            changes += line.substr(2) + " ";
+            if (mail < end && end != std::string::npos)
+                one.maintainer = line.substr(mail + 1, end - mail - 1);
+            const std::size_t date =
+                end == std::string::npos ? end : line.find_first_not_of(' ', end + 1);
+            if (date != std::string::npos) one.date = line.substr(date);
+            releases.push_back(std::exchange(one, Release{}));
+        } else if (line.starts_with("  ") && one.changes.size() < 4000) {
+            one.changes += line.substr(2) + " ";
         }
     }
-    return entries;
+    return releases;
+}
+
+/// The releases of all changelogs below `folder`, package by package, oldest first. Packages made
+/// from one source share a changelog: each release is told once.
+std::size_t emit_changelogs(const std::filesystem::path& folder) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& package : std::filesystem::directory_iterator(folder)) {
+        const auto file = package.path() / "changelog.Debian.gz";
+        if (std::filesystem::exists(file)) files.push_back(file);
+    }
+    std::sort(files.begin(), files.end());
+    std::set<std::pair<std::string, std::string>> told;
+    for (const auto& file : files) {
+        std::vector<Release> releases = read_changelog(read_gzip(file));
+        std::reverse(releases.begin(), releases.end());
+        for (const Release& one : releases) {
+            if (!told.emplace(one.package, one.version).second) continue;
+            emit("package-" + one.package, "PackageReleased",
+                 {one.urgency.empty() ? "" : "urgency/" + one.urgency,
+                  "distribution/" + one.distribution,
+                  one.maintainer.empty() ? "" : "maintainer/" + one.maintainer},
+                 date_to_ms(one.date),
+                 "{\"version\":" + json_text(one.version) + ",\"date\":" + json_text(one.date) +
+                     ",\"changes\":" + json_text(cut(one.changes, 2000)) + "}");
+        }
+    }
+    return told.size();
 }
 
 }  // namespace
@@ -189,22 +217,16 @@ int main(int count, char** values) {
         (std::strcmp(values[n], "--repo") == 0 ? repository : changelogs) = values[n + 1];
     }
     std::size_t commits = 0;
-    std::size_t entries = 0;
+    std::size_t releases = 0;
     try {
-        if (!repository.empty()) commits = emit_repository(repository);
-        std::vector<std::filesystem::path> files;
-        if (!changelogs.empty()) {
-            for (const auto& folder : std::filesystem::directory_iterator(changelogs)) {
-                const auto file = folder.path() / "changelog.Debian.gz";
-                if (std::filesystem::exists(file)) files.push_back(file);
-            }
-        }
-        std::sort(files.begin(), files.end());
-        for (const auto& file : files) entries += emit_changelog(read_gzip(file));
+        if (!repository.empty() && (commits = emit_repository(repository)) == 0)
+            std::fprintf(stderr, "git finds no commits in %s\n", repository.c_str());
+        if (!changelogs.empty() && std::filesystem::is_directory(changelogs))
+            releases = emit_changelogs(changelogs);
     } catch (const std::exception& broken) {
         std::fprintf(stderr, "varve-history: %s\n", broken.what());
         return 3;
     }
-    std::fprintf(stderr, "%zu commits, %zu changelog entries\n", commits, entries);
-    return commits + entries > 0 ? 0 : 1;
+    std::fprintf(stderr, "%zu commits, %zu releases of packages\n", commits, releases);
+    return commits + releases > 0 ? 0 : 1;
 }

@@ -90,8 +90,9 @@ public:
     using Each = std::pair<std::string_view, Expected>;
 
     Expectations() noexcept = default;
-    Expectations(Expected every) noexcept
-        : every_(every) {}  // implicit: {.expected = Expected::version(3)}
+    // Implicit, so that {.expected = Expected::version(3)} reads as it is meant.
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    Expectations(Expected every) noexcept : every_(every) {}
     Expectations(std::initializer_list<Each> each) : each_(each) {}
     explicit Expectations(std::vector<Each> each) noexcept : each_(std::move(each)) {}
 

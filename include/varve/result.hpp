@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "varve/export.hpp"
+
 namespace varve {
 inline namespace v0 {
 
@@ -43,7 +45,7 @@ enum class ErrorCode : std::uint8_t {
 };
 
 /// The stable spelling of `code`, the same in every language and protocol. Lives for ever.
-[[nodiscard]] std::string_view to_string(ErrorCode code) noexcept;
+[[nodiscard]] VARVE_EXPORT std::string_view to_string(ErrorCode code) noexcept;
 
 /// One failure: what, in words, and where.
 struct Error {
@@ -61,8 +63,10 @@ template <class T>
 class [[nodiscard]] Result {
 public:
     // A Result is made from what a function returns, so both conversions are implicit on purpose.
+    // NOLINTBEGIN(google-explicit-constructor)
     Result(T value) noexcept : value_(std::move(value)) {}
     Result(Error error) : error_(std::make_unique<Error>(std::move(error))) {}
+    // NOLINTEND(google-explicit-constructor)
 
     [[nodiscard]] bool has_value() const noexcept { return error_ == nullptr; }
     [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
@@ -90,6 +94,7 @@ template <>
 class [[nodiscard]] Result<void> {
 public:
     Result() noexcept = default;
+    // NOLINTNEXTLINE(google-explicit-constructor): as above
     Result(Error error) : error_(std::make_unique<Error>(std::move(error))) {}
 
     [[nodiscard]] bool has_value() const noexcept { return error_ == nullptr; }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "varve/event.hpp"
+#include "varve/export.hpp"
 #include "varve/options.hpp"
 #include "varve/result.hpp"
 #include "varve/types.hpp"
@@ -57,7 +58,7 @@ struct Appended {
 /// Views are valid while the Snapshot they come from lives, except that the array of a run is
 /// reused by the next call. An error that nobody looked at sticks to the Snapshot: its next call
 /// returns it.
-class Events {
+class VARVE_EXPORT Events {
 public:
     enum class Status : std::uint8_t {
         reading,   ///< there may be more
@@ -84,9 +85,9 @@ public:
     }
 
     [[nodiscard]] Status status() const noexcept;
-    /// After the end. Forwards with the limit reached: the last event returned; else the smaller of
-    /// `until` and the snapshot's end. Backwards: the snapshot's end. An error if the read was
-    /// stopped or is not at its end.
+    /// After the end. Forwards with the limit reached: the last event returned, 0 if there is none;
+    /// else the smaller of `until` and the snapshot's end. Backwards: the snapshot's end. An error
+    /// if the read was stopped or is not at its end.
     [[nodiscard]] Result<Seen> seen() const noexcept;
 
 private:
@@ -105,7 +106,7 @@ struct CatalogueEntry {
 
 /// A consistent view of everything published when it was taken. Cheap, wait-free, writes nothing.
 /// Copies share it; mappings live as long as any copy, even after the Store is closed.
-class Snapshot {
+class VARVE_EXPORT Snapshot {
 public:
     Snapshot(const Snapshot&) noexcept;
     Snapshot(Snapshot&&) noexcept;
@@ -123,9 +124,10 @@ public:
     [[nodiscard]] Events read(std::string_view stream,
                               const ReadOptions& options = {}) const noexcept;
     /// The one event at `position`; `not_found` beyond the end. Valid while a copy of this Snapshot
-    /// lives.
+    /// lives, which is why a Snapshot that is about to go away does not offer it.
     [[nodiscard]] Result<EventView> at(Position position,
-                                       Verify verify = Verify::always) const noexcept;
+                                       Verify verify = Verify::always) const& noexcept;
+    Result<EventView> at(Position position, Verify verify = Verify::always) const&& = delete;
 
     /// Names that start with `prefix`, sorted by bytes. Exact: names are compared, not hashes.
     [[nodiscard]] Result<std::vector<CatalogueEntry>> streams(
@@ -143,7 +145,7 @@ private:
 
 /// A read that continues: what is there, then what comes, in one loop. Never a gap, never a
 /// duplicate.
-class Subscription {
+class VARVE_EXPORT Subscription {
 public:
     Subscription(Subscription&&) noexcept;
     Subscription& operator=(Subscription&&) noexcept;
@@ -217,7 +219,7 @@ struct Stats {
 };
 
 /// An open store. Move-only; destroying it closes it and waits for appends in flight.
-class Store {
+class VARVE_EXPORT Store {
 public:
     /// Opens the store in directory `path`, creating it if asked to. Errors: `locked` with who
     /// holds it, `not_found`, `not_a_store`, `unsupported_version`, `unsupported_filesystem`,

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 
+#include "varve/export.hpp"
 #include "varve/options.hpp"
 #include "varve/result.hpp"
 
@@ -19,7 +20,7 @@ class SimEnv;
 }
 
 /// A simulated machine with one disk. Stores opened on it must be closed before it goes away.
-class Simulation {
+class VARVE_EXPORT Simulation {
 public:
     explicit Simulation(std::uint64_t seed);
     Simulation(Simulation&&) noexcept;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
+#include <vector>
 
 #include "base/assert.hpp"
 
@@ -13,16 +15,26 @@ namespace {
 constexpr std::uint32_t kEvents = 0;
 constexpr std::uint32_t kCells = 1;
 constexpr std::uint32_t kSlotsUsed = 2;
+constexpr std::uint32_t kSmall = 3;  // next small block in the line that is cut into such
 
 // What real histories need per byte of segment; a segment whose index is full is rolled early.
 constexpr std::uint64_t kBytesPerEvent = 96;
 constexpr std::uint64_t kBytesPerCell = 48;
 constexpr std::uint64_t kBytesPerSlot = 128;
 constexpr std::uint64_t kFewestSlots = 32;  // however few keys: that part of the usual number
+constexpr std::uint32_t kNoSlot = ~0U;
 constexpr std::uint64_t kMaxUnits = 1ULL
                                     << 30;  // of slots, events or cells: their numbers have 32 bits
 
 std::uint64_t usable(std::uint32_t slots) noexcept { return std::uint64_t{slots} / 4 * 3; }
+
+/// Cells that a list of `count` events has taken, if small blocks came in whole lines at worst.
+std::uint64_t cells_of(std::uint64_t count) noexcept {
+    if (count < 2) return 0;
+    if (count <= kSmallEntries) return kSmallCells;
+    const std::uint64_t blocks = (count - kSmallEntries + kBlockEntries - 1) / kBlockEntries;
+    return kSmallCells + blocks * kBlockCells;
+}
 
 }  // namespace
 
@@ -41,7 +53,9 @@ ActCapacity capacity_for(std::uint64_t segment_bytes, std::uint64_t events, std:
     capacity.events = static_cast<std::uint32_t>(
         std::min(std::max(segment_bytes / kBytesPerEvent, events), kMaxUnits));
     capacity.cells = static_cast<std::uint32_t>(
-        std::min(std::max(segment_bytes / kBytesPerCell, keys), kMaxUnits));
+        std::min(base::align_up(std::max(segment_bytes / kBytesPerCell, 2 * keys + kBlockCells),
+                                kBlockCells),
+                 kMaxUnits));
     return capacity;
 }
 
@@ -72,23 +86,59 @@ bool ActiveIndex::attach(std::byte* memory, std::uint64_t size, const ActHeader&
     if (!std::has_single_bit(capacity.slots) || capacity.slots < 4 || capacity.bytes() > size)
         return false;
     index.adopt(memory, capacity);
+    const std::uint32_t cells = index.counter(kCells).load(std::memory_order_relaxed);
     const bool sane =
         index.counter(kEvents).load(std::memory_order_relaxed) <= capacity.events &&
-        index.counter(kCells).load(std::memory_order_relaxed) <= capacity.cells &&
+        cells <= capacity.cells && cells % kBlockCells == 0 &&
+        index.counter(kSmall).load(std::memory_order_relaxed) <= cells &&
+        index.counter(kSmall).load(std::memory_order_relaxed) % kSmallCells == 0 &&
         index.counter(kSlotsUsed).load(std::memory_order_relaxed) <= usable(capacity.slots);
     if (!sane) index = ActiveIndex{};
     return sane;
 }
 
 bool ActiveIndex::has_room(std::uint64_t events, std::uint64_t keys) const noexcept {
+    // At worst each key is new and each list is at the end of its block.
     return counter(kEvents).load(std::memory_order_relaxed) + events <= capacity_.events &&
-           counter(kCells).load(std::memory_order_relaxed) + keys <= capacity_.cells &&
+           counter(kCells).load(std::memory_order_relaxed) + kBlockCells * (keys + 1) <=
+               capacity_.cells &&
            counter(kSlotsUsed).load(std::memory_order_relaxed) + keys <= usable(capacity_.slots);
+}
+
+bool ActiveIndex::has_room(std::uint64_t events, std::span<const Key> keys) const noexcept {
+    if (has_room(events, keys.size())) return true;
+    if (counter(kEvents).load(std::memory_order_relaxed) + events > capacity_.events) return false;
+    try {
+        return has_exact_room(keys);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+bool ActiveIndex::has_exact_room(std::span<const Key> keys) const {
+    std::vector<Key> sorted(keys.begin(), keys.end());
+    std::sort(sorted.begin(), sorted.end());
+    std::uint64_t cells = counter(kCells).load(std::memory_order_relaxed);
+    std::uint64_t slots = counter(kSlotsUsed).load(std::memory_order_relaxed);
+    std::uint64_t small = 0;
+    for (auto at = sorted.begin(); at != sorted.end();) {
+        const auto end = std::upper_bound(at, sorted.end(), *at);
+        const std::uint64_t before = find(*at).count;
+        const std::uint64_t after = before + static_cast<std::uint64_t>(end - at);
+        slots += before == 0 ? 1 : 0;
+        const bool begins = cells_of(before) == 0 && cells_of(after) != 0;
+        small += begins ? 1 : 0;
+        cells += cells_of(after) - cells_of(before) - (begins ? kSmallCells : 0);
+        at = end;
+    }
+    cells += (small * kSmallCells + kBlockCells - 1) / kBlockCells * kBlockCells;
+    return cells <= capacity_.cells && slots <= usable(capacity_.slots);
 }
 
 std::uint32_t ActiveIndex::slot_for(Key key) noexcept {
     std::uint32_t number = first_bucket(key);
-    for (;; number = (number + 1) & bucket_mask_) {
+    for (std::uint32_t looked = 0; looked <= bucket_mask_;
+         ++looked, number = (number + 1) & bucket_mask_) {
         for (std::uint32_t n = number * 4; n < number * 4 + 4; ++n) {
             const Key found = slot_key(n).load(std::memory_order_relaxed);
             if (found == key) return n;
@@ -99,31 +149,76 @@ std::uint32_t ActiveIndex::slot_for(Key key) noexcept {
             return n;
         }
     }
+    return kNoSlot;
+}
+
+/// A fresh cache line of cells. The mark is raised first: what a killed writer had begun is left
+/// behind, never linked twice.
+std::uint32_t ActiveIndex::take_block() noexcept {
+    const std::uint32_t cells = counter(kCells).load(std::memory_order_relaxed);
+    VARVE_ASSERT(std::uint64_t{cells} + kBlockCells <= capacity_.cells);
+    counter(kCells).store(cells + kBlockCells, std::memory_order_relaxed);
+    return cells;
+}
+
+std::uint32_t ActiveIndex::take_small() noexcept {
+    std::uint32_t next = counter(kSmall).load(std::memory_order_relaxed);
+    if (next % kBlockCells == 0) next = take_block();
+    counter(kSmall).store(next + kSmallCells, std::memory_order_relaxed);
+    VARVE_ASSERT(next + kSmallCells <= capacity_.cells);
+    return next;
+}
+
+/// The list with one more event, whose entry is stored. What the word does not count is not there.
+List ActiveIndex::added(const List& list, std::uint32_t ordinal) noexcept {
+    if (list.count == 0) return {ordinal, 1};
+    std::uint32_t place = list.place;
+    std::uint32_t n = list.count;
+    // A damaged word is left damaged, so that whoever reads the list notices.
+    if (list.count > 1 &&
+        std::uint64_t{place} + kBlockCells > capacity_.cells + kBlockCells - kSmallCells)
+        return {place, list.count + 1};
+    if (list.count == 1) {
+        place = take_small();
+        entry(place, 0).store(list.place, std::memory_order_relaxed);
+    } else if (list.count >= kSmallEntries) {
+        n = (list.count - kSmallEntries) % kBlockEntries + 1;
+        if (n == 1) {
+            place = take_block();
+            entry(place, 0).store(list.place, std::memory_order_relaxed);
+        }
+    }
+    entry(place, n).store(ordinal, std::memory_order_relaxed);
+    return {place, list.count + 1};
+}
+
+void ActiveIndex::prefetch_block(Key key) const noexcept {
+    const std::uint32_t first = first_bucket(key) * 4;
+    for (std::uint32_t n = first; n < first + 4; ++n) {
+        if (slot_key(n).load(std::memory_order_relaxed) != key) continue;
+        const List list = unpack(slot_word(n).load(std::memory_order_relaxed));
+        if (list.count > 1) __builtin_prefetch(memory_ + cells_at_ + 8ULL * list.place, 1);
+        return;
+    }
 }
 
 void ActiveIndex::apply(std::uint32_t ordinal, std::uint32_t offset8, std::span<const Key> keys,
                         bool again) noexcept {
     VARVE_ASSERT(ordinal < capacity_.events);
     offset_word(ordinal).store(offset8, std::memory_order_relaxed);
-    std::uint32_t cells = counter(kCells).load(std::memory_order_relaxed);
     for (const Key key : keys) {
         const std::uint32_t slot = slot_for(key);
+        if (slot == kNoSlot) continue;  // no index of ours: the counters said that there is room
         const List list = unpack(slot_word(slot).load(std::memory_order_relaxed));
-        if (again && list.last != 0) {
-            Cell newest;
-            if (cell(list.last, newest) && newest.ordinal >= ordinal) continue;
+        if (again) {
+            std::uint32_t newest = 0;
+            if (Postings(*this, list).next(newest) && newest >= ordinal) continue;
         }
-        VARVE_ASSERT(cells < capacity_.cells);
-        ++cells;
-        // The mark is raised first: a cell that a killed writer had begun is skipped, never linked
-        // twice.
-        counter(kCells).store(cells, std::memory_order_relaxed);
-        cell_word(cells - 1).store(list.last | std::uint64_t{ordinal} << 32,
-                                   std::memory_order_relaxed);
-        // Partner: the acquire load in `find`. Whoever sees the word sees the cell.
-        slot_word(slot).store(cells | std::uint64_t{list.count + 1} << 32,
+        const List longer = added(list, ordinal);
+        // Partner: the acquire load in `find`. Whoever sees the word sees the entry.
+        slot_word(slot).store(longer.place | std::uint64_t{longer.count} << 32,
                               std::memory_order_release);
-        if (slot_key(slot).load(std::memory_order_relaxed) == 0) {
+        if (list.count == 0) {
             counter(kSlotsUsed)
                 .store(counter(kSlotsUsed).load(std::memory_order_relaxed) + 1,
                        std::memory_order_relaxed);
@@ -157,12 +252,36 @@ List ActiveIndex::find(Key key) const noexcept {
     return {};
 }
 
-bool ActiveIndex::cell(std::uint32_t number, Cell& cell) const noexcept {
-    if (number == 0 || number > capacity_.cells) return false;
-    const std::uint64_t word = cell_word(number - 1).load(std::memory_order_relaxed);
-    cell.previous = static_cast<std::uint32_t>(word);
-    cell.ordinal = static_cast<std::uint32_t>(word >> 32);
-    return cell.previous < number && cell.ordinal < capacity_.events;
+Postings::Postings(const ActiveIndex& index, const List& list) noexcept
+    : index_(&index), place_(list.place), left_(list.count), single_(list.count == 1) {
+    // More than there is room for would make a hostile list a long one.
+    if (list.count <= 2ULL * index.capacity_.cells + 1) return;
+    damaged_ = true;
+    left_ = 0;
+}
+
+bool Postings::next(std::uint32_t& ordinal) noexcept {
+    if (left_ == 0) return false;
+    std::uint32_t found = place_;
+    if (!single_) {
+        const bool small = left_ <= kSmallEntries;
+        const std::uint32_t cells = small ? kSmallCells : kBlockCells;
+        const std::uint32_t n = small ? left_ - 1 : (left_ - kSmallEntries - 1) % kBlockEntries + 1;
+        damaged_ = std::uint64_t{place_} + cells > index_->capacity_.cells;
+        if (!damaged_) {
+            found = index_->entry(place_, n).load(std::memory_order_relaxed);
+            if (!small && n == 1) place_ = index_->entry(place_, 0).load(std::memory_order_relaxed);
+        }
+    }
+    damaged_ = damaged_ || found > newer_ || found >= index_->capacity_.events;
+    if (damaged_) {
+        left_ = 0;
+        return false;
+    }
+    --left_;
+    newer_ = found;
+    ordinal = found;
+    return true;
 }
 
 std::uint64_t ActiveIndex::offsets_end() const noexcept {

@@ -6,9 +6,12 @@
 // and clip every list to the published position. Invariants: slots never move; cells are only added
 // and link backwards; everything here can be rebuilt from the segment.
 //
-// Layout (docs/format/active-index.md): header page · counters page · slots · offsets · cells. A
-// slot is {key, last cell and count}; four make a cache line. A cell is {cell before it, ordinal}:
-// the list of a key is read newest first.
+// Layout (docs/format/active-index.md): header page · counters page · slots · offsets · cells of 8
+// bytes. A slot is {key, place and count}; four make a cache line. A list of one event stands in
+// its slot; of two to four in a block of two cells; what follows in blocks of eight cells, a cache
+// line: the number of the block before, then fifteen ordinals. Lists are read newest first.
+// Everything about a list follows from its count, so the store of the word adds an event or does
+// not.
 #pragma once
 
 #include <atomic>
@@ -29,7 +32,7 @@ inline constexpr std::uint64_t kActSlotsOffset = 8192;
 /// again.
 struct ActHeader {
     std::uint64_t magic = kActMagic;
-    std::uint32_t format = 1;
+    std::uint32_t format = 2;
     std::uint32_t reserved = 0;
     log::Uuid uuid{};
     std::uint64_t segment = 0;
@@ -98,8 +101,37 @@ struct KeyDensity {
 
 /// One key's list as a reader found it.
 struct List {
-    std::uint32_t last = 0;  ///< number of its newest cell, counted from 1; 0: the key is not there
-    std::uint32_t count = 0;  ///< cells; a hint
+    std::uint32_t place =
+        0;  ///< of its only event: the ordinal; else first cell of its newest block
+    std::uint32_t count = 0;  ///< events; 0: the key is not there
+};
+
+/// How a list is cut into blocks.
+inline constexpr std::uint32_t kSmallCells = 2;
+inline constexpr std::uint32_t kSmallEntries = 4;
+inline constexpr std::uint32_t kBlockCells = 8;
+inline constexpr std::uint32_t kBlockEntries = 15;
+
+class ActiveIndex;
+
+/// A walk back through one list. Lives no longer than its index.
+class Postings {
+public:
+    Postings() noexcept = default;
+    Postings(const ActiveIndex& index, const List& list) noexcept;
+
+    /// The next older event. False at the end, and where the list is damaged.
+    [[nodiscard]] bool next(std::uint32_t& ordinal) noexcept;
+    /// True if the walk ended too early.
+    [[nodiscard]] bool damaged() const noexcept { return damaged_; }
+
+private:
+    const ActiveIndex* index_ = nullptr;
+    std::uint32_t place_ = 0;
+    std::uint32_t left_ = 0;
+    std::uint32_t newer_ = ~0U;  ///< ordinals do not rise on the way back
+    bool single_ = false;
+    bool damaged_ = false;
 };
 
 class ActiveIndex {
@@ -117,9 +149,13 @@ public:
     [[nodiscard]] const ActCapacity& capacity() const noexcept { return capacity_; }
 
     // ---- the one applying thread
-    /// True if `events` more events with `keys` more keys fit, all of them new at worst.
+    /// True if `events` more events with `keys` keys fit for certain, whatever the keys are.
     [[nodiscard]] bool has_room(std::uint64_t events, std::uint64_t keys) const noexcept;
+    /// True if `events` more events with exactly these keys fit.
+    [[nodiscard]] bool has_room(std::uint64_t events, std::span<const Key> keys) const noexcept;
     void prefetch(Key key) const noexcept { __builtin_prefetch(bucket(first_bucket(key)), 1); }
+    /// Once the slot is near: the block that the key's next event goes into.
+    void prefetch_block(Key key) const noexcept;
     /// Lists event `ordinal` (0-based in the segment, `offset8` = byte offset / 8) under `keys`.
     /// With `again` an event that was listed before, or half listed, is completed.
     void apply(std::uint32_t ordinal, std::uint32_t offset8, std::span<const Key> keys,
@@ -134,15 +170,12 @@ public:
         return ordinal < capacity_.events ? offset_word(ordinal).load(std::memory_order_relaxed)
                                           : 0;
     }
+    void prefetch_offset(std::uint32_t ordinal) const noexcept {
+        __builtin_prefetch(memory_ + capacity_.offsets_at() + 4ULL * ordinal);
+    }
     [[nodiscard]] List find(Key key) const noexcept;
 
-    /// A step back through a list. `cell` counts from 1. False at the end, or if the cell is
-    /// damaged.
-    struct Cell {
-        std::uint32_t previous = 0;
-        std::uint32_t ordinal = 0;
-    };
-    [[nodiscard]] bool cell(std::uint32_t number, Cell& cell) const noexcept;
+    [[nodiscard]] Postings postings(Key key) const noexcept { return {*this, find(key)}; }
 
     /// Calls `use(key, list)` for every key. Only for catalogues.
     template <class Use>
@@ -160,6 +193,7 @@ public:
     [[nodiscard]] std::uint64_t keys() const noexcept;
 
 private:
+    friend class Postings;
     using Word = std::atomic_ref<std::uint64_t>;
     using Half = std::atomic_ref<std::uint32_t>;
 
@@ -175,8 +209,9 @@ private:
     [[nodiscard]] Word slot_word(std::uint32_t n) const noexcept {
         return word_at(kActSlotsOffset + 16ULL * n + 8);
     }
-    [[nodiscard]] Word cell_word(std::uint32_t n) const noexcept {
-        return word_at(cells_at_ + 8ULL * n);
+    /// Entry `n` of the block that begins at `cell`.
+    [[nodiscard]] Half entry(std::uint32_t cell, std::uint32_t n) const noexcept {
+        return half_at(cells_at_ + 8ULL * cell + 4ULL * n);
     }
     [[nodiscard]] Half offset_word(std::uint64_t ordinal) const noexcept {
         return half_at(capacity_.offsets_at() + 4 * ordinal);
@@ -194,6 +229,10 @@ private:
         return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
     }
     [[nodiscard]] std::uint32_t slot_for(Key key) noexcept;
+    [[nodiscard]] bool has_exact_room(std::span<const Key> keys) const;
+    [[nodiscard]] std::uint32_t take_block() noexcept;
+    [[nodiscard]] std::uint32_t take_small() noexcept;
+    [[nodiscard]] List added(const List& list, std::uint32_t ordinal) noexcept;
     void adopt(std::byte* memory, const ActCapacity& capacity) noexcept;
 
     std::byte* memory_ = nullptr;

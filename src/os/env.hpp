@@ -97,6 +97,8 @@ public:
     /// Takes the exclusive kernel lock of this file without waiting. False if another holder has
     /// it.
     virtual Result<bool> try_lock() noexcept = 0;
+    /// Gives the lock back at once, even if a forked child still has this open file.
+    virtual void unlock() noexcept = 0;
     /// True if some other open file holds the lock. Takes nothing.
     virtual Result<bool> is_locked() noexcept = 0;
     virtual Result<FileIdentity> identity() noexcept = 0;
@@ -120,6 +122,8 @@ public:
     virtual ~StoreObserver() = default;
     /// [at, at + length) was just stored to. `at` lies in a mapping of this Env.
     virtual void note(const std::byte* at, std::size_t length) noexcept = 0;
+    /// The caller holds no lock: what other threads may do between two of its steps may happen now.
+    virtual void gap() noexcept {}
 };
 
 class Env {
@@ -148,8 +152,8 @@ public:
                           std::uint64_t length) noexcept = 0;
 
     /// Takes a range of a mapping out of this process's page tables: the content stays and comes
-    /// back when it is touched. A sync of it then need not interrupt other processors for each page.
-    /// Best effort.
+    /// back when it is touched. A sync of it then need not interrupt other processors for each
+    /// page. Best effort.
     virtual void let_go(const Mapping& mapping, std::uint64_t offset,
                         std::uint64_t length) noexcept = 0;
 

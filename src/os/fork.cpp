@@ -53,7 +53,11 @@ ForkGuard::ForkGuard(std::unique_ptr<File> file) noexcept : file_(std::move(file
     ForkRegistry::get().add(*this);
 }
 
-ForkGuard::~ForkGuard() { ForkRegistry::get().remove(*this); }
+ForkGuard::~ForkGuard() {
+    ForkRegistry::get().remove(*this);
+    // Closing alone would leave the lock to a child that was forked but has not run yet.
+    if (file_ != nullptr) file_->unlock();
+}
 
 }  // namespace os
 }  // namespace v0

@@ -204,8 +204,8 @@ public:
     void let_go(const Mapping& mapping, std::uint64_t offset,
                 std::uint64_t length) noexcept override {
         const std::uint64_t begin = base::align_up(offset, kPage);
-        const std::uint64_t end = base::align_down(
-            std::min<std::uint64_t>(offset + length, mapping.size()), kPage);
+        const std::uint64_t end =
+            base::align_down(std::min<std::uint64_t>(offset + length, mapping.size()), kPage);
         if (begin < end) ::madvise(mapping.data() + begin, end - begin, MADV_DONTNEED);
     }
 

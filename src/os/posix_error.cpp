@@ -14,6 +14,7 @@ namespace {
 ErrorCode code_of(int number) noexcept {
     switch (number) {
         case ENOENT: return ErrorCode::not_found;
+        case ENOTDIR: return ErrorCode::not_a_store;
         case EACCES:
         case EPERM:
         case EROFS: return ErrorCode::permission;

@@ -140,6 +140,12 @@ Result<bool> PosixFile::try_lock() noexcept {
     return posix_error(errno, "cannot lock", path_);
 }
 
+void PosixFile::unlock() noexcept {
+    struct flock lock = whole_file_lock();
+    lock.l_type = F_UNLCK;
+    ::fcntl(descriptor_, F_OFD_SETLK, &lock);
+}
+
 Result<bool> PosixFile::is_locked() noexcept {
     struct flock lock = whole_file_lock();
     if (uninterrupted([&] { return ::fcntl(descriptor_, F_OFD_GETLK, &lock); }) != 0) {

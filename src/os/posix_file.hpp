@@ -30,6 +30,7 @@ public:
     Result<void> sync() noexcept override;
     Result<void> punch(std::uint64_t offset, std::uint64_t length) noexcept override;
     Result<bool> try_lock() noexcept override;
+    void unlock() noexcept override;
     Result<bool> is_locked() noexcept override;
     Result<FileIdentity> identity() noexcept override;
 

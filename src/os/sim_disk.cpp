@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <mutex>
 
 #include "base/assert.hpp"
 
@@ -14,11 +15,31 @@ namespace {
 constexpr std::size_t kLeastCapacity = 64 << 10;
 
 /// Memory that was given back, by capacity. A crash test makes and drops thousands of files a
-/// second.
-std::map<std::size_t, std::vector<std::byte*>>& free_memory() {
-    thread_local std::map<std::size_t, std::vector<std::byte*>> free;
-    return free;
-}
+/// second. Never destroyed: a world that is a static object gives memory back when everything that
+/// belongs to the thread, and any static object, may be gone already.
+class Pool {
+public:
+    static Pool& instance() {
+        static Pool& pool = *new Pool;
+        return pool;
+    }
+    [[nodiscard]] std::byte* take(std::size_t capacity) {
+        const std::lock_guard lock(mutex_);
+        auto& free = free_[capacity];
+        if (free.empty()) return nullptr;
+        std::byte* const data = free.back();
+        free.pop_back();
+        return data;
+    }
+    void give_back(std::byte* data, std::size_t capacity) {
+        const std::lock_guard lock(mutex_);
+        free_[capacity].push_back(data);
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<std::size_t, std::vector<std::byte*>> free_;
+};
 
 std::uint64_t sector_of(std::uint64_t offset) noexcept { return offset / kSimSector; }
 
@@ -26,24 +47,24 @@ std::uint64_t sector_of(std::uint64_t offset) noexcept { return offset / kSimSec
 
 SimMemory::SimMemory(std::size_t capacity) : capacity_(kLeastCapacity) {
     while (capacity_ < capacity) capacity_ *= 2;
-    auto& free = free_memory()[capacity_];
-    if (!free.empty()) {
-        data_ = free.back();
-        free.pop_back();
-        return;
+    data_ = Pool::instance().take(capacity_);
+    if (data_ == nullptr) {
+        auto* const whole =
+            static_cast<std::byte*>(std::aligned_alloc(kSimPage, kSimPage + capacity_));
+        VARVE_ASSERT(whole != nullptr);
+        data_ = whole + kSimPage;
     }
-    data_ = static_cast<std::byte*>(std::aligned_alloc(kSimPage, capacity_));
-    VARVE_ASSERT(data_ != nullptr);
+    mappings(data_) = 0;
 }
 
 SimMemory::~SimMemory() {
-    if (data_ != nullptr) free_memory()[capacity_].push_back(data_);
+    if (data_ != nullptr) Pool::instance().give_back(data_, capacity_);
 }
 
 void SimInode::grow(std::uint64_t size) {
     if (size <= size_) return;
     if (size > cache_.capacity()) {
-        VARVE_ASSERT(mappings == 0 || cache_.data() == nullptr);
+        VARVE_ASSERT(cache_.data() == nullptr || SimMemory::mappings(cache_.data()) == 0);
         SimMemory larger(size);
         if (size_ > 0) std::memcpy(larger.data(), cache_.data(), size_);
         cache_ = std::move(larger);

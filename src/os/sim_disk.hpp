@@ -65,6 +65,10 @@ public:
     ~SimMemory();
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+    /// How many mappings of the memory at `data` there are; kept in front of it.
+    [[nodiscard]] static std::uint32_t& mappings(std::byte* data) noexcept {
+        return *reinterpret_cast<std::uint32_t*>(data - kSimPage);
+    }
 
 private:
     void swap(SimMemory& other) noexcept {
@@ -106,7 +110,6 @@ public:
                                                       std::uint64_t& page) const;
 
     void* lock_holder = nullptr;  ///< the open file that holds the lock
-    std::uint32_t mappings = 0;
 
 private:
     void choose(Sector& sector, const std::vector<Sector>& versions,

@@ -18,7 +18,7 @@ std::string parent_of(const std::string& path) {
     return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
-void keep(std::byte*, std::size_t) noexcept {}
+void unmap(std::byte* data, std::size_t) noexcept { --SimMemory::mappings(data); }
 
 }  // namespace
 
@@ -29,9 +29,7 @@ public:
         : env_(env), inode_(std::move(inode)), path_(std::move(path)) {}
     SimFile(const SimFile&) = delete;
     SimFile& operator=(const SimFile&) = delete;
-    ~SimFile() override {
-        if (inode_->lock_holder == this) inode_->lock_holder = nullptr;
-    }
+    ~SimFile() override { SimFile::unlock(); }
 
     Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) noexcept override {
         if (offset >= inode_->size()) return std::size_t{0};
@@ -59,9 +57,9 @@ public:
     Result<std::uint64_t> size() noexcept override { return inode_->size(); }
     Result<Mapping> map(std::size_t size, MapAccess) noexcept override {
         VARVE_TRY(env_.step(path_));
-        VARVE_ASSERT(size <= inode_->size());
-        ++inode_->mappings;
-        return Mapping(inode_->cache(), size, &keep);
+        VARVE_ASSERT(size > 0 && size <= inode_->size());
+        ++SimMemory::mappings(inode_->cache());
+        return Mapping(inode_->cache(), size, &unmap);
     }
     Result<void> sync_range(const Mapping&, std::uint64_t offset,
                             std::uint64_t length) noexcept override {
@@ -74,6 +72,9 @@ public:
         if (inode_->lock_holder != nullptr && inode_->lock_holder != this) return false;
         inode_->lock_holder = this;
         return true;
+    }
+    void unlock() noexcept override {
+        if (inode_->lock_holder == this) inode_->lock_holder = nullptr;
     }
     Result<bool> is_locked() noexcept override {
         return inode_->lock_holder != nullptr && inode_->lock_holder != this;
@@ -110,12 +111,14 @@ void SimEnv::fail_call(std::uint64_t n, ErrorCode code, bool for_ever) noexcept 
 Result<void> SimEnv::step(const std::string& path, bool sync) noexcept {
     ++calls_;
     if (hook_) hook_();
-    if (fail_at_ == 0 || (syncs_only_ && !sync)) return {};
+    const bool counts = fail_for_ == FailFor::all || sync == (fail_for_ == FailFor::syncs);
+    if (fail_at_ == 0 || !counts) return {};
     if (fail_at_ > 1) {
         --fail_at_;
         return {};
     }
     if (!fail_for_ever_) fail_at_ = 0;
+    ++failed_calls_;
     return failure(fail_with_, "a failure was asked for", path);
 }
 
@@ -264,12 +267,22 @@ void SimEnv::populate(const Mapping&, std::uint64_t, std::uint64_t) noexcept {}
 
 bool SimEnv::wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                      std::uint64_t timeout_us) noexcept {
+    if (wait_hook_) wait_hook_(false);
     if (word.load() != expected) return true;
+    const std::uint64_t before = wakes_;
+    if (wait_hook_) wait_hook_(true);
+    if (wakes_ != before && word.load() != expected) return true;
     clock_us_ += timeout_us;  // nobody else can change it
     return false;
 }
 
-void SimEnv::wake_all(const std::atomic<std::uint32_t>&) noexcept {}
+void SimEnv::wake_all(const std::atomic<std::uint32_t>&) noexcept { ++wakes_; }
+
+void SimEnv::gap() noexcept {
+    if (!gap_hook_) return;
+    const std::function<void()> hook = gap_hook_;  // a copy: it may replace itself
+    hook();
+}
 
 std::int64_t SimEnv::now_us() noexcept { return static_cast<std::int64_t>(clock_us_ += 7); }
 std::uint64_t SimEnv::monotonic_us() noexcept { return clock_us_ += 3; }

@@ -22,15 +22,26 @@ public:
 
     // ---- what only a simulation can do
     void on_step(std::function<void()> hook) { hook_ = std::move(hook); }
+    /// Runs where a thread holds no lock between two steps of an append, so that the hook may
+    /// append too: what a scheduler does by chance, done on purpose.
+    void on_gap(std::function<void()> hook) { gap_hook_ = std::move(hook); }
+    /// Runs while somebody waits: `false` before the word is compared, `true` when the waiter
+    /// sleeps. Only a bumped word (in the first case) or `wake_all` as well (in the second) ends
+    /// the wait early.
+    void on_wait(std::function<void(bool asleep)> hook) { wait_hook_ = std::move(hook); }
     /// The `n`-th changing call from now (1: the next) fails with `code`; with `for_ever` all later
     /// ones too.
     void fail_call(std::uint64_t n, ErrorCode code, bool for_ever) noexcept;
-    /// Only syncs count for `fail_call` from now on.
-    void fail_syncs_only(bool only) noexcept { syncs_only_ = only; }
+    /// Which calls count for `fail_call` from now on.
+    enum class FailFor : std::uint8_t { all, syncs, others };
+    void fail_only(FailFor which) noexcept { fail_for_ = which; }
+    void fail_syncs_only(bool only) noexcept { fail_for_ = only ? FailFor::syncs : FailFor::all; }
     void stop_failing() noexcept { fail_at_ = 0; }
     /// Bytes that all files together may have.
     void limit_space(std::uint64_t bytes) noexcept { space_ = bytes; }
     [[nodiscard]] std::uint64_t calls() const noexcept { return calls_; }
+    /// How many calls failed because it was asked for.
+    [[nodiscard]] std::uint64_t failed_calls() const noexcept { return failed_calls_; }
     [[nodiscard]] std::uint64_t dirty_pages() const noexcept;
 
     /// The world after the power was cut now. Everything open here stays as it is.
@@ -64,6 +75,7 @@ public:
     [[nodiscard]] bool has_threads() const noexcept override { return false; }
     [[nodiscard]] StoreObserver* observer() noexcept override { return this; }
     void note(const std::byte* at, std::size_t length) noexcept override;
+    void gap() noexcept override;
 
 private:
     friend class SimFile;
@@ -105,8 +117,12 @@ private:
     std::uint64_t fail_at_ = 0;
     ErrorCode fail_with_ = ErrorCode::io;
     bool fail_for_ever_ = false;
-    bool syncs_only_ = false;
+    FailFor fail_for_ = FailFor::all;
+    std::uint64_t failed_calls_ = 0;
+    std::uint64_t wakes_ = 0;  ///< how often somebody was woken
     std::function<void()> hook_;
+    std::function<void()> gap_hook_;
+    std::function<void(bool)> wait_hook_;
 };
 
 }  // namespace os

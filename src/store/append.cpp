@@ -121,6 +121,7 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
         VARVE_TRY(load_heads(plan));
         VARVE_TRY(check_demands(plan));
     }
+    if (observer_ != nullptr) observer_->gap();
     const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
     if (behind > control().durable.load(std::memory_order_relaxed)) VARVE_TRY(wait_durable(behind));
     Request request;
@@ -215,11 +216,10 @@ Result<index::Head> Writer::find_head(index::Key key, std::string_view stream) c
     const SegmentListPtr list = segments();
     for (std::size_t n = list->items.size(); n-- > 0;) {
         const Segment& segment = *list->items[n];
-        index::ActiveIndex::Cell cell;
-        for (std::uint32_t at = segment.index.find(key).last; at != 0; at = cell.previous) {
-            if (!segment.index.cell(at, cell)) break;
-            const std::uint64_t offset = std::uint64_t{segment.index.offset8(cell.ordinal)} * 8;
-            const std::uint64_t position = segment.first() + cell.ordinal;
+        index::Postings postings = segment.index.postings(key);
+        for (std::uint32_t ordinal = 0; postings.next(ordinal);) {
+            const std::uint64_t offset = std::uint64_t{segment.index.offset8(ordinal)} * 8;
+            const std::uint64_t position = segment.first() + ordinal;
             log::RecordView record;
             const log::Fault fault = log::decode_record(
                 segment.bytes(), offset, position, segment.keys.seed, log::Check::head, record);
@@ -229,6 +229,7 @@ Result<index::Head> Writer::find_head(index::Key key, std::string_view stream) c
             }
             if (record.stream() == stream) return index::Head{record.header.revision, position};
         }
+        if (postings.damaged()) return damaged_index(*meta_, segment);
     }
     return index::Head{};
 }
@@ -310,11 +311,15 @@ void Writer::apply_all(const Plan& plan, std::uint64_t first_position,
     index::ActiveIndex& index = active_->index;
     std::uint64_t at = offset + sizeof(log::CommitHeader);
     auto ordinal = static_cast<std::uint32_t>(first_position - active_->first());
-    constexpr std::size_t kAhead = 48;  // keys whose cache lines are on their way
+    constexpr std::size_t kAhead = 48;  // keys whose slots are on their way
+    constexpr std::size_t kNear = 16;  // keys whose slots have come, and whose blocks are on theirs
     for (const PlannedEvent& event : plan.events) {
         const std::size_t ahead = event.first_key + kAhead;
         const std::size_t until = std::min(ahead + event.key_count, plan.keys.size());
         for (std::size_t n = ahead; n < until; ++n) index.prefetch(plan.keys[n]);
+        const std::size_t near = std::min(event.first_key + kNear, plan.keys.size());
+        for (std::size_t n = near; n < std::min(near + event.key_count, plan.keys.size()); ++n)
+            index.prefetch_block(plan.keys[n]);
         index.apply(ordinal, static_cast<std::uint32_t>(at / 8),
                     {plan.keys.data() + event.first_key, event.key_count}, false);
         at += event.input.head_size + event.input.body_size;

@@ -39,16 +39,14 @@ public:
 
     std::optional<Error> count(index::Key key, const index::List& list, std::string_view prefix) {
         const index::KeyKind kind = index::kind_of(key);
-        index::ActiveIndex::Cell cell;
+        index::Postings postings(segment_.index, list);
         std::uint32_t before = ~0U;
-        for (std::uint32_t at = list.last; at != 0; at = cell.previous) {
-            if (!segment_.index.cell(at, cell)) break;
-            if (segment_.first() + cell.ordinal > last_ || cell.ordinal == before) continue;
-            before = cell.ordinal;
+        for (std::uint32_t ordinal = 0; postings.next(ordinal);) {
+            if (segment_.first() + ordinal > last_ || ordinal == before) continue;
+            before = ordinal;
             log::RecordView record;
             std::optional<Error> error;
-            if (!read_record(pinned_.meta(), segment_, cell.ordinal, log::Check::head, record,
-                             error))
+            if (!read_record(pinned_.meta(), segment_, ordinal, log::Check::head, record, error))
                 return error;
             names_of(record, kind, [&](std::string_view name) {
                 const bool own =
@@ -56,6 +54,7 @@ public:
                 if (own && !name.empty()) add(name, record.header.position);
             });
         }
+        if (postings.damaged()) return damaged_index(pinned_.meta(), segment_);
         return std::nullopt;
     }
 
@@ -114,16 +113,16 @@ Result<std::uint64_t> version_of(const Pinned& pinned, std::string_view stream) 
         const Segment& segment = *list.items[n];
         if (!segment.index.valid()) continue;
         const std::uint64_t last = list.last_of(n, pinned.view().published);
-        index::ActiveIndex::Cell cell;
-        for (std::uint32_t at = segment.index.find(key).last; at != 0; at = cell.previous) {
-            if (!segment.index.cell(at, cell)) break;
-            if (segment.first() + cell.ordinal > last) continue;
+        index::Postings postings = segment.index.postings(key);
+        for (std::uint32_t ordinal = 0; postings.next(ordinal);) {
+            if (segment.first() + ordinal > last) continue;
             log::RecordView record;
             std::optional<Error> error;
-            if (!read_record(pinned.meta(), segment, cell.ordinal, log::Check::head, record, error))
+            if (!read_record(pinned.meta(), segment, ordinal, log::Check::head, record, error))
                 return std::move(*error);
             if (record.stream() == stream) return record.header.revision;
         }
+        if (postings.damaged()) return damaged_index(pinned.meta(), segment);
     }
     return std::uint64_t{0};
 }

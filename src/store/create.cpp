@@ -84,7 +84,9 @@ Result<std::unique_ptr<os::ForkGuard>> take_lock(const Meta& meta) noexcept {
         auto file = meta.env->open(path, os::OpenMode::read_write);
         if (!file && file.error().code == ErrorCode::not_found) {
             file = meta.env->open(path, os::OpenMode::create, 0600);
-            if (!file) continue;
+            // Somebody else has just made it; or it cannot be made, and then we say why.
+            auto there = meta.env->exists(path);
+            if (!file && there && *there) continue;
         }
         if (!file) return std::move(file).error();
         auto locked = (*file)->try_lock();

@@ -105,7 +105,6 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       kind_(source.kind),
       name_(source.name),
       bounds_(bounds_of(pinned_->view(), options)),
-      limit_(options.limit),
       left_(options.limit),
       until_(options.until.value),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure) {
@@ -194,17 +193,15 @@ bool Reading::enter_segment() noexcept {
 
 /// Collects the key's events newest first and turns them round if they are wanted the other way.
 void Reading::list_ordinals(const Segment& segment, std::uint64_t low, std::uint64_t high) {
-    const index::List list = segment.index.find(key_);
-    index::ActiveIndex::Cell cell;
-    for (std::uint32_t at = list.last; at != 0; at = cell.previous) {
-        if (!segment.index.cell(at, cell) || cell.ordinal < low) break;
-        if (cell.ordinal > high) continue;
+    index::Postings postings = segment.index.postings(key_);
+    for (std::uint32_t ordinal = 0; postings.next(ordinal) && ordinal >= low;) {
+        if (ordinal > high) continue;
         // Two names of one event may share a key: it is listed once all the same.
-        if (!ordinals_.empty() && ordinals_.back() == cell.ordinal) continue;
-        ordinals_.push_back(cell.ordinal);
-        __builtin_prefetch(segment.bytes().data() +
-                           std::uint64_t{segment.index.offset8(cell.ordinal)} * 8);
+        if (!ordinals_.empty() && ordinals_.back() == ordinal) continue;
+        ordinals_.push_back(ordinal);
+        segment.index.prefetch_offset(ordinal);
     }
+    if (postings.damaged()) error_ = damaged_index(pinned_->meta(), segment);
     if (!bounds_.backwards) std::reverse(ordinals_.begin(), ordinals_.end());
 }
 
@@ -214,21 +211,21 @@ std::size_t Reading::plan_batch() noexcept {
     std::size_t count = 0;
     const std::size_t room = static_cast<std::size_t>(
         std::min<std::uint64_t>(std::min(kAhead, kRun - run_.size()), left_));
-    if (kind_ == Source::Kind::all) {
-        for (; count < room && ordinals_left_ > 0; --ordinals_left_) {
-            batch_[count++] = static_cast<std::uint32_t>(next_ordinal_);
-            bounds_.backwards ? --next_ordinal_ : ++next_ordinal_;
-        }
-        return count;
-    }
     const Segment& segment = *pinned_->view().segments->items[segment_];
-    for (; count < room && listed_ < ordinals_.size(); ++listed_) {
-        const std::uint32_t ordinal = ordinals_[listed_];
+    const auto add = [&](std::uint32_t ordinal) {
         batch_[count++] = ordinal;
         const std::byte* record =
             segment.bytes().data() + std::uint64_t{segment.index.offset8(ordinal)} * 8;
         for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
+    };
+    if (kind_ == Source::Kind::all) {
+        for (; count < room && ordinals_left_ > 0; --ordinals_left_) {
+            add(static_cast<std::uint32_t>(next_ordinal_));
+            bounds_.backwards ? --next_ordinal_ : ++next_ordinal_;
+        }
+        return count;
     }
+    for (; count < room && listed_ < ordinals_.size(); ++listed_) add(ordinals_[listed_]);
     return count;
 }
 
@@ -257,8 +254,8 @@ Result<Seen> Reading::seen() const noexcept {
     }
     const View& view = pinned_->view();
     if (bounds_.backwards) return Seen{Position{view.published}, view.epoch};
-    const bool limited = left_ == 0 && limit_ != 0;
-    if (limited) return Seen{Position{last_returned_}, view.epoch};
+    // With a limit of 0 that is position 0: nothing was looked at.
+    if (left_ == 0) return Seen{Position{last_returned_}, view.epoch};
     const std::uint64_t end = until_ != 0 ? std::min(until_, view.published) : view.published;
     return Seen{Position{end}, view.epoch};
 }

@@ -48,7 +48,6 @@ private:
     std::string name_;
     index::Key key_ = 0;
     Bounds bounds_;
-    std::uint64_t limit_;
     std::uint64_t left_;
     std::uint64_t until_;
     log::Check check_;

@@ -55,7 +55,7 @@ Result<void> Writer::begin_session() noexcept {
 Result<void> Writer::make_room(const Plan& plan) noexcept {
     const bool fits = active_ != nullptr && !new_segment_ &&
                       base::fits(end_.offset, plan.bytes, active_->header.capacity) &&
-                      active_->index.has_room(plan.events.size(), plan.keys.size());
+                      active_->index.has_room(plan.events.size(), std::span(plan.keys));
     if (fits) return {};
     rolled_full_ = active_ != nullptr && !new_segment_;
     return roll(plan);
@@ -94,7 +94,7 @@ Result<void> Writer::roll(const Plan& plan) noexcept {
         const std::lock_guard lock(prepare_mutex_);
         // Made when less was known: half the wanted slots will do.
         const bool suits = prepared_ != nullptr && prepared_->log.size() >= capacity &&
-                           prepared_->index.has_room(plan.events.size(), plan.keys.size()) &&
+                           prepared_->index.has_room(plan.events.size(), std::span(plan.keys)) &&
                            prepared_->index.capacity().slots >= index.slots / 2;
         // One that does not suit stays where it is: the file is made larger below.
         if (suits) next = std::move(prepared_);

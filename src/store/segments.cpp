@@ -197,6 +197,14 @@ void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
     }
 }
 
+Error damaged_index(const Meta& meta, const Segment& segment) noexcept {
+    return failure(
+        ErrorCode::corrupt,
+        "a list of the index is damaged; close all processes of the store and remove the "
+        "file: it is built again from the log",
+        meta.active_index_path(segment.number()));
+}
+
 Result<std::vector<std::uint64_t>> list_segments(const Meta& meta) noexcept {
     auto names = meta.env->list(meta.log_directory());
     // A power cut right after creation can take the directory; who writes makes it again.

@@ -80,6 +80,9 @@ void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
 /// The first commit of a segment.
 [[nodiscard]] log::LogPoint first_point(const Segment& segment) noexcept;
 
+/// What is answered where a list of the segment's index leads nowhere: never a shorter answer.
+[[nodiscard]] Error damaged_index(const Meta& meta, const Segment& segment) noexcept;
+
 /// All segment numbers in the store's log directory, ascending.
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const Meta& meta) noexcept;
 

@@ -65,7 +65,7 @@ Events Snapshot::read(std::string_view stream, const ReadOptions& options) const
     return read(Source::stream(stream), options);
 }
 
-Result<EventView> Snapshot::at(Position position, Verify verify) const noexcept {
+Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept {
     if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
     const log::Check check = verify == Verify::always ? log::Check::body : log::Check::structure;
     auto record = pinned_->record(position.value, check);

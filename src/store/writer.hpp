@@ -169,7 +169,8 @@ private:
         0};  ///< position that must be durable before the next append
     std::atomic<std::uint64_t> synced_offset_{0};    ///< of it, known to be durable
     std::atomic<std::uint64_t> populated_until_{0};  ///< in the active segment
-    std::uint64_t window_ = 64 << 10;
+    std::atomic<std::uint64_t> window_{
+        64 << 10};  ///< bytes; the helper changes it, appends look at it
     std::uint64_t populated_segment_ = 0;
     std::uint64_t populated_offsets_ = 0;
     std::uint64_t populated_cells_ = 0;

@@ -145,11 +145,13 @@ std::string run_store(std::uint64_t rounds, std::uint64_t& seed) {
         if (wrong.empty()) wrong = check(directory.store(), shared, published);
         static_cast<void>(before);
     }
-    // Everybody who follows has been given everything, whoever wrote it.
-    for (int wait = 0; wait < 3'000 && wrong.empty(); ++wait) {
+    // Everybody who follows has been given everything, whoever wrote it. The bound is for hangs
+    // only.
+    constexpr int kWaitMs = 60'000;
+    for (int wait = 0; wait < kWaitMs && wrong.empty(); ++wait) {
         if (shared.followed[0].load() >= published && shared.followed[1].load() >= published) break;
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        if (wait == 2'999) wrong = "a reader did not follow to the end";
+        if (wait == kWaitMs - 1) wrong = "a reader did not follow to the end";
     }
     shared.stop.store(1);
     for (const pid_t reader : readers) ::waitpid(reader, nullptr, 0);

@@ -32,91 +32,103 @@ OpenOptions small_segments() {
     return options;
 }
 
+/// What the threads of one run share.
+struct Race {
+    explicit Race(Store& s) : store(s) {}
+    Store& store;
+    std::mutex mutex;
+    std::vector<Noted> notes;
+    std::atomic<bool> stop{false};
+    std::atomic<int> wrong{0};
+};
+
+/// Appends pairs, every third with an expected version that others may have passed.
+void append_pairs(Race& race, int thread, int appends) {
+    std::uint64_t version = 0;
+    for (int n = 0; n < appends; ++n) {
+        Noted note;
+        note.marker = std::to_string(thread) + "/" + std::to_string(n);
+        const std::string padding(static_cast<std::size_t>(n % 50) * 20, 'p');
+        AppendOptions options;
+        options.durability = n % 40 == 0 ? Durability::disk : Durability::os;
+        const bool conditional = n % 3 == 0;
+        if (conditional) options.expected = Expectations{{"shared", Expected::version(version)}};
+        note.begin_ns = now_ns();
+        auto done = race.store.append(
+            {{.stream = "own-" + std::to_string(thread), .data = note.marker, .metadata = padding},
+             {.stream = "shared", .data = note.marker}},
+            options);
+        note.end_ns = now_ns();
+        if (!done) {
+            if (done.error().code != ErrorCode::wrong_expected_version) ++race.wrong;
+            version = done.error().version;
+            continue;
+        }
+        if (conditional && done->version != version + 1) ++race.wrong;
+        version = done->version;
+        note.first = done->first.value;
+        note.last = done->last.value;
+        const std::lock_guard lock(race.mutex);
+        race.notes.push_back(note);
+    }
+}
+
+/// What a reader sees is whole, in order, and never goes back.
+void read_meanwhile(Race& race) {
+    std::uint64_t before = 0;
+    while (!race.stop) {
+        auto snapshot = race.store.snapshot();
+        if (!snapshot || snapshot->published().value < before ||
+            snapshot->published().value % 2 != 0)
+            ++race.wrong;
+        before = snapshot->published().value;
+        std::uint64_t position = before > 100 ? before - 100 : 0;
+        auto seen = snapshot->read(Source::all(), {.after = Position{position}})
+                        .for_each([&](const EventView& event) {
+                            if (event.position.value != ++position) ++race.wrong;
+                        });
+        if (!seen || position != before) ++race.wrong;
+    }
+}
+
+/// The log holds exactly what was acknowledged, and its order agrees with the clock.
+void check_order(const Snapshot& snapshot, std::vector<Noted>& notes) {
+    std::sort(notes.begin(), notes.end(),
+              [](const Noted& a, const Noted& b) { return a.first < b.first; });
+    std::uint64_t expected_first = 1;
+    std::int64_t latest_begin = 0;
+    for (const Noted& note : notes) {
+        ASSERT_EQ(note.first, expected_first);
+        expected_first = note.last + 1;
+        EXPECT_EQ(snapshot.at(Position{note.first})->data, note.marker);
+        EXPECT_EQ(snapshot.at(Position{note.last})->data, note.marker);
+        // Whoever comes later in the log cannot have returned before one that comes earlier had
+        // begun.
+        EXPECT_GE(note.end_ns, latest_begin) << note.marker;
+        latest_begin = std::max(latest_begin, note.begin_ns);
+    }
+    EXPECT_EQ(snapshot.published().value, expected_first - 1);
+}
+
 TEST(Threads, AppendsAreLinearizable) {
     TemporaryDirectory directory;
     auto store = Store::open(directory.store(), small_segments());
     ASSERT_TRUE(store);
     constexpr int kThreads = 6;
     constexpr int kAppends = 300;
-    std::mutex mutex;
-    std::vector<Noted> notes;
-    std::atomic<bool> stop{false};
-    std::atomic<int> wrong{0};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < kThreads; ++t) {
-        threads.emplace_back([&, t] {
-            std::uint64_t version = 0;
-            for (int n = 0; n < kAppends; ++n) {
-                Noted note;
-                note.marker = std::to_string(t) + "/" + std::to_string(n);
-                const std::string padding(static_cast<std::size_t>(n % 50) * 20, 'p');
-                AppendOptions options;
-                options.durability = n % 40 == 0 ? Durability::disk : Durability::os;
-                const bool conditional = n % 3 == 0;
-                if (conditional)
-                    options.expected = Expectations{{"shared", Expected::version(version)}};
-                note.begin_ns = now_ns();
-                auto done = store->append({{.stream = "own-" + std::to_string(t),
-                                            .data = note.marker,
-                                            .metadata = padding},
-                                           {.stream = "shared", .data = note.marker}},
-                                          options);
-                note.end_ns = now_ns();
-                if (!done) {
-                    if (done.error().code != ErrorCode::wrong_expected_version) ++wrong;
-                    version = done.error().version;
-                    continue;
-                }
-                if (conditional && done->version != version + 1) ++wrong;
-                version = done->version;
-                note.first = done->first.value;
-                note.last = done->last.value;
-                const std::lock_guard lock(mutex);
-                notes.push_back(note);
-            }
-        });
-    }
-    // Readers: what they see is whole, in order, and never goes back.
-    for (int t = 0; t < 2; ++t) {
-        threads.emplace_back([&] {
-            std::uint64_t before = 0;
-            while (!stop) {
-                auto snapshot = store->snapshot();
-                if (!snapshot || snapshot->published().value < before ||
-                    snapshot->published().value % 2 != 0)
-                    ++wrong;
-                before = snapshot->published().value;
-                std::uint64_t position = before > 100 ? before - 100 : 0;
-                auto seen = snapshot->read(Source::all(), {.after = Position{position}})
-                                .for_each([&](const EventView& event) {
-                                    if (event.position.value != ++position) ++wrong;
-                                });
-                if (!seen || position != before) ++wrong;
-            }
-        });
-    }
-    for (int t = 0; t < kThreads; ++t) threads[static_cast<std::size_t>(t)].join();
-    stop = true;
-    for (std::size_t t = kThreads; t < threads.size(); ++t) threads[t].join();
-    EXPECT_EQ(wrong, 0);
-
-    std::sort(notes.begin(), notes.end(),
-              [](const Noted& a, const Noted& b) { return a.first < b.first; });
+    Race race(*store);
+    std::vector<std::thread> writers;
+    std::vector<std::thread> readers;
+    for (int t = 0; t < kThreads; ++t)
+        writers.emplace_back([&race, t] { append_pairs(race, t, kAppends); });
+    for (int t = 0; t < 2; ++t) readers.emplace_back([&race] { read_meanwhile(race); });
+    for (std::thread& thread : writers) thread.join();
+    race.stop = true;
+    for (std::thread& thread : readers) thread.join();
+    EXPECT_EQ(race.wrong, 0);
     auto snapshot = store->snapshot();
     ASSERT_TRUE(snapshot);
-    std::uint64_t expected_first = 1;
-    std::int64_t latest_begin = 0;
-    for (const Noted& note : notes) {
-        ASSERT_EQ(note.first, expected_first);
-        expected_first = note.last + 1;
-        EXPECT_EQ(snapshot->at(Position{note.first})->data, note.marker);
-        EXPECT_EQ(snapshot->at(Position{note.last})->data, note.marker);
-        // Whoever comes later in the log cannot have returned before one that comes earlier had
-        // begun.
-        EXPECT_GE(note.end_ns, latest_begin) << note.marker;
-        latest_begin = std::max(latest_begin, note.begin_ns);
-    }
-    EXPECT_EQ(snapshot->published().value, expected_first - 1);
+    check_order(*snapshot, race.notes);
     auto report = Store::verify(directory.store());
     ASSERT_TRUE(report);
     EXPECT_TRUE(report->damaged.empty());

@@ -12,6 +12,7 @@
 
 #include "base/seeded_bug.hpp"
 #include "by_hand.hpp"
+#include "interleave.hpp"
 #include "rig.hpp"
 #include "threads.hpp"
 
@@ -78,20 +79,24 @@ void run(Tally& all, std::uint64_t seed, std::uint64_t images, void (Rig::*scena
     if (!rig.tally().held()) all.violation = std::string(name) + ": " + rig.tally().violation;
 }
 
-void run_by_hand(Tally& all, const std::string& found) {
+template <class... Given>
+void run_by_hand(Tally& all, std::string (*scenario)(Given...), Given... given) {
+    if (!all.held()) return;
     ++all.images;
-    if (all.held() && !found.empty()) all.violation = found;
+    all.violation = scenario(given...);
 }
 
 Tally run_all(const Arguments& arguments) {
     Tally all;
     const std::uint64_t images = arguments.images;
     const std::uint64_t seed = arguments.seed;
-    run_by_hand(all, older_writer_behind_newer());
-    run_by_hand(all, damage_in_the_last_segment(seed));
-    run_by_hand(all, flipped_padding(seed));
-    run_by_hand(all, contended_versions(2'000));
-    run_by_hand(all, lost_wake_ups(200));
+    run_by_hand(all, &older_writer_behind_newer);
+    run_by_hand(all, &damage_in_the_last_segment, seed);
+    run_by_hand(all, &flipped_padding, seed);
+    run_by_hand(all, &append_inside_append, seed);
+    run_by_hand(all, &append_while_waiting, seed);
+    run_by_hand(all, &contended_versions, std::uint64_t{2'000});
+    run_by_hand(all, &lost_wake_ups, std::uint64_t{200});
     run(all, seed, images / 200 + 20, &Rig::run_splices, "splices");
     run(all, seed, images / 200 + 20, &Rig::run_damage, "damage");
     run(all, seed, images / 10 + 500, &Rig::run_failed_syncs, "failed syncs");

@@ -2,35 +2,19 @@
 // files.
 #include "threads.hpp"
 
-#include <stdlib.h>
-
 #include <atomic>
-#include <filesystem>
 #include <thread>
 #include <vector>
 
+#include "support/patient_env.hpp"
+#include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
 namespace varve::crash {
 
 namespace {
 
-/// A directory that goes away with its object.
-class TemporaryDirectory {
-public:
-    TemporaryDirectory() {
-        std::string pattern =
-            (std::filesystem::temp_directory_path() / "varve-crash-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
+using test::TemporaryDirectory;
 
 OpenOptions fast() {
     OpenOptions options;
@@ -42,10 +26,14 @@ OpenOptions fast() {
 
 std::string lost_wake_ups(std::uint64_t rounds) {
     const TemporaryDirectory directory;
-    auto store = Store::open(directory.path() + "/store", fast());
+    test::PatientEnv env;
+    OpenOptions options = fast();
+    options.env = &env;
+    auto store = Store::open(directory.store(), options);
     if (!store) return "cannot open: " + store.error().message;
-    // A waiter looks again after a second on its own. Whoever needs that long was not woken.
-    constexpr auto kLate = std::chrono::milliseconds(900);
+    // A waiter looks again on its own after 100 seconds. Whoever needs this long was not woken; no
+    // load of the machine explains it.
+    constexpr auto kLate = std::chrono::seconds(30);
     std::atomic<std::uint64_t> delivered{0};
     std::atomic<bool> stopped{false};
     std::thread reader([&] {
@@ -75,7 +63,7 @@ std::string lost_wake_ups(std::uint64_t rounds) {
 
 std::string contended_versions(std::uint64_t rounds) {
     const TemporaryDirectory directory;
-    auto store = Store::open(directory.path() + "/store", fast());
+    auto store = Store::open(directory.store(), fast());
     if (!store) return "cannot open: " + store.error().message;
     std::atomic<bool> wrong{false};
     const auto contend = [&] {

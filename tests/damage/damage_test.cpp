@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "index/active_index.hpp"
 #include "os/sim_env.hpp"
 #include "varve/varve.hpp"
 
@@ -190,6 +191,122 @@ TEST(Damage, ANewerFormatIsRefusedUntouched) {
     EXPECT_EQ(refused.error().code, ErrorCode::unsupported_version);
     auto names = world->list("store");
     EXPECT_FALSE(std::find(names->begin(), names->end(), "lock") != names->end());
+}
+
+/// A world whose writer was killed: the control page and the indexes are memory of this boot.
+std::unique_ptr<os::SimEnv> killed_world() {
+    os::SimEnv world(1);
+    auto store = Store::open(kPath, options_for(world));
+    EXPECT_TRUE(store);
+    const std::string data(9'000, 'd');
+    for (int n = 0; n < 9; ++n) {
+        const std::string stream = "s-" + std::to_string(n % 2);
+        EXPECT_TRUE(store->append({{.stream = stream, .type = "T", .tags = {"a"}, .data = data}}));
+    }
+    return world.kill(2);
+}
+
+std::vector<std::byte> bytes_of(os::SimEnv& world, const std::string& path) {
+    auto file = world.open(path, os::OpenMode::read, 0600);
+    std::vector<std::byte> bytes(file ? *(*file)->size() : 0);
+    if (file) static_cast<void>((*file)->read_at(0, bytes));
+    return bytes;
+}
+
+/// Reads everything by every source. Whatever comes must be what was appended under that name.
+void read_all(const Store& store) {
+    auto snapshot = store.snapshot();
+    if (!snapshot) return;
+    std::size_t sum = 0;
+    static_cast<void>(snapshot->read(Source::all()).for_each([&](const EventView& event) {
+        EXPECT_TRUE(event.data.size() == 9'000 || event.data == "more");
+        for (const std::string_view tag : event.tags) sum += tag.size();
+    }));
+    static_cast<void>(snapshot->read("s-1").for_each(
+        [&](const EventView& event) { EXPECT_EQ(event.stream, "s-1"); }));
+    static_cast<void>(snapshot->read(Source::tag("a")).for_each([&](const EventView& event) {
+        EXPECT_TRUE(event.tags.contains("a"));
+    }));
+    static_cast<void>(snapshot->version("s-0"));
+    static_cast<void>(snapshot->streams());
+}
+
+/// Flips one bit in the memory of this boot; everybody must get data or an error. Returns how many
+/// events the writer found, or -1.
+int with_flipped_bit(const os::SimEnv& world, const std::string& path, std::size_t bit) {
+    const auto damaged = world.kill(3);
+    {
+        auto file = damaged->open(path, os::OpenMode::read_write, 0600);
+        std::byte byte{};
+        EXPECT_TRUE((*file)->read_at(bit / 8, {&byte, 1}));
+        byte ^= std::byte{1} << (bit % 8);
+        EXPECT_TRUE((*file)->write_at(bit / 8, {&byte, 1}));
+    }
+    if (auto reader = Store::open(kPath, options_for(*damaged, Access::read_only))) {
+        read_all(*reader);
+    }
+    auto writer = Store::open(kPath, options_for(*damaged));
+    if (!writer) return -1;
+    const auto events = static_cast<int>(writer->snapshot()->published().value);
+    read_all(*writer);
+    static_cast<void>(writer->append({{.stream = "s-1", .data = "more"}}));
+    return events;
+}
+
+TEST(Damage, NoFlippedBitOfTheControlPageTakesEventsAway) {
+    const auto world = killed_world();
+    const std::size_t bits = used(bytes_of(*world, "store/control")) * 8;
+    ASSERT_GT(bits, 500U);
+    for (std::size_t bit = 0; bit < bits; ++bit)
+        EXPECT_EQ(with_flipped_bit(*world, "store/control", bit), 9) << "bit " << bit;
+}
+
+TEST(Damage, NoFlippedBitOfAnIndexDoesHarm) {
+    const auto world = killed_world();
+    std::size_t flips = 0;
+    for (const char* path : {"store/index/0000000001.act", "store/index/0000000002.act"}) {
+        const std::vector<std::byte> bytes = bytes_of(*world, path);
+        for (std::size_t at = 0; at < bytes.size(); ++at) {
+            // All of what is used, and a bit now and then of what is not.
+            if (bytes[at] == std::byte{0} && at % 8 != 7 && at % 61 != 0) continue;
+            if (bytes[at] == std::byte{0} && at > 256 && at % 61 != 0) continue;
+            for (std::size_t bit = 0; bit < 8; ++bit, ++flips)
+                with_flipped_bit(*world, path, at * 8 + bit);
+        }
+    }
+    EXPECT_GT(flips, 5'000U);
+}
+
+TEST(Damage, AnIndexWithoutAnyFreeSlotHangsNobody) {
+    const auto world = killed_world();
+    for (const char* path : {"store/index/0000000001.act", "store/index/0000000002.act"}) {
+        const auto header = base::load<index::ActHeader>(bytes_of(*world, path).data());
+        auto file = world->open(path, os::OpenMode::read_write, 0600);
+        for (std::uint64_t slot = 0; slot < header.slots; ++slot) {
+            std::array<std::byte, 8> key{};
+            base::store(key.data(), 0xABCDEF00'00000000ULL + slot * 8);
+            ASSERT_TRUE((*file)->write_at(index::kActSlotsOffset + 16 * slot, key));
+        }
+    }
+    with_flipped_bit(*world, "store/lock", 0);  // opens either way, reads, appends
+}
+
+TEST(Damage, BytesBehindTheEndDoNoHarm) {
+    const Image image = make_store(50, 6);
+    for (const auto& [path, bytes] : image) {
+        if (!path.ends_with(".seg")) continue;
+        for (std::size_t at = used(bytes) + 8; at < bytes.size(); at += 331) {
+            Image damaged = image;
+            damaged[path][at] ^= std::byte{1} << (at % 8);
+            auto world = world_of(damaged);
+            ASSERT_EQ(readable_events(*world), 24) << path << " byte " << at;
+            auto store = Store::open(kPath, options_for(*world));
+            ASSERT_TRUE(store) << path << " byte " << at;
+            auto more = store->append({{.stream = "order-1", .data = "more"}});
+            ASSERT_TRUE(more) << path << " byte " << at << ": " << more.error().message;
+            EXPECT_EQ(more->first.value, 25U);
+        }
+    }
 }
 
 TEST(Damage, AnIterationThatMetDamageDoesNotLookComplete) {

@@ -31,11 +31,8 @@ public:
 
 std::vector<std::uint32_t> ordinals(const ActiveIndex& index, Key key) {
     std::vector<std::uint32_t> found;
-    ActiveIndex::Cell cell;
-    for (std::uint32_t at = index.find(key).last; at != 0; at = cell.previous) {
-        if (!index.cell(at, cell)) break;
-        found.insert(found.begin(), cell.ordinal);
-    }
+    Postings postings = index.postings(key);
+    for (std::uint32_t ordinal = 0; postings.next(ordinal);) found.insert(found.begin(), ordinal);
     return found;
 }
 
@@ -106,18 +103,72 @@ TEST(ActiveIndex, IsTakenOverOnlyByItsOwnSegmentAndBoot) {
         ActiveIndex::attach(memory.bytes.data(), memory.bytes.size() - 4096, memory.header, other));
 }
 
-TEST(ActiveIndex, HostileCellsLeadNowhere) {
-    Memory memory(capacity_for(64 << 10));
+TEST(ActiveIndex, EveryLengthOfListIsReadBack) {
+    Memory memory(capacity_for(1 << 20));
+    // Key n is carried by the last n events: lists of every length up to several blocks.
+    constexpr std::uint32_t kLongest = 100;
+    for (std::uint32_t ordinal = 0; ordinal < kLongest; ++ordinal) {
+        std::vector<Key> keys;
+        for (std::uint32_t n = kLongest - ordinal; n <= kLongest; ++n) keys.push_back(Key{n} << 3);
+        ASSERT_TRUE(memory.index.has_room(1, std::span<const Key>(keys)));
+        memory.index.apply(ordinal, 512, keys, false);
+        memory.index.apply(ordinal, 512, keys, true);  // changes nothing
+    }
+    for (std::uint32_t n = 1; n <= kLongest; ++n) {
+        const auto list = ordinals(memory.index, Key{n} << 3);
+        ASSERT_EQ(list.size(), n);
+        EXPECT_EQ(list.front(), kLongest - n);
+        EXPECT_EQ(list.back(), kLongest - 1);
+        EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
+    }
+}
+
+TEST(ActiveIndex, RoomIsExactWhenItGetsTight) {
+    ActCapacity capacity = capacity_for(64 << 10);
+    capacity.cells = 64;
+    Memory memory(capacity);
+    // One key over and over: a block of fifteen per cache line, to the last entry of the last line.
     const Key key = 9;
-    for (std::uint32_t n = 0; n < 10; ++n) memory.index.apply(n, 512, {&key, 1}, false);
-    // A cell that links to itself or forwards would never end.
-    const std::uint64_t loop = 10 | std::uint64_t{3} << 32;
-    base::store(memory.bytes.data() + memory.index.capacity().cells_at() + 8 * 4, loop);
-    EXPECT_LE(ordinals(memory.index, key).size(), 10U);
-    ActiveIndex::Cell cell;
-    EXPECT_FALSE(memory.index.cell(5, cell));
-    EXPECT_FALSE(memory.index.cell(0, cell));
-    EXPECT_FALSE(memory.index.cell(~0U, cell));
+    std::uint32_t applied = 0;
+    while (memory.index.has_room(1, std::span(&key, 1)))
+        memory.index.apply(applied++, 512, {&key, 1}, false);
+    EXPECT_EQ(applied, 4U + 7 * 15);
+    const std::vector<Key> again(2, key);
+    EXPECT_FALSE(memory.index.has_room(1, std::span(again)));
+    EXPECT_EQ(ordinals(memory.index, key).size(), applied);
+}
+
+TEST(ActiveIndex, HostileListsAreNoticedAndLeadNowhere) {
+    const Key key = 9;
+    for (std::uint64_t word = 0; word < 64; ++word) {
+        Memory memory(capacity_for(64 << 10));
+        for (std::uint32_t n = 0; n < 40; ++n) memory.index.apply(n, 512, {&key, 1}, false);
+        // Each word of the cells in turn points forwards, into itself, and out of the memory.
+        const std::uint64_t at = memory.index.capacity().cells_at() + 8 * word;
+        base::store(memory.bytes.data() + at, 0xFFFFFFF0FFFFFFF0ULL >> word % 2);
+        Postings postings = memory.index.postings(key);
+        std::size_t found = 0;
+        for (std::uint32_t ordinal = 0; postings.next(ordinal); ++found) EXPECT_LT(ordinal, 40U);
+        EXPECT_TRUE(found == 40 || postings.damaged());
+        EXPECT_LE(found, 40U);
+        memory.index.apply(40, 512, {&key, 1}, false);
+    }
+    // A word that claims more than there can be, and one whose block lies outside.
+    Memory memory(capacity_for(64 << 10));
+    memory.index.apply(0, 512, {&key, 1}, false);
+    for (std::uint64_t at = kActSlotsOffset; at < memory.index.capacity().offsets_at(); at += 16) {
+        if (base::load<std::uint64_t>(memory.bytes.data() + at) != key) continue;
+        for (const std::uint64_t word : {~0ULL, 0x3'FFFFFFF0ULL, 0x50'FFFFFFF0ULL}) {
+            base::store(memory.bytes.data() + at + 8, word);
+            Postings postings = memory.index.postings(key);
+            std::uint32_t ordinal = 0;
+            while (postings.next(ordinal)) {
+            }
+            EXPECT_TRUE(postings.damaged());
+            memory.index.apply(1, 512, {&key, 1}, false);
+            EXPECT_EQ(ordinals(memory.index, key).size(), 0U);
+        }
+    }
 }
 
 TEST(Key, KindsAndNamesDiffer) {

@@ -1,0 +1,53 @@
+"""Goal: read finds events by each of their names and ranges."""
+from support import CommandLineTest
+
+
+class Read(CommandLineTest):
+    def positions(self, *options):
+        return [event["position"] for event in self.varve("read", self.store, "--json", *options).json]
+
+    def test_sources(self):
+        self.fill(2)
+        self.fill(1, stream="cart-1", kind="CartOpened")
+        self.assertEqual(self.positions(), [1, 2, 3])
+        self.assertEqual(self.positions("--stream", "order-42"), [1, 2])
+        self.assertEqual(self.positions("--category", "cart"), [3])
+        self.assertEqual(self.positions("--type", "CartOpened"), [3])
+        self.assertEqual(self.positions("--tag", "customer/7"), [1, 2, 3])
+        self.assertEqual(self.positions("--stream", "missing"), [])
+
+    def test_ranges(self):
+        self.fill(10)
+        self.assertEqual(self.positions("--from", "9"), [9, 10])
+        self.assertEqual(self.positions("--after", "9"), [10])
+        self.assertEqual(self.positions("--until", "2"), [1, 2])
+        self.assertEqual(self.positions("--limit", "2", "--backwards"), [10, 9])
+        self.assertEqual(self.positions("--limit", "0"), [])
+        self.assertEqual(self.positions("--from", "11"), [])
+        self.assertEqual(self.positions("--from", "3", "--until", "2"), [3, 2])
+        self.assertEqual(self.positions("--stream", "order-42", "--from-revision", "9"), [9, 10])
+        self.assertEqual(self.positions("--durable", "--trusted"), list(range(1, 11)))
+
+    def test_what_is_printed(self):
+        self.fill(1)
+        event = self.varve("read", self.store, "--json").json[0]
+        self.assertEqual(event, {"position": 1, "stream": "order-42", "revision": 1, "type": "OrderPlaced", "tags": ["customer/7"],
+                                 "time": 1700000000001, "data": {"n": 1}})
+        for part in ("order-42@1", "OrderPlaced", "customer/7", '{"n":1}', "2023-11-14 22:13:20.001"):
+            self.assertIn(part, self.varve("read", self.store).out)
+
+    def test_wrong_arguments(self):
+        self.usage("read")
+        self.usage("read", self.store, "--from", "-1")
+        self.usage("read", self.store, "--stream", "a", "--type", "b")
+        self.usage("read", self.store, "--stream", "")
+        self.usage("read", self.store, "--from-revision", "1")
+
+    def test_missing(self):
+        self.assertIn("[not_found]", self.varve("read", self.store, code=1).err)
+        self.assertFalse(self.store.exists())
+
+    def test_full_output(self):
+        self.fill(1)
+        self.into_full_output("read", self.store)
+        self.into_full_output("read", self.store, "--json")

@@ -1,0 +1,65 @@
+"""Goal: tail delivers what comes, from the end or from a position, and ends when told to or when nobody listens."""
+import signal
+import subprocess
+import time
+
+from support import VARVE, CommandLineTest
+
+
+class Tail(CommandLineTest):
+    def start(self, *options):
+        tail = subprocess.Popen([VARVE, "tail", self.store, "--json", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(tail.stderr.close)
+        self.addCleanup(tail.stdout.close)
+        self.addCleanup(tail.wait)
+        self.addCleanup(tail.kill)
+        return tail
+
+    def test_from_a_position(self):
+        self.fill(3)
+        answer = self.varve("tail", self.store, "--after", "1", "--timeout", "0.3", "--json")
+        self.assertEqual([event["position"] for event in answer.json], [2, 3])
+
+    def test_limit(self):
+        self.fill(3)
+        self.assertEqual(len(self.varve("tail", self.store, "--after", "0", "--limit", "2", "--type", "OrderPlaced").lines), 2)
+
+    def test_live(self):
+        self.fill(3)
+        tail = self.start("--limit", "2", "--tag", "customer/7")
+        time.sleep(0.5)
+        self.fill(1)
+        self.assertIn(b'"position":4', tail.stdout.readline())
+        self.varve("append", self.store, input="{}")
+        self.fill(1)
+        self.assertIn(b'"position":6', tail.stdout.readline())
+        self.assertEqual(tail.wait(20), 0)
+
+    def test_signals(self):
+        self.fill(1)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            tail = self.start("--after", "0")
+            tail.stdout.readline()
+            tail.send_signal(number)
+            self.assertEqual(tail.wait(20), 0)
+
+    def test_nobody_listens(self):
+        self.fill(1)
+        for more in (0, 1):  # it notices with and without another event
+            tail = self.start("--after", "0")
+            tail.stdout.readline()
+            tail.stdout.close()
+            if more:
+                self.fill(1)
+            self.assertEqual(tail.wait(20), 0)
+            self.assertEqual(tail.stderr.read(), b"")
+
+    def test_wrong_arguments(self):
+        self.usage("tail")
+        self.usage("tail", self.store, "--timeout", "-1")
+        self.varve("tail", self.store, code=1)
+        self.assertFalse(self.store.exists())
+
+    def test_full_output(self):
+        self.fill(1)
+        self.into_full_output("tail", self.store, "--after", "0", "--limit", "1")
