@@ -51,6 +51,7 @@ struct Appended {
     std::uint64_t version = 0;  ///< version of the stream of the last event; 0 if it has none
     std::vector<StreamVersion> versions{};  ///< each stream written, if there was more than one
     Durability level = Durability::os;      ///< what the append waited for
+    bool duplicate = false;  ///< its events were there already, by their ids; not yet: always false
 };
 
 /// The events of one read: a range of runs that ends complete, or stopped by an error.

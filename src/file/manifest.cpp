@@ -4,6 +4,7 @@
 
 #include "base/assert.hpp"
 #include "base/crc32c.hpp"
+#include "base/error.hpp"
 
 namespace varve::file {
 
@@ -15,10 +16,10 @@ constexpr const char* kName = "/manifest";
 constexpr const char* kNewName = "/manifest.new";
 
 Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissions, Bytes content,
-                  bool durable) noexcept {
+                  std::uint64_t size, bool durable) noexcept {
     auto file = env.open(path, os::OpenMode::create, permissions);
     if (!file) return std::move(file).error();
-    VARVE_TRY((*file)->allocate(kManifestSize));
+    VARVE_TRY((*file)->allocate(size));
     if (!content.empty()) VARVE_TRY((*file)->write_at(0, content));
     return durable ? (*file)->sync() : Result<void>{};
 }
@@ -27,7 +28,8 @@ Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissio
 
 const ManifestEntry* ManifestContent::last_point() const noexcept {
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-        if (entry->kind != static_cast<std::uint32_t>(EntryKind::opened)) return &*entry;
+        const bool opened = entry->kind == static_cast<std::uint32_t>(EntryKind::opened);
+        if (is_known(entry->kind) && !opened) return &*entry;
     }
     return nullptr;
 }
@@ -38,9 +40,14 @@ std::uint32_t ManifestContent::highest_epoch() const noexcept {
     return highest;
 }
 
+bool ManifestContent::needs_newer() const noexcept {
+    return std::any_of(entries.begin(), entries.end(), [](const ManifestEntry& entry) {
+        return !is_known(entry.kind) && (entry.kind & kMustUnderstandKind) != 0;
+    });
+}
+
 void encode_entry(std::span<std::byte, kManifestEntrySize> to, const ManifestEntry& entry,
                   std::uint32_t seed) noexcept {
-    std::memset(to.data(), 0, to.size());
     base::store(to.data(), entry);
     base::store(to.data() + kEntryCrcOffset, base::crc32c(seed, to.first(kEntryCrcOffset)));
 }
@@ -59,7 +66,7 @@ ManifestContent decode_manifest(Bytes bytes, std::uint32_t seed) noexcept {
                            base::crc32c(seed, raw.first(kEntryCrcOffset));
         const bool placed =
             content.entries.empty() ? entry.number > slot : entry.number == base_number + slot;
-        if (!whole || !placed || entry.kind < 1 || entry.kind > 4) {
+        if (!whole || !placed || entry.kind == 0) {
             // A crash in the middle of a write leaves the end of the entry, its checksum, as it
             // was: zero.
             content.torn = true;
@@ -81,7 +88,7 @@ Result<ManifestContent> read_manifest(os::Env& env, const std::string& path,
     if (!file) return std::move(file).error();
     auto size = (*file)->size();
     if (!size) return std::move(size).error();
-    std::vector<std::byte> bytes(std::min<std::uint64_t>(*size, std::uint64_t{kManifestSize} * 16));
+    std::vector<std::byte> bytes(std::min<std::uint64_t>(*size, kManifestSizeMax));
     auto read = (*file)->read_at(0, bytes);
     if (!read) return std::move(read).error();
     bytes.resize(*read);
@@ -90,7 +97,7 @@ Result<ManifestContent> read_manifest(os::Env& env, const std::string& path,
 
 Result<void> Manifest::create(os::Env& env, const std::string& directory, std::uint32_t permissions,
                               bool durable) noexcept {
-    return make(env, directory + kName, permissions, {}, durable);
+    return make(env, directory + kName, permissions, {}, kManifestSize, durable);
 }
 
 Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std::uint32_t seed,
@@ -102,6 +109,12 @@ Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std:
     manifest.permissions_ = permissions;
     auto content = read_manifest(env, directory + kName, seed);
     if (!content) return std::move(content).error();
+    if (content->needs_newer()) {
+        return base::failure(ErrorCode::unsupported_version,
+                             "the manifest holds an entry of a newer version; use a newer varve to "
+                             "open the store for writing",
+                             directory + kName);
+    }
     manifest.content_ = std::move(*content);
     auto file = env.open(directory + kName, os::OpenMode::read_write);
     if (!file) return std::move(file).error();
@@ -110,13 +123,14 @@ Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std:
     if (!size) return std::move(size).error();
     // A power cut right after creation may have taken its length.
     if (*size < kManifestSize) VARVE_TRY(manifest.file_->allocate(kManifestSize));
+    manifest.size_ = std::clamp<std::uint64_t>(*size, kManifestSize, kManifestSizeMax);
     return manifest;
 }
 
 Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
     entry.number = content_.entries.empty() ? 1 : content_.entries.back().number + 1;
-    VARVE_ASSERT(entry.kind >= 1 && entry.kind <= 4);
-    if (content_.offset + kManifestEntrySize > kManifestSize || content_.torn) VARVE_TRY(compact());
+    VARVE_ASSERT(is_known(entry.kind));
+    if (content_.offset + kManifestEntrySize > size_ || content_.torn) VARVE_TRY(compact());
     std::array<std::byte, kManifestEntrySize> raw;
     encode_entry(raw, entry, seed_);
     VARVE_TRY(file_->write_at(content_.offset, raw));
@@ -129,19 +143,26 @@ Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
 Result<void> Manifest::sync() noexcept { return file_->sync(); }
 
 Result<void> Manifest::compact() noexcept {
-    // What later openings need: the newest epoch and the newest place in the log.
+    // What later openings need: the newest epoch, the newest place in the log, the cuts, and
+    // whatever a newer version has written.
     std::vector<ManifestEntry> kept;
     const ManifestEntry* point = content_.last_point();
+    const ManifestEntry* newest = nullptr;
     for (const ManifestEntry& entry : content_.entries) {
-        const bool newest_opened = entry.epoch == content_.highest_epoch();
-        if (&entry == point || newest_opened ||
-            entry.kind == static_cast<std::uint32_t>(EntryKind::cut)) {
-            kept.push_back(entry);
-        }
+        if (newest == nullptr || entry.epoch >= newest->epoch) newest = &entry;
     }
-    constexpr std::size_t kKeep = kManifestSize / kManifestEntrySize / 2;
-    if (kept.size() > kKeep)
-        kept.erase(kept.begin(), kept.end() - static_cast<std::ptrdiff_t>(kKeep));
+    for (const ManifestEntry& entry : content_.entries) {
+        const bool cut = entry.kind == static_cast<std::uint32_t>(EntryKind::cut);
+        if (&entry == point || &entry == newest || cut || !is_known(entry.kind))
+            kept.push_back(entry);
+    }
+    // Half of the file stays free, so that the work is worth it.
+    std::uint64_t size = kManifestSize;
+    while (kept.size() * kManifestEntrySize * 2 > size) size *= 2;
+    if (size > kManifestSizeMax) {
+        return base::failure(ErrorCode::too_large, "the manifest has no room for another entry",
+                             directory_ + kName);
+    }
     const std::uint64_t last_number = content_.entries.empty() ? 0 : content_.entries.back().number;
     std::vector<std::byte> bytes(kept.size() * kManifestEntrySize);
     for (std::size_t n = 0; n < kept.size(); ++n) {
@@ -152,12 +173,13 @@ Result<void> Manifest::compact() noexcept {
     }
     auto stale = env_->exists(directory_ + kNewName);
     if (stale && *stale) VARVE_TRY(env_->remove(directory_ + kNewName));
-    VARVE_TRY(make(*env_, directory_ + kNewName, permissions_, bytes, true));
+    VARVE_TRY(make(*env_, directory_ + kNewName, permissions_, bytes, size, true));
     auto file = env_->open(directory_ + kNewName, os::OpenMode::read_write);
     if (!file) return std::move(file).error();
     VARVE_TRY(env_->rename(directory_ + kNewName, directory_ + kName));
     VARVE_TRY(env_->sync_directory(directory_));
     file_ = std::move(*file);
+    size_ = size;
     content_.offset = bytes.size();
     content_.entries = std::move(kept);
     content_.damaged = false;

@@ -6,6 +6,7 @@
 // only if its number follows; after an entry is synced it is never changed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -16,7 +17,10 @@
 namespace varve::file {
 
 inline constexpr std::size_t kManifestEntrySize = 128;
-inline constexpr std::size_t kManifestSize = 64 << 10;
+inline constexpr std::size_t kManifestSize = 64 << 10;  // at first; doubled when that is too little
+inline constexpr std::size_t kManifestSizeMax = 1 << 20;
+/// Set in a kind that nobody may write without understanding; other unknown kinds are carried along.
+inline constexpr std::uint32_t kMustUnderstandKind = 0x8000'0000;
 
 enum class EntryKind : std::uint32_t {
     opened = 1,  ///< a writer with this epoch begins to append
@@ -27,7 +31,7 @@ enum class EntryKind : std::uint32_t {
 
 struct ManifestEntry {
     std::uint64_t number = 0;  ///< 1, 2, 3 …
-    std::uint32_t kind = 0;    ///< EntryKind
+    std::uint32_t kind = 0;    ///< EntryKind, or one of a newer version
     std::uint32_t epoch = 0;
     std::uint64_t segment = 0;
     std::uint64_t offset = 0;
@@ -36,9 +40,15 @@ struct ManifestEntry {
     std::uint32_t reserved = 0;
     std::int64_t time_us = 0;
     std::uint64_t next_segment = 0;  ///< after a cut: no segment below this number continues it
+    std::array<std::byte, 60> zero{};  ///< kinds of newer versions may use it
+    std::uint32_t crc = 0;             ///< filled in when it is written
 };
-static_assert(sizeof(ManifestEntry) == 64);
-inline constexpr std::size_t kEntryCrcOffset = 124;
+static_assert(sizeof(ManifestEntry) == kManifestEntrySize);
+inline constexpr std::size_t kEntryCrcOffset = offsetof(ManifestEntry, crc);
+
+[[nodiscard]] constexpr bool is_known(std::uint32_t kind) noexcept {
+    return kind >= 1 && kind <= static_cast<std::uint32_t>(EntryKind::closed);
+}
 
 // clang-format off
 inline constexpr base::Field kManifestEntryFields[] = {
@@ -48,8 +58,7 @@ inline constexpr base::Field kManifestEntryFields[] = {
     VARVE_FIELD(ManifestEntry, position), VARVE_FIELD(ManifestEntry, chain),
     VARVE_FIELD(ManifestEntry, reserved),
     VARVE_FIELD(ManifestEntry, time_us), VARVE_FIELD(ManifestEntry, next_segment),
-    {"zero", sizeof(ManifestEntry), kEntryCrcOffset - sizeof(ManifestEntry)},
-    {"crc", kEntryCrcOffset, 4}};
+    VARVE_FIELD(ManifestEntry, zero), VARVE_FIELD(ManifestEntry, crc)};
 // clang-format on
 
 /// What was read: the entries that verify, in order, and whether there was something unreadable.
@@ -63,6 +72,8 @@ struct ManifestContent {
     /// The last entry that names a place in the log (synced, cut or closed), or null.
     [[nodiscard]] const ManifestEntry* last_point() const noexcept;
     [[nodiscard]] std::uint32_t highest_epoch() const noexcept;
+    /// True if there is an unknown entry that whoever writes must understand.
+    [[nodiscard]] bool needs_newer() const noexcept;
 };
 
 [[nodiscard]] ManifestContent decode_manifest(base::Bytes bytes, std::uint32_t seed) noexcept;
@@ -79,6 +90,7 @@ public:
     /// Makes an empty one in directory `directory`, which the caller syncs.
     [[nodiscard]] static Result<void> create(os::Env& env, const std::string& directory,
                                              std::uint32_t permissions, bool durable) noexcept;
+    /// `unsupported_version` if there is an entry that must be understood and is not.
     [[nodiscard]] static Result<Manifest> open(os::Env& env, const std::string& directory,
                                                std::uint32_t seed,
                                                std::uint32_t permissions) noexcept;
@@ -97,6 +109,7 @@ private:
     std::unique_ptr<os::File> file_;
     std::uint32_t seed_ = 0;
     std::uint32_t permissions_ = 0600;
+    std::uint64_t size_ = kManifestSize;  ///< of the file
     ManifestContent content_;
 };
 

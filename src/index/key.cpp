@@ -27,6 +27,7 @@ Key Hasher::key(KeyKind kind, std::string_view name) const noexcept {
 void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept {
     VARVE_ASSERT(record.header.tag_count <= 64);
     keys.count = 0;
+    if (!is_listed(record)) return;
     if (record.header.stream_length > 0) {
         keys.add(record.hash(0));
         const std::string_view category = category_of(record.stream());

@@ -45,7 +45,13 @@ struct EventKeys {
     void add(Key key) noexcept { keys[count++] = key; }
 };
 
-/// Of a record that was read. The category is hashed, the rest is taken from the record.
+/// Only events are listed: a control record takes a position and belongs to no name, whatever its
+/// head says, so that no version, count or read of a name ever includes it.
+[[nodiscard]] inline bool is_listed(const log::RecordView& record) noexcept {
+    return record.header.kind == static_cast<std::uint8_t>(log::RecordKind::event);
+}
+
+/// Of a record that was read; none if it is not listed. The category is hashed, the rest is taken from the record.
 void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept;
 
 /// True if the record carries `name` in the role of `kind`.

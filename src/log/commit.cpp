@@ -39,20 +39,27 @@ void encode_commit_header(std::byte* to, CommitHeader header, const SegmentKeys&
     base::store(to, header);
 }
 
+Fault check_commit_header(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
+                          CommitHeader& header) noexcept {
+    constexpr Fault kNone = "no commit header that verifies";
+    if (!base::fits(offset, sizeof(CommitHeader), segment.size())) return kNone;
+    if (base::load<std::uint32_t>(segment.data() + offset) != keys.magic) return kNone;
+    header = base::load<CommitHeader>(segment.data() + offset);
+    if (header_crc(header, keys) != header.header_crc) return kNone;
+    if (header.flags != 0 || header.reserved != 0) return kWrittenByNewer;
+    const bool sane = header.count > 0 && header.first_position > 0 &&
+                      base::fits(offset, std::uint64_t{header.length8} * 8, segment.size());
+    return sane ? nullptr : kNone;
+}
+
 bool decode_commit_header(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
                           CommitHeader& header) noexcept {
-    if (!base::fits(offset, sizeof(CommitHeader), segment.size())) return false;
-    if (base::load<std::uint32_t>(segment.data() + offset) != keys.magic) return false;
-    header = base::load<CommitHeader>(segment.data() + offset);
-    return header_crc(header, keys) == header.header_crc && header.reserved == 0 &&
-           header.flags == 0 && header.count > 0 && header.first_position > 0 &&
-           base::fits(offset, std::uint64_t{header.length8} * 8, segment.size());
+    return check_commit_header(segment, offset, keys, header) == nullptr;
 }
 
 Fault check_commit(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
                    CommitHeader& header) noexcept {
-    if (!decode_commit_header(segment, offset, keys, header))
-        return "no commit header that verifies";
+    if (const Fault fault = check_commit_header(segment, offset, keys, header)) return fault;
     const std::uint64_t end = offset + std::uint64_t{header.length8} * 8;
     std::uint64_t at = offset + sizeof(CommitHeader);
     std::uint32_t chain = begin_chain(header);
@@ -73,8 +80,7 @@ Fault check_commit(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
 
 Fault check_next_commit(Bytes segment, const SegmentKeys& keys, const LogPoint& from,
                         CommitHeader& header) noexcept {
-    if (!decode_commit_header(segment, from.offset, keys, header))
-        return "no commit header that verifies";
+    if (const Fault fault = check_commit_header(segment, from.offset, keys, header)) return fault;
     if (header.first_position != from.position + 1) return "a commit carries another position";
     if (header.prev_chain != from.chain && !base::seeded(SeededBug::chain_unchecked)) {
         return "a commit does not continue the chain";
@@ -115,9 +121,11 @@ Evidence search_evidence(Bytes segment, std::uint64_t offset, const SegmentKeys&
          base::fits(at, sizeof(CommitHeader), segment.size()); at += kAlignment) {
         if (base::load<std::uint32_t>(segment.data() + at) != keys.magic) continue;
         CommitHeader header;
-        if (!decode_commit_header(segment, at, keys, header)) continue;
+        const Fault fault = check_commit_header(segment, at, keys, header);
+        if (fault != nullptr && !is_newer(fault)) continue;
         if (header.first_position <= end || header.durable_hint >= header.first_position) continue;
         if (header.epoch > newest_epoch) continue;
+        found.newer = found.newer || is_newer(fault);
         if (header.durable_hint > end && !found.synced) {
             found.synced = true;
             found.offset = at;

@@ -28,7 +28,12 @@ struct LogPoint {
 /// Writes `header`, whose chain is complete, at `to`; fills in magic and checksum.
 void encode_commit_header(std::byte* to, CommitHeader header, const SegmentKeys& keys) noexcept;
 
-/// A header whose own checksum holds. False if there is none at `offset`.
+/// Null if a header begins at `offset` whose own checksum holds; `kWrittenByNewer` if it does but
+/// flags or reserved bytes are set that this version does not know.
+[[nodiscard]] Fault check_commit_header(base::Bytes segment, std::uint64_t offset,
+                                        const SegmentKeys& keys, CommitHeader& header) noexcept;
+
+/// A header whose own checksum holds and that is understood. False if there is none at `offset`.
 [[nodiscard]] bool decode_commit_header(base::Bytes segment, std::uint64_t offset,
                                         const SegmentKeys& keys, CommitHeader& header) noexcept;
 
@@ -59,6 +64,7 @@ struct Walk {
 /// What a search behind a failure found: proof that data beyond it were durable, or what an
 /// unsynced tail still shows.
 struct Evidence {
+    bool newer = false;        ///< a commit header of a newer version
     bool synced = false;       ///< a later commit knew that the damaged place was durable
     std::uint64_t offset = 0;  ///< of that commit
     std::uint64_t events = 0;  ///< in headers that could still be read

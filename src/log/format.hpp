@@ -36,9 +36,12 @@ struct SegmentHeader {
     std::int64_t created_us = 0;       // since 1970, for people
     std::uint32_t prev_chain = 0;      // chain value of the last commit before it
     std::uint32_t reserved = 0;
+    std::uint64_t must_understand = 0;  // features without which the segment cannot be read
+    std::uint64_t may_ignore = 0;       // features that an older version may overlook
     // zero up to 4092, then the CRC of everything before it
 };
 inline constexpr std::uint64_t kSegmentCrcOffset = 4092;
+inline constexpr std::uint64_t kKnownFeatures = 0;  // bits of must_understand that we know
 
 struct CommitHeader {
     std::uint32_t magic = 0;       // kCommitMagic ^ low half of the salt
@@ -62,7 +65,13 @@ enum class RecordKind : std::uint8_t {
 };
 
 inline constexpr std::uint8_t kRecordHasId = 1;
-inline constexpr std::uint16_t kMaxTags = 64;  // of one event
+
+// Limits of one event. Every field holds them with room to spare, and a decoder that enforces them
+// before any checksum never reads far for a hostile header.
+inline constexpr std::uint16_t kMaxTags = 64;
+inline constexpr std::size_t kMaxNameBytes = 1024;
+inline constexpr std::size_t kMaxMetadataBytes = 1ULL << 20;
+inline constexpr std::size_t kMaxDataBytes = 64ULL << 20;
 
 struct RecordHeader {
     std::uint32_t length8 = 0;           // of the record, in units of 8 bytes
@@ -84,14 +93,24 @@ struct RecordHeader {
     // stream · type · tags · zero body: metadata · data · zero
 };
 
-static_assert(sizeof(SegmentHeader) == 88 && offsetof(SegmentHeader, uuid) == 16 &&
+static_assert(sizeof(SegmentHeader) == 104 && offsetof(SegmentHeader, uuid) == 16 &&
               offsetof(SegmentHeader, first_position) == 48 &&
-              offsetof(SegmentHeader, salt) == 64 && offsetof(SegmentHeader, prev_chain) == 80);
+              offsetof(SegmentHeader, salt) == 64 && offsetof(SegmentHeader, prev_chain) == 80 &&
+              offsetof(SegmentHeader, must_understand) == 88 &&
+              offsetof(SegmentHeader, may_ignore) == 96);
 static_assert(sizeof(CommitHeader) == 64 && offsetof(CommitHeader, first_position) == 16 &&
               offsetof(CommitHeader, epoch) == 40 && offsetof(CommitHeader, prev_chain) == 48 &&
               offsetof(CommitHeader, chain) == 52);
 static_assert(sizeof(RecordHeader) == 64 && offsetof(RecordHeader, position) == 16 &&
               offsetof(RecordHeader, kind) == 48 && offsetof(RecordHeader, data_length) == 60);
+
+/// What is wrong with a commit or a record; null if nothing is. The text lives for ever.
+using Fault = const char*;
+
+/// The one fault that is no damage: the checksum holds, the content is unknown to this version.
+/// Whoever meets it changes nothing and says `unsupported_version`.
+inline constexpr char kWrittenByNewer[] = "written by a newer version";
+[[nodiscard]] constexpr bool is_newer(Fault fault) noexcept { return fault == kWrittenByNewer; }
 
 /// What checks a segment's bytes: the store's uuid and the segment's salt, mixed once.
 struct SegmentKeys {
@@ -112,6 +131,7 @@ inline constexpr Field kSegmentHeaderFields[] = {
     VARVE_FIELD(SegmentHeader, capacity), VARVE_FIELD(SegmentHeader, salt),
     VARVE_FIELD(SegmentHeader, created_us),
     VARVE_FIELD(SegmentHeader, prev_chain), VARVE_FIELD(SegmentHeader, reserved),
+    VARVE_FIELD(SegmentHeader, must_understand), VARVE_FIELD(SegmentHeader, may_ignore),
     Field{"zero", sizeof(SegmentHeader), kSegmentCrcOffset - sizeof(SegmentHeader)},
     Field{"crc", kSegmentCrcOffset, 4}};
 inline constexpr Field kCommitHeaderFields[] = {
@@ -141,7 +161,8 @@ inline constexpr Field kRecordHeaderFields[] = {
 void encode_segment_header(std::byte* page, const SegmentHeader& header) noexcept;
 
 enum class HeaderState : std::uint8_t { valid, unused, newer, damaged };
-/// Reads a header page of kSegmentHeaderSize bytes. `unused`: all zero, prepared for later.
+/// Reads a header page of kSegmentHeaderSize bytes. `unused`: all zero, prepared for later. `newer`:
+/// whole, but of a newer format or with features that this version must understand and does not.
 [[nodiscard]] HeaderState decode_segment_header(const std::byte* page,
                                                 SegmentHeader& header) noexcept;
 

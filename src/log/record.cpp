@@ -29,6 +29,16 @@ std::size_t covered(std::size_t with_padding, std::size_t without) noexcept {
     return base::seeded(SeededBug::padding_not_covered) ? without : with_padding;
 }
 
+/// What no writer may exceed is refused before anything is read for it.
+Fault fault_of_limits(const RecordHeader& header) noexcept {
+    if (header.tag_count > kMaxTags) return "a record with more tags than there can be";
+    if (header.stream_length > kMaxNameBytes || header.type_length > kMaxNameBytes)
+        return "a record's name is longer than it can be";
+    if (header.metadata_length > kMaxMetadataBytes || header.data_length > kMaxDataBytes)
+        return "a record's content is longer than it can be";
+    return nullptr;
+}
+
 std::uint32_t position_seed(std::uint32_t seed, std::uint64_t position) noexcept {
     return base::crc32c_u64(seed, position);
 }
@@ -96,7 +106,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     view.at = at;
     const RecordHeader& header = view.header;
     if (header.position != position) return "a record carries another position";
-    if (header.tag_count > kMaxTags) return "a record with more tags than there can be";
+    if (const Fault fault = fault_of_limits(header)) return fault;
     const std::uint64_t fixed =
         sizeof(RecordHeader) + 10ULL * header.tag_count + 16 + (view.has_id() ? 16U : 0U);
     if (!base::fits(offset, fixed, segment.size()))
@@ -106,6 +116,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     for (std::size_t n = 0; n < header.tag_count; ++n) {
         std::uint16_t length = 0;
         std::memcpy(&length, lengths + 2 * n, sizeof length);
+        if (length > kMaxNameBytes) return "a record's tag is longer than it can be";
         tags_text += length;
     }
     const std::uint64_t head_used = fixed + header.stream_length + header.type_length + tags_text;
@@ -116,14 +127,15 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     if (!base::fits(offset, whole, segment.size())) return "a record reaches beyond its segment";
     view.head_bytes = static_cast<std::uint32_t>(head);
     view.tags_text = static_cast<std::uint32_t>(tags_text);
-    if (check == Check::structure) return nullptr;
+    const bool known = (header.flags & ~kRecordHasId) == 0 && header.kind >= 1 && header.kind <= 3;
+    if (check == Check::structure && known) [[likely]]
+        return nullptr;
 
     const std::uint32_t own_seed = position_seed(seed, position);
     const Bytes covered_head{at + 8, covered(head, head_used) - 8};
     if (base::crc32c(own_seed, covered_head) != header.head_crc)
         return "a record's head fails its checksum";
-    if ((header.flags & ~kRecordHasId) != 0 || header.kind == 0 || header.kind > 3)
-        return "a record of unknown kind";
+    if (!known) return kWrittenByNewer;
     if (check == Check::head) return nullptr;
     return body_is_intact(view, seed) ? nullptr : "a record's body fails its checksum";
 }

@@ -79,7 +79,7 @@ struct RecordView {
         return {names() + header.stream_length, header.type_length};
     }
     [[nodiscard]] TagsView tags() const noexcept {
-        return {tag_lengths(), names() + header.stream_length + header.type_length,
+        return {tag_lengths(), names() + header.stream_length + header.type_length, tags_text,
                 header.tag_count};
     }
     [[nodiscard]] const char* body() const noexcept {
@@ -100,11 +100,9 @@ enum class Check : std::uint8_t {
     body,       ///< and the body CRC
 };
 
-/// What is wrong with a record; null if nothing is. The text lives for ever.
-using Fault = const char*;
-
 /// Decodes the record at `offset` of `segment` (bytes up to where records may reach), expected at
-/// `position`.
+/// `position`. `kWrittenByNewer` if its head verifies but its kind or a flag is unknown, at every
+/// depth of checking.
 [[nodiscard]] Fault decode_record(base::Bytes segment, std::uint64_t offset, std::uint64_t position,
                                   std::uint32_t seed, Check check, RecordView& view) noexcept;
 

@@ -68,6 +68,7 @@ void walk_all(std::span<const SegmentImage> images, const Start& start, Recovery
 
 void note_evidence(const Evidence& evidence, const SegmentImage& image, Recovery& found) noexcept {
     found.dropped_events += evidence.events;
+    found.newer = found.newer || evidence.newer;
     if (!evidence.synced || found.damaged) return;
     found.damaged = true;
     found.evidence_segment = image.number;
@@ -111,6 +112,7 @@ const SegmentImage* successor(std::span<const SegmentImage> images, std::uint64_
 Recovery recover(std::span<const SegmentImage> images, const Start& start) noexcept {
     Recovery found;
     walk_all(images, start, found);
+    found.newer = is_newer(found.fault);
     std::uint32_t newest_epoch = std::max(start.newest_epoch, found.end.epoch);
     for (const SegmentImage& image : images) {
         if (image.state == HeaderState::valid)

@@ -40,6 +40,8 @@ struct Recovery {
     LogPoint end{};
     std::int64_t recorded_us = 0;      ///< of the last accepted commit; 0 if none was accepted
     Fault fault = nullptr;             ///< why the commit behind the end was not accepted
+    bool newer = false;                ///< a commit or record behind the end is whole, but of a
+                                       ///< newer version: nobody may write here, nothing is torn
     bool tail_is_zero = true;          ///< nothing was ever stored behind the end
     std::uint64_t dropped_bytes = 0;   ///< behind the end, up to the last byte that is not zero
     std::uint64_t dropped_events = 0;  ///< whose commit headers can still be read there

@@ -14,20 +14,26 @@ SegmentScanner::Step SegmentScanner::next() noexcept {
 
 SegmentScanner::Step SegmentScanner::begin_commit() noexcept {
     CommitHeader header;
-    Fault fault = nullptr;
-    if (!decode_commit_header(segment_, at_.offset, keys_, header)) {
-        fault = "no commit header that verifies";
+    Fault fault = check_commit_header(segment_, at_.offset, keys_, header);
+    if (fault != nullptr) {
+        // Said below.
     } else if (header.first_position != at_.position + 1) {
         fault = "a commit carries another position";
     } else if (chain_known_ && header.prev_chain != at_.chain) {
         fault = "a commit does not continue the chain";
     }
-    if (fault != nullptr) return skip_damage(fault);
+    // Of a commit of a newer version only the length is believed: its records may mean anything.
+    const std::uint64_t length = std::uint64_t{header.length8} * 8;
+    const bool whole = is_newer(fault) && length >= sizeof header &&
+                       base::fits(at_.offset, length, segment_.size());
+    if (fault != nullptr) return skip_damage(fault, whole ? length : kAlignment);
     CommitHeader again;
-    commit_trusted_ = check_commit(segment_, at_.offset, keys_, again) == nullptr;
+    commit_trusted_ =
+        may_spend() && check_commit(segment_, at_.offset, keys_, again) == nullptr;
+    if (!commit_trusted_ && may_spend()) spent_ += length;
     header_ = header;
     chain_known_ = true;
-    commit_end_ = at_.offset + std::uint64_t{header.length8} * 8;
+    commit_end_ = at_.offset + length;
     at_.chain = header.chain;
     at_.epoch = header.epoch;
     at_.offset += sizeof(CommitHeader);
@@ -38,9 +44,15 @@ SegmentScanner::Step SegmentScanner::begin_commit() noexcept {
 SegmentScanner::Step SegmentScanner::next_record() noexcept {
     const std::uint64_t limit = commit_end_ < segment_.size() ? commit_end_ : segment_.size();
     const Check check = commit_trusted_ ? Check::structure : Check::head;
+    if (!commit_trusted_ && !may_spend())
+        return skip_damage("more damage than is searched for records", kAlignment);
+    record_.head_bytes = 0;  // still 0 behind a fault: no checksum was computed
     const Fault fault = decode_record(segment_.first(limit), at_.offset, at_.position + 1,
                                       keys_.seed, check, record_);
-    if (fault != nullptr) return skip_damage(fault);
+    if (fault != nullptr) {
+        spent_ += record_.head_bytes;
+        return skip_damage(fault, kAlignment);
+    }
     body_intact_ = commit_trusted_ || body_is_intact(record_, keys_.seed);
     offset_ = at_.offset;
     length_ = record_.size();
@@ -56,7 +68,8 @@ SegmentScanner::Step SegmentScanner::next_record() noexcept {
 /// True if a commit or a record that verifies begins at `offset`; the scan then stands before it.
 bool SegmentScanner::resume_at(std::uint64_t offset) noexcept {
     CommitHeader header;
-    if (decode_commit_header(segment_, offset, keys_, header)) {
+    const Fault fault = check_commit_header(segment_, offset, keys_, header);
+    if (fault == nullptr || is_newer(fault)) {
         const bool ahead = header.first_position > at_.position && header.first_position <= last_;
         if (!ahead) return false;
         chain_known_ = false;
@@ -69,8 +82,11 @@ bool SegmentScanner::resume_at(std::uint64_t offset) noexcept {
         base::load<std::uint64_t>(segment_.data() + offset + offsetof(RecordHeader, position));
     if (position <= at_.position || position > last_) return false;
     RecordView view;
-    if (decode_record(segment_, offset, position, keys_.seed, Check::head, view) != nullptr)
+    if (!may_spend()) return false;
+    if (decode_record(segment_, offset, position, keys_.seed, Check::head, view) != nullptr) {
+        spent_ += view.head_bytes;
         return false;
+    }
     // A record of a commit whose header cannot be read: go on record by record until one does not
     // follow.
     const bool same_commit = commit_end_ != 0 && header_.count > 0 && offset < commit_end_ &&
@@ -85,7 +101,8 @@ bool SegmentScanner::resume_at(std::uint64_t offset) noexcept {
     return true;
 }
 
-SegmentScanner::Step SegmentScanner::skip_damage(Fault fault) noexcept {
+/// Goes on at the first place that verifies, at least `step` bytes further.
+SegmentScanner::Step SegmentScanner::skip_damage(Fault fault, std::uint64_t step) noexcept {
     const std::uint64_t begin = at_.offset;
     first_ = at_.position + 1;
     fault_ = fault;
@@ -94,7 +111,7 @@ SegmentScanner::Step SegmentScanner::skip_damage(Fault fault) noexcept {
     const bool loose = commit_end_ != 0 && header_.count == 0;
     if (loose && resume_at(begin) && commit_end_ == 0 && at_.position + 1 == first_)
         return begin_commit();
-    for (std::uint64_t at = begin + kAlignment; base::fits(at, kAlignment, segment_.size());
+    for (std::uint64_t at = begin + step; base::fits(at, kAlignment, segment_.size());
          at += kAlignment) {
         if (!resume_at(at)) continue;
         at_.offset = at;

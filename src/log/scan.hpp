@@ -35,12 +35,17 @@ public:
     /// Where the scan stands: behind the last record or gap.
     [[nodiscard]] const LogPoint& at() const noexcept { return at_; }
     [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
+    /// Bytes whose checksum was computed in vain. At most `kBudget` times the segment, and once
+    /// what a single check reads: a file made to look full of commits and records costs no more.
+    [[nodiscard]] std::uint64_t spent() const noexcept { return spent_; }
+    static constexpr std::uint64_t kBudget = 8;
 
 private:
     [[nodiscard]] Step begin_commit() noexcept;
     [[nodiscard]] Step next_record() noexcept;
-    [[nodiscard]] Step skip_damage(Fault fault) noexcept;
+    [[nodiscard]] Step skip_damage(Fault fault, std::uint64_t step) noexcept;
     [[nodiscard]] bool resume_at(std::uint64_t offset) noexcept;
+    [[nodiscard]] bool may_spend() const noexcept { return spent_ < kBudget * segment_.size(); }
 
     base::Bytes segment_;
     SegmentKeys keys_;
@@ -58,6 +63,7 @@ private:
     std::uint64_t gap_last_ = 0;
     Fault fault_ = nullptr;
     std::uint64_t commits_ = 0;
+    std::uint64_t spent_ = 0;
     CommitHeader header_{};
 };
 

@@ -158,6 +158,7 @@ Result<bool> WriterOpening::roll_forward() noexcept {
         adopted_from_ = published;
     }
     found = log::recover(files_.images, start);
+    VARVE_TRY(refuse_newer(meta_, found));
     end_ =
         base::seeded(SeededBug::drop_beyond_published) && published > 0 ? start.point : found.end;
     in_place_ = start.next_segment == 0 || end_.segment != start.point.segment;
@@ -185,6 +186,7 @@ Result<bool> WriterOpening::roll_forward() noexcept {
 Result<void> WriterOpening::recover() noexcept {
     const log::Start start = start_of(manifest_.content());
     const log::Recovery found = log::recover(files_.images, start);
+    VARVE_TRY(refuse_newer(meta_, found));
     if (found.damaged) {
         return failure(ErrorCode::corrupt,
                        std::string("data that were synced are damaged behind position ") +

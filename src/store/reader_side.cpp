@@ -80,7 +80,8 @@ Result<void> ReaderSide::extend(std::uint64_t published) noexcept {
     Segment& last = *list_->items.back();
     if (last.own_act != nullptr) VARVE_TRY(extend_private(last, published));
     if (last.index.offset8(published - last.first()) == 0) {
-        return failure(ErrorCode::corrupt, "the newest event is not in its segment",
+        return failure(last.holds_newer ? ErrorCode::unsupported_version : ErrorCode::corrupt,
+                       "the newest event cannot be found in its segment",
                        meta_->segment_path(last.number()));
     }
     return {};
@@ -131,6 +132,7 @@ Result<void> ReaderSide::stand_alone() noexcept {
     auto files = open_files(*meta_, content, os::MapAccess::read);
     if (!files) return std::move(files).error();
     const log::Recovery found = log::recover(files->images, start_of(content));
+    VARVE_TRY(refuse_newer(*meta_, found));
     const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;
     list_ = readable_chain(*files, found.damaged ? newest : found.end.segment);
     published_ = found.end.position;

@@ -29,7 +29,7 @@ index::KeyKind key_kind(Source::Kind kind) noexcept {
 
 Error damaged(const Meta& meta, const Segment& segment, std::uint64_t ordinal, std::uint64_t offset,
               const char* why) noexcept {
-    return failure(ErrorCode::corrupt,
+    return failure(log::is_newer(why) ? ErrorCode::unsupported_version : ErrorCode::corrupt,
                    "the event at position " + std::to_string(segment.first() + ordinal) +
                        " cannot be read: " + why,
                    meta.segment_path(segment.number()), offset);
@@ -41,7 +41,9 @@ bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal
                  log::RecordView& record, std::optional<Error>& error) noexcept {
     const std::uint64_t offset = std::uint64_t{segment.index.offset8(ordinal)} * 8;
     if (offset == 0) [[unlikely]] {
-        error = damaged(meta, segment, ordinal, 0, "its place in the segment is damaged");
+        error = damaged(meta, segment, ordinal, 0,
+                        segment.holds_newer ? log::kWrittenByNewer
+                                            : "its place in the segment is damaged");
         return false;
     }
     const log::Fault fault = log::decode_record(segment.bytes(), offset, segment.first() + ordinal,

@@ -57,6 +57,15 @@ log::Start start_of(const file::ManifestContent& manifest) noexcept {
     return start;
 }
 
+Result<void> refuse_newer(const Meta& meta, const log::Recovery& found) noexcept {
+    if (!found.newer) return {};
+    return failure(ErrorCode::unsupported_version,
+                   "what follows position " + std::to_string(found.end.position) +
+                       " was written by a newer version; nothing was changed; use a newer varve",
+                   meta.segment_path(std::max<std::uint64_t>(found.end.segment, 1)),
+                   found.end.offset);
+}
+
 bool closed_cleanly(const file::ManifestContent& manifest, const Files& files) noexcept {
     if (manifest.torn || manifest.entries.empty()) return false;
     const file::ManifestEntry& last = manifest.entries.back();
@@ -65,7 +74,9 @@ bool closed_cleanly(const file::ManifestContent& manifest, const Files& files) n
     if (segment == nullptr || last.offset > segment->log.size()) return false;
     const log::LogPoint point{last.segment, last.offset, last.position, last.chain, last.epoch};
     log::CommitHeader header;
-    return log::check_next_commit(segment->bytes(), segment->keys, point, header) != nullptr &&
+    const log::Fault next =
+        log::check_next_commit(segment->bytes(), segment->keys, point, header);
+    return next != nullptr && !log::is_newer(next) &&
            log::successor(files.images, last.segment, 0) == nullptr;
 }
 

@@ -25,6 +25,10 @@ struct Files {
 /// The last place in the log that the manifest vouches for.
 [[nodiscard]] log::Start start_of(const file::ManifestContent& manifest) noexcept;
 
+/// `unsupported_version` if there are commits that this version does not understand: they are whole,
+/// so nothing may be cut.
+[[nodiscard]] Result<void> refuse_newer(const Meta& meta, const log::Recovery& found) noexcept;
+
 /// True if the last writer closed the store here and nothing was stored since.
 [[nodiscard]] bool closed_cleanly(const file::ManifestContent& manifest,
                                   const Files& files) noexcept;

@@ -169,7 +169,7 @@ index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& st
     log::SegmentScanner scanner(segment.bytes(), segment.keys, start, last);
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
          step = scanner.next()) {
-        if (step == log::SegmentScanner::Step::record)
+        if (step == log::SegmentScanner::Step::record && index::is_listed(scanner.record()))
             keys += 3U + scanner.record().header.tag_count;
     }
     return index::capacity_for(segment.bytes().size(), last + 1 - segment.first(), keys);
@@ -185,6 +185,7 @@ void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
          step = scanner.next()) {
         if (step == log::SegmentScanner::Step::damage) {
+            if (log::is_newer(scanner.fault())) segment.holds_newer.store(true);
             for (std::uint64_t p = scanner.first(); p <= scanner.last(); ++p)
                 segment.index.apply_gap(ordinal(p));
             continue;

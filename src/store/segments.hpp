@@ -6,6 +6,7 @@
 // positions, without gaps unless files are missing.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct Segment {
     os::Mapping act;                       ///< shared index, or
     std::unique_ptr<std::byte[]> own_act;  ///< a private one
     index::ActiveIndex index;
+    /// Some of what cannot be read here is whole, but of a newer version.
+    std::atomic<bool> holds_newer{false};
     bool header_damaged = false;  ///< read around: the header is what its neighbours say
 
     [[nodiscard]] std::uint64_t number() const noexcept { return header.number; }

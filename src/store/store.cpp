@@ -70,6 +70,11 @@ Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept
     const log::Check check = verify == Verify::always ? log::Check::body : log::Check::structure;
     auto record = pinned_->record(position.value, check);
     if (!record) return std::move(record).error();
+    if (!index::is_listed(*record)) {
+        return failure(ErrorCode::not_found, "what stands at position " +
+                                                 std::to_string(position.value) +
+                                                 " is the store's own and no event");
+    }
     return log::to_event(*record);
 }
 

@@ -90,7 +90,7 @@ void Verification::check_segment(const Segment& segment, const log::SegmentImage
                    lost ? scanner.last() : 0, scanner.fault());
             continue;
         }
-        ++report_.events;
+        if (index::is_listed(scanner.record())) ++report_.events;
         if (scanner.body_intact()) continue;
         const std::uint64_t position = scanner.record().header.position;
         damage(path, scanner.offset(), scanner.length(), position, position,
@@ -115,7 +115,10 @@ Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t ac
                                                                        : found.end.segment);
     for (const SegmentPtr& segment : list->items) total_ += segment->log.size();
     std::uint64_t end = believed ? published : found.end.position;
-    if (!believed && found.damaged) {
+    if (!believed && found.newer) {
+        damage(meta_.segment_path(std::max<std::uint64_t>(found.end.segment, 1)), found.end.offset,
+               0, found.end.position + 1, 0, log::kWrittenByNewer);
+    } else if (!believed && found.damaged) {
         damage(meta_.segment_path(found.end.segment), found.end.offset,
                found.damaged_until - std::min(found.damaged_until, found.end.offset),
                found.end.position + 1, 0,
