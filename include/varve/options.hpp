@@ -156,7 +156,7 @@ struct ReadOptions {
 };
 
 struct FollowOptions {
-    Position after{};  ///< where to start: only events beyond it
+    Position after{};           ///< where to start: only events beyond it
     bool durable_only = false;  ///< deliver events only when a sync has confirmed them
     Verify verify = Verify::always;
 };

@@ -58,8 +58,8 @@ struct Error {
     bool retry = false;         ///< the same call may succeed later without any other action
     std::string stream;         ///< the stream concerned, for `wrong_expected_version`
     std::uint64_t version = 0;  ///< the version `stream` really has, for `wrong_expected_version`
-    // Of the event that is in the way, for `condition_failed` and `id_conflict`. Later releases fill
-    // them in; here they are always empty.
+    // Of the event that is in the way, for `condition_failed` and `id_conflict`. Later releases
+    // fill them in; here they are always empty.
     Position position{};
     std::string type;
     std::vector<std::string> tags;

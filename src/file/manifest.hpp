@@ -19,7 +19,8 @@ namespace varve::file {
 inline constexpr std::size_t kManifestEntrySize = 128;
 inline constexpr std::size_t kManifestSize = 64 << 10;  // at first; doubled when that is too little
 inline constexpr std::size_t kManifestSizeMax = 1 << 20;
-/// Set in a kind that nobody may write without understanding; other unknown kinds are carried along.
+/// Set in a kind that nobody may write without understanding; other unknown kinds are carried
+/// along.
 inline constexpr std::uint32_t kMustUnderstandKind = 0x8000'0000;
 
 enum class EntryKind : std::uint32_t {
@@ -39,7 +40,7 @@ struct ManifestEntry {
     std::uint32_t chain = 0;
     std::uint32_t reserved = 0;
     std::int64_t time_us = 0;
-    std::uint64_t next_segment = 0;  ///< after a cut: no segment below this number continues it
+    std::uint64_t next_segment = 0;    ///< after a cut: no segment below this number continues it
     std::array<std::byte, 60> zero{};  ///< kinds of newer versions may use it
     std::uint32_t crc = 0;             ///< filled in when it is written
 };

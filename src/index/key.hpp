@@ -51,7 +51,8 @@ struct EventKeys {
     return record.header.kind == static_cast<std::uint8_t>(log::RecordKind::event);
 }
 
-/// Of a record that was read; none if it is not listed. The category is hashed, the rest is taken from the record.
+/// Of a record that was read; none if it is not listed. The category is hashed, the rest is taken
+/// from the record.
 void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept;
 
 /// True if the record carries `name` in the role of `kind`.

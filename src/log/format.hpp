@@ -60,7 +60,7 @@ struct CommitHeader {
 
 enum class RecordKind : std::uint8_t {
     event = 1,
-    padding = 2,  // fills space, takes no position
+    padding = 2,  // fills space; takes a position and is hidden, as control is
     control = 3,  // the store's own facts, hidden from reads
 };
 
@@ -161,8 +161,9 @@ inline constexpr Field kRecordHeaderFields[] = {
 void encode_segment_header(std::byte* page, const SegmentHeader& header) noexcept;
 
 enum class HeaderState : std::uint8_t { valid, unused, newer, damaged };
-/// Reads a header page of kSegmentHeaderSize bytes. `unused`: all zero, prepared for later. `newer`:
-/// whole, but of a newer format or with features that this version must understand and does not.
+/// Reads a header page of kSegmentHeaderSize bytes. `unused`: all zero, prepared for later.
+/// `newer`: whole, but of a newer format or with features that this version must understand and
+/// does not.
 [[nodiscard]] HeaderState decode_segment_header(const std::byte* page,
                                                 SegmentHeader& header) noexcept;
 

@@ -28,8 +28,7 @@ SegmentScanner::Step SegmentScanner::begin_commit() noexcept {
                        base::fits(at_.offset, length, segment_.size());
     if (fault != nullptr) return skip_damage(fault, whole ? length : kAlignment);
     CommitHeader again;
-    commit_trusted_ =
-        may_spend() && check_commit(segment_, at_.offset, keys_, again) == nullptr;
+    commit_trusted_ = may_spend() && check_commit(segment_, at_.offset, keys_, again) == nullptr;
     if (!commit_trusted_ && may_spend()) spent_ += length;
     header_ = header;
     chain_known_ = true;

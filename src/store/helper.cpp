@@ -181,8 +181,7 @@ void Writer::prepare_next() noexcept {
                               meta_->file.segment_size_first, meta_->file.segment_size_max);
         active = active_;
         density = density_;
-        if (end_.offset >= active_->log.size() / 2)
-            density = {active_->index.keys(), end_.offset};
+        if (end_.offset >= active_->log.size() / 2) density = {active_->index.keys(), end_.offset};
     }
     SegmentPtr made;
     {
@@ -224,9 +223,8 @@ void Writer::seal_rolled() noexcept {
         lead_syncs(&until);
     }
     const std::lock_guard lock(place_mutex_);
-    std::erase_if(rolled_, [&](const log::LogPoint& end) {
-        return end.position <= until.position;
-    });
+    std::erase_if(rolled_,
+                  [&](const log::LogPoint& end) { return end.position <= until.position; });
 }
 
 void Writer::sync_by_interval() noexcept {

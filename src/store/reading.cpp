@@ -41,9 +41,9 @@ bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal
                  log::RecordView& record, std::optional<Error>& error) noexcept {
     const std::uint64_t offset = std::uint64_t{segment.index.offset8(ordinal)} * 8;
     if (offset == 0) [[unlikely]] {
-        error = damaged(meta, segment, ordinal, 0,
-                        segment.holds_newer ? log::kWrittenByNewer
-                                            : "its place in the segment is damaged");
+        error = damaged(
+            meta, segment, ordinal, 0,
+            segment.holds_newer ? log::kWrittenByNewer : "its place in the segment is damaged");
         return false;
     }
     const log::Fault fault = log::decode_record(segment.bytes(), offset, segment.first() + ordinal,

@@ -74,8 +74,7 @@ bool closed_cleanly(const file::ManifestContent& manifest, const Files& files) n
     if (segment == nullptr || last.offset > segment->log.size()) return false;
     const log::LogPoint point{last.segment, last.offset, last.position, last.chain, last.epoch};
     log::CommitHeader header;
-    const log::Fault next =
-        log::check_next_commit(segment->bytes(), segment->keys, point, header);
+    const log::Fault next = log::check_next_commit(segment->bytes(), segment->keys, point, header);
     return next != nullptr && !log::is_newer(next) &&
            log::successor(files.images, last.segment, 0) == nullptr;
 }

@@ -25,8 +25,8 @@ struct Files {
 /// The last place in the log that the manifest vouches for.
 [[nodiscard]] log::Start start_of(const file::ManifestContent& manifest) noexcept;
 
-/// `unsupported_version` if there are commits that this version does not understand: they are whole,
-/// so nothing may be cut.
+/// `unsupported_version` if there are commits that this version does not understand: they are
+/// whole, so nothing may be cut.
 [[nodiscard]] Result<void> refuse_newer(const Meta& meta, const log::Recovery& found) noexcept;
 
 /// True if the last writer closed the store here and nothing was stored since.

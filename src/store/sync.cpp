@@ -114,10 +114,10 @@ Result<void> Writer::wait_durable(std::uint64_t position) noexcept {
 /// final.
 Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
     const auto lost = [&](const std::string& why) {
-        return failure(ErrorCode::durability_lost,
-                       "stored and visible, but the sync failed: it may not survive a power cut" +
-                           why,
-                       meta_->path);
+        return failure(
+            ErrorCode::durability_lost,
+            "stored and visible, but the sync failed: it may not survive a power cut" + why,
+            meta_->path);
     };
     if (state_.load(std::memory_order_acquire) == State::failed) return lost("");
     log::LogPoint target;

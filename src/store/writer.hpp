@@ -2,10 +2,10 @@
 //
 // Threads: `append`, `sync`, `close` from any; a helper thread does the background work. Two locks,
 // never held together by one thread in the other order: `place_mutex_` (the end of the log, heads,
-// the active segment) before `list_mutex_`; `sync_mutex_` only decides who leads a sync. Appends that
-// find the first one taken wait in `queue_`, and one of them places all.
-// Invariants: `published` rises under `place_mutex_` only; a commit's bytes are complete before the
-// index is touched, the index before it is published; after a failed sync nothing is appended.
+// the active segment) before `list_mutex_`; `sync_mutex_` only decides who leads a sync. Appends
+// that find the first one taken wait in `queue_`, and one of them places all. Invariants:
+// `published` rises under `place_mutex_` only; a commit's bytes are complete before the index is
+// touched, the index before it is published; after a failed sync nothing is appended.
 #pragma once
 
 #include <atomic>

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "support/forge.hpp"
+
 namespace varve::log {
 namespace {
 
@@ -99,6 +101,72 @@ TEST(Record, TruncatedBytesAreRefusedAtEveryLength) {
         RecordView view;
         EXPECT_NE(decode_record(cut, 0, 7, kSeed, Check::structure, view), nullptr) << length;
     }
+}
+
+/// The sample with `length` at `offset` of its header, checksums made right again.
+Fault fault_with(const Sample& sample, std::size_t offset, std::uint32_t length,
+                 std::size_t bytes_of_field) {
+    auto bytes = encode(sample);
+    bytes.resize(256);
+    std::memcpy(bytes.data() + offset, &length, bytes_of_field);
+    RecordView view;
+    return decode_record(bytes, 0, 7, kSeed, Check::structure, view);
+}
+
+TEST(Record, LimitsComeBeforeEverythingElse) {
+    const Sample sample = samples()[1];
+    const auto refused = [&](std::size_t offset, std::uint32_t length, std::size_t size) {
+        return std::string_view(fault_with(sample, offset, length, size)).find("than it can be") !=
+               std::string_view::npos;
+    };
+    EXPECT_TRUE(refused(offsetof(RecordHeader, stream_length), kMaxNameBytes + 1, 2));
+    EXPECT_TRUE(refused(offsetof(RecordHeader, type_length), kMaxNameBytes + 1, 2));
+    EXPECT_TRUE(refused(offsetof(RecordHeader, metadata_length), kMaxMetadataBytes + 1, 4));
+    EXPECT_TRUE(refused(offsetof(RecordHeader, data_length), kMaxDataBytes + 1, 4));
+    const std::size_t tag_length = sizeof(RecordHeader) + 3 * 8;
+    EXPECT_TRUE(refused(tag_length, kMaxNameBytes + 1, 2));
+    // At the limit it is something else that is wrong: the bytes end.
+    EXPECT_FALSE(refused(offsetof(RecordHeader, stream_length), kMaxNameBytes, 2));
+    EXPECT_FALSE(refused(offsetof(RecordHeader, data_length), kMaxDataBytes, 4));
+    EXPECT_FALSE(refused(tag_length, kMaxNameBytes, 2));
+}
+
+TEST(Record, UnknownKindsAndFlagsAreOfANewerVersionAtEveryDepth) {
+    const Sample sample = samples()[1];
+    for (const auto& [offset, value] : {std::pair{offsetof(RecordHeader, kind), 0},
+                                        {offsetof(RecordHeader, kind), 4},
+                                        {offsetof(RecordHeader, flags), 2}}) {
+        auto bytes = encode(sample);
+        RecordView view;
+        ASSERT_EQ(decode_record(bytes, 0, 7, kSeed, Check::body, view), nullptr);
+        bytes[offset] = static_cast<std::byte>(value);
+        for (const Check check : {Check::structure, Check::head, Check::body}) {
+            const Fault damaged = decode_record(bytes, 0, 7, kSeed, check, view);
+            ASSERT_NE(damaged, nullptr);
+            EXPECT_FALSE(is_newer(damaged));
+        }
+        test::sign_head(bytes.data(), view.head_bytes, kSeed);
+        for (const Check check : {Check::structure, Check::head, Check::body})
+            EXPECT_TRUE(is_newer(decode_record(bytes, 0, 7, kSeed, check, view)));
+    }
+}
+
+TEST(Record, TagsStayInsideWhateverTheirLengthsBecome) {
+    const Sample sample{"s", "t", "", "", {"a", "bb", "ccc"}, false};
+    auto bytes = encode(sample);
+    RecordView view;
+    ASSERT_EQ(decode_record(bytes, 0, 7, kSeed, Check::body, view), nullptr);
+    const TagsView tags = to_event(view).tags;
+    // Another process writes into the mapping after the check.
+    std::memset(bytes.data() + sizeof(RecordHeader) + 5 * 8, 0xFF, 6);
+    std::string seen;
+    for (const std::string_view tag : tags) {
+        const auto* const end = reinterpret_cast<const char*>(bytes.data() + bytes.size());
+        ASSERT_LE(tag.data() + tag.size(), end);
+        seen += tag;
+    }
+    EXPECT_EQ(seen, "abbccc");
+    EXPECT_FALSE(tags.contains("bb"));
 }
 
 TEST(Record, AnotherPositionOrSeedIsNotThisRecord) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "log/scan.hpp"
+#include "support/forge.hpp"
 
 namespace varve::log {
 namespace {
@@ -63,6 +64,11 @@ public:
         encode_commit_header(bytes.data() + end.offset, header, keys);
         begins.push_back(end.offset);
         end = after_commit(end, header);
+    }
+
+    void forge(const test::ForgedCommit& commit) {
+        begins.push_back(end.offset);
+        test::forge(bytes.data(), end, keys, commit);
     }
 
     [[nodiscard]] SegmentImage image(std::uint64_t number) const {
@@ -183,6 +189,65 @@ TEST(Recovery, MissingSegmentIsDamage) {
     EXPECT_TRUE(recover(images, {{1, 5000, 10, 77, 1}, 0, 1}).damaged);
 }
 
+/// Commits that verify and that only a newer version understands.
+std::vector<test::ForgedCommit> newer_commits() {
+    return {{.records = {{}, {}}, .flags = 1},
+            {.records = {{}, {.kind = 4}}},
+            {.records = {{.kind = 0}, {}}},
+            {.records = {{.flags = 0x80}, {}}}};
+}
+
+TEST(Recovery, ACommitOfANewerVersionIsNotTorn) {
+    for (const test::ForgedCommit& commit : newer_commits()) {
+        Built one(1, nothing());
+        one.commit(2);
+        const LogPoint before = one.end;
+        one.forge(commit);
+        const SegmentImage images[] = {one.image(1)};
+        const Recovery found = recover(images, {});
+        EXPECT_EQ(found.end, before);
+        EXPECT_TRUE(found.newer);
+        EXPECT_TRUE(is_newer(found.fault));
+        EXPECT_FALSE(found.damaged);
+    }
+}
+
+TEST(Recovery, ATornCommitOfANewerVersionIsTorn) {
+    Built one(1, nothing());
+    one.commit(2);
+    const LogPoint before = one.end;
+    one.forge(newer_commits()[1]);
+    one.bytes[before.offset + sizeof(CommitHeader) + 50] ^= std::byte{1};
+    const SegmentImage images[] = {one.image(1)};
+    const Recovery found = recover(images, {});
+    EXPECT_EQ(found.end, before);
+    EXPECT_FALSE(found.newer);
+}
+
+TEST(Recovery, ACommitOfANewerVersionBehindATornOneIsSeen) {
+    Built one(1, nothing());
+    one.commit(2);
+    const LogPoint before = one.end;
+    one.commit(2);
+    one.forge(newer_commits()[0]);
+    one.bytes[before.offset + 200] ^= std::byte{1};
+    const SegmentImage images[] = {one.image(1)};
+    const Recovery found = recover(images, {});
+    EXPECT_EQ(found.end, before);
+    EXPECT_TRUE(found.newer);
+}
+
+TEST(Recovery, AControlRecordIsAcceptedAndTakesAPosition) {
+    Built one(1, nothing());
+    one.commit(2);
+    one.forge({.records = {{}, {.kind = 3}, {}}});
+    const SegmentImage images[] = {one.image(1)};
+    const Recovery found = recover(images, {});
+    EXPECT_EQ(found.end, one.end);
+    EXPECT_EQ(found.end.position, 5U);
+    EXPECT_FALSE(found.newer);
+}
+
 /// Positions that a scan hands out, damage as negative ranges.
 std::vector<std::int64_t> scan(const Built& built, std::uint64_t last) {
     std::vector<std::int64_t> seen;
@@ -218,6 +283,76 @@ TEST(Scanner, GoesOnBehindADamagedHead) {
     for (int n = 0; n < 3; ++n) one.commit(3);
     one.bytes[one.begins[1] + sizeof(CommitHeader) + 20] ^= std::byte{1};
     EXPECT_EQ(scan(one, 9), (std::vector<std::int64_t>{1, 2, 3, -4, 5, 6, 7, 8, 9}));
+}
+
+TEST(Scanner, NamesWhatANewerVersionWroteAndGoesOnBehindIt) {
+    const std::vector<std::int64_t> seen[] = {
+        {1, 2, -3, -4, 5, 6}, {1, 2, 3, -4, 5, 6}, {1, 2, -3, 4, 5, 6}, {1, 2, -3, 4, 5, 6}};
+    for (std::size_t n = 0; n < newer_commits().size(); ++n) {
+        Built one(1, nothing());
+        one.commit(2);
+        one.forge(newer_commits()[n]);
+        one.commit(2);
+        EXPECT_EQ(scan(one, 6), seen[n]) << n;
+        SegmentScanner scanner(one.bytes, one.keys, {1, kSegmentHeaderSize, 0, 0, 1}, 6);
+        auto step = scanner.next();
+        while (step == SegmentScanner::Step::record) step = scanner.next();
+        ASSERT_EQ(step, SegmentScanner::Step::damage);
+        EXPECT_TRUE(is_newer(scanner.fault())) << scanner.fault();
+    }
+}
+
+/// A segment of headers that look right and are not: each lets a reader check as much as a header
+/// can name. Half of the places begin a record whose head is as long as heads get, the other half a
+/// commit whose checksum holds and whose records do not.
+std::vector<std::byte> hostile(std::size_t size, const SegmentKeys& keys) {
+    std::vector<std::byte> bytes(size);
+    std::uint64_t position = 1;
+    const std::size_t records = size / 2;
+    for (std::size_t at = kSegmentHeaderSize; at + sizeof(CommitHeader) <= size;
+         at += sizeof(CommitHeader), ++position) {
+        if (at < records) {
+            RecordHeader record;
+            record.position = position;
+            record.kind = 1;
+            record.stream_length = kMaxNameBytes;
+            record.type_length = kMaxNameBytes;
+            record.data_length = static_cast<std::uint32_t>(
+                std::min<std::uint64_t>(kMaxDataBytes, size - at - 4096));
+            const std::uint64_t head = head_size(2 * kMaxNameBytes, 0, false);
+            record.length8 =
+                static_cast<std::uint32_t>((head + body_size(0, record.data_length)) / 8);
+            base::store(bytes.data() + at, record);
+        } else {
+            CommitHeader commit;
+            commit.length8 = static_cast<std::uint32_t>((size - at) / 8);
+            commit.count = 1;
+            commit.first_position = position;
+            encode_commit_header(bytes.data() + at, commit, keys);
+        }
+    }
+    return bytes;
+}
+
+TEST(Scanner, DoesNoMoreWorkThanItsBudgetForHostileBytes) {
+    const SegmentKeys keys = segment_keys(Built::uuid, salt_of(kSecret, 1));
+    for (const std::size_t size : {std::size_t{64} << 10, std::size_t{16} << 20}) {
+        const auto bytes = hostile(size, keys);
+        SegmentScanner scanner(bytes, keys, {1, kSegmentHeaderSize, 0, 0, 1}, size / 64);
+        std::uint64_t next = 1;
+        std::uint64_t steps = 0;
+        for (auto step = scanner.next(); step != SegmentScanner::Step::end; step = scanner.next()) {
+            const bool record = step == SegmentScanner::Step::record;
+            EXPECT_EQ(record ? scanner.record().header.position : scanner.first(), next);
+            next = record ? next + 1 : scanner.last() + 1;
+            ++steps;
+        }
+        EXPECT_EQ(next, size / 64 + 1);
+        EXPECT_LE(steps, size / 64);
+        // The bytes are hostile enough to reach the budget, and one check may overrun it.
+        EXPECT_GT(scanner.spent(), size);
+        EXPECT_LE(scanner.spent(), (SegmentScanner::kBudget + 1) * size);
+    }
 }
 
 TEST(Scanner, EndsWhateverTheBytesAre) {
