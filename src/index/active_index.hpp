@@ -51,7 +51,7 @@ struct ActHeader {
 };
 static_assert(sizeof(ActHeader) == 120);
 
-// The pages, cells and slots of docs/format/active-index.md, offsets within each of them.
+// The pages, slots and blocks of docs/format/active-index.md, offsets within each of them.
 // clang-format off
 inline constexpr base::Field kActHeaderFields[] = {
     VARVE_FIELD(ActHeader, magic), VARVE_FIELD(ActHeader, format),
@@ -65,10 +65,12 @@ inline constexpr base::Field kActHeaderFields[] = {
     {"zero", sizeof(ActHeader), kActHeaderSize - sizeof(ActHeader)}};
 inline constexpr base::Field kActCounterFields[] = {
     {"events", 0, 4}, {"zero1", 4, 60}, {"cells", 64, 4}, {"zero2", 68, 60},
-    {"slots_used", 128, 4}, {"zero3", 132, kActSlotsOffset - kActCountersOffset - 132}};
-inline constexpr base::Field kActSlotFields[] = {{"key", 0, 8}, {"last", 8, 4}, {"count", 12, 4}};
+    {"slots_used", 128, 4}, {"zero3", 132, 60}, {"small", 192, 4},
+    {"zero4", 196, kActSlotsOffset - kActCountersOffset - 196}};
+inline constexpr base::Field kActSlotFields[] = {{"key", 0, 8}, {"place", 8, 4}, {"count", 12, 4}};
 inline constexpr base::Field kActOffsetFields[] = {{"offset8", 0, 4}};
-inline constexpr base::Field kActCellFields[] = {{"previous", 0, 4}, {"ordinal", 4, 4}};
+inline constexpr base::Field kActSmallBlockFields[] = {{"ordinals", 0, 16}};
+inline constexpr base::Field kActBlockFields[] = {{"before", 0, 4}, {"ordinals", 4, 60}};
 // clang-format on
 
 /// How much an index can hold, and how many bytes that takes.
