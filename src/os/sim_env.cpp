@@ -32,16 +32,18 @@ public:
     ~SimFile() override { SimFile::unlock(); }
 
     Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) noexcept override {
-        if (offset >= inode_->size()) return std::size_t{0};
+        if (offset >= inode_->size() || into.empty()) return std::size_t{0};
         const auto length = std::min<std::uint64_t>(into.size(), inode_->size() - offset);
         std::memcpy(into.data(), inode_->cache() + offset, length);
         return static_cast<std::size_t>(length);
     }
     Result<void> write_at(std::uint64_t offset, Bytes bytes) noexcept override {
         VARVE_TRY(env_.step(path_));
-        inode_->grow(offset + bytes.size());
-        std::memcpy(inode_->cache() + offset, bytes.data(), bytes.size());
-        inode_->note(offset, bytes.size());
+        if (!bytes.empty()) {
+            inode_->grow(offset + bytes.size());
+            std::memcpy(inode_->cache() + offset, bytes.data(), bytes.size());
+            inode_->note(offset, bytes.size());
+        }
         env_.after_step();
         return {};
     }

@@ -153,9 +153,8 @@ Result<void> ReaderSide::stand_alone() noexcept {
 
 Result<View> ReaderSide::view() noexcept {
     const std::lock_guard lock(mutex_);
-    if (lost_)
-        return failure(ErrorCode::durability_lost,
-                       "events that were shown here were lost in a failed sync", meta_->path);
+    // Who never waits learns here that a writer has come, or that one had to give events up.
+    VARVE_TRY(renew());
     if (control_ == nullptr) return View{list_, published_, durable_, epoch_};
     const file::Control& page = file::control_of(*control_);
     const std::uint64_t published = page.published.load(std::memory_order_acquire);
@@ -173,6 +172,11 @@ std::shared_ptr<os::Mapping> ReaderSide::control() const noexcept {
 
 Result<void> ReaderSide::look_again() noexcept {
     const std::lock_guard lock(mutex_);
+    return renew();
+}
+
+/// Under the lock. Attaches to a page that has appeared or taken the place of ours.
+Result<void> ReaderSide::renew() noexcept {
     if (lost_)
         return failure(ErrorCode::durability_lost,
                        "events that were shown here were lost in a failed sync", meta_->path);
@@ -192,7 +196,13 @@ Result<void> ReaderSide::look_again() noexcept {
     const SegmentListPtr shown = std::move(list_);
     list_ = std::make_shared<SegmentList>();
     const file::Control& page = file::control_of(*control_);
-    VARVE_TRY(extend(page.published.load(std::memory_order_acquire)));
+    auto extended = extend(page.published.load(std::memory_order_acquire));
+    if (!extended) {
+        // Not compared yet: the next look begins again.
+        control_ = old;
+        list_ = shown;
+        return extended;
+    }
     log::LogPoint before;
     log::LogPoint now;
     const bool same =

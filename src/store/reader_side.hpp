@@ -30,6 +30,7 @@ public:
 private:
     [[nodiscard]] Result<bool> attach() noexcept;
     [[nodiscard]] Result<void> stand_alone() noexcept;
+    [[nodiscard]] Result<void> renew() noexcept;
     [[nodiscard]] Result<void> extend(std::uint64_t published) noexcept;
     [[nodiscard]] Result<void> give_index(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> extend_private(Segment& segment, std::uint64_t last) noexcept;

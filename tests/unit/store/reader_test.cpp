@@ -1,0 +1,194 @@
+// Goal: a read-only opener beside a writer that lives, fails, comes back, and comes back with less.
+// Method: writer and reader share a simulated world; what the disk lost is brought about by hand.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "os/sim_env.hpp"
+#include "varve/varve.hpp"
+
+namespace varve::test {
+namespace {
+
+OpenOptions options_for(os::SimEnv& world, Access access = Access::read_write) {
+    OpenOptions options;
+    options.env = &world;
+    options.access = access;
+    options.segment_size_first = 64 << 10;
+    options.segment_size_max = 64 << 10;
+    return options;
+}
+
+Result<Store> write(os::SimEnv& world) { return Store::open("store", options_for(world)); }
+Result<Store> read(os::SimEnv& world) {
+    return Store::open("store", options_for(world, Access::read_only));
+}
+
+/// Changes the first byte of the last `text` in the first segment: a page that never reached the
+/// disk and was read again from there.
+void lose(os::SimEnv& world, std::string_view text) {
+    auto file = world.open("store/log/0000000001.seg", os::OpenMode::read_write, 0600);
+    ASSERT_TRUE(file);
+    std::vector<std::byte> bytes(*(*file)->size());
+    ASSERT_TRUE((*file)->read_at(0, bytes));
+    const std::size_t at = base::as_text(bytes).rfind(text);
+    ASSERT_NE(at, std::string_view::npos);
+    const std::byte other{0};
+    ASSERT_TRUE((*file)->write_at(at, {&other, 1}));
+}
+
+/// A store whose second event was published but whose sync failed; its writer has gone.
+void fail_second_event(os::SimEnv& world) {
+    auto writer = write(world);
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(writer->append({{.data = "durable"}}));
+    world.fail_syncs_only(true);
+    world.fail_call(1, ErrorCode::io, true);
+    auto lost = writer->append({{.data = "shown only"}});
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().code, ErrorCode::durability_lost);
+    EXPECT_EQ(writer->append({{.data = "refused"}}).error().code, ErrorCode::poisoned);
+    world.stop_failing();
+}
+
+TEST(Reader, FollowsAWriterAndItsSuccessor) {
+    os::SimEnv world(1);
+    auto writer = write(world);
+    ASSERT_TRUE(writer->append({{.data = "one"}}));
+    auto reader = read(world);
+    ASSERT_TRUE(reader) << reader.error().message;
+    EXPECT_EQ(reader->opening().how, Opening::How::following);
+    auto live = reader->follow();
+    EXPECT_EQ(live->next(0)->size(), 1U);
+    ASSERT_TRUE(writer->append({{.data = "two"}}));
+    EXPECT_EQ(live->next(0)->size(), 1U);
+    ASSERT_TRUE(writer->close());
+    EXPECT_TRUE(live->next(0)->empty());
+    auto next = write(world);
+    ASSERT_TRUE(next->append({{.data = std::string(60'000, 'r')}}));  // rolls
+    EXPECT_EQ(live->next(5'000)->size(), 1U);
+    EXPECT_EQ(reader->snapshot()->published().value, 3U);
+}
+
+TEST(Reader, GoesOnWhenAFailedSyncLostNothing) {
+    os::SimEnv world(1);
+    fail_second_event(world);
+    auto reader = read(world);
+    ASSERT_TRUE(reader);
+    auto live = reader->follow();
+    EXPECT_EQ(live->next(0)->size(), 2U);
+    auto again = write(world);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->opening().lost_first.value, 0U);
+    auto more = again->append({{.data = "three"}});
+    ASSERT_TRUE(more);
+    EXPECT_EQ(more->first.value, 3U);
+    auto run = live->next(5'000);
+    ASSERT_TRUE(run) << run.error().message;
+    ASSERT_EQ(run->size(), 1U);
+    EXPECT_EQ(run->front().data, "three");
+}
+
+TEST(Reader, IsToldWhenEventsThatItSawWereLost) {
+    os::SimEnv world(1);
+    fail_second_event(world);
+    auto reader = read(world);
+    ASSERT_TRUE(reader);
+    auto kept = reader->snapshot();
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->published().value, 2U);
+    auto live = reader->follow();
+    EXPECT_EQ(live->next(0)->size(), 2U);
+    lose(world, "shown only");
+    auto again = write(world);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->opening().lost_first.value, 2U);
+    EXPECT_EQ(again->opening().lost_last.value, 2U);
+    EXPECT_GT(again->snapshot()->epoch(), kept->epoch());
+    auto other = again->append({{.data = "another second"}});
+    ASSERT_TRUE(other);
+    EXPECT_EQ(other->first.value, 2U);
+    auto told = live->next(5'000);
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().code, ErrorCode::durability_lost);
+    auto refused = reader->snapshot();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::durability_lost);
+    // Who opens now sees the history that holds.
+    auto fresh = read(world);
+    ASSERT_TRUE(fresh);
+    EXPECT_EQ(fresh->snapshot()->at(Position{2})->data, "another second");
+    EXPECT_EQ(kept->at(Position{1})->data, "durable");
+}
+
+TEST(Reader, WhoOnlyTakesSnapshotsIsToldToo) {
+    os::SimEnv world(1);
+    fail_second_event(world);
+    auto reader = read(world);
+    ASSERT_TRUE(reader);
+    EXPECT_EQ(reader->snapshot()->published().value, 2U);
+    lose(world, "shown only");
+    auto again = write(world);
+    ASSERT_TRUE(again->append({{.data = "another second"}}));
+    auto told = reader->snapshot();
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().code, ErrorCode::durability_lost);
+}
+
+TEST(Reader, WhoOnlyTakesSnapshotsSeesAWriterThatComesLater) {
+    os::SimEnv first(1);
+    {
+        auto writer = write(first);
+        ASSERT_TRUE(writer->append({{.data = "one"}}));
+    }
+    const auto world = first.power_cut(2, {os::SimCut::Style::nothing, 0});
+    auto reader = read(*world);
+    EXPECT_EQ(reader->snapshot()->published().value, 1U);
+    auto writer = write(*world);
+    ASSERT_TRUE(writer->append({{.data = "two"}}));
+    auto snapshot = reader->snapshot();
+    ASSERT_TRUE(snapshot) << snapshot.error().message;
+    EXPECT_EQ(snapshot->published().value, 2U);
+}
+
+TEST(Reader, StandsAloneAfterAPowerCutAndThenFollows) {
+    os::SimEnv first(1);
+    {
+        auto writer = write(first);
+        ASSERT_TRUE(writer->append({{.data = "one"}}));
+    }
+    const auto world = first.power_cut(2, {os::SimCut::Style::nothing, 0});
+    auto reader = read(*world);
+    ASSERT_TRUE(reader) << reader.error().message;
+    EXPECT_EQ(reader->opening().how, Opening::How::recovered);
+    auto live = reader->follow();
+    EXPECT_EQ(live->next(0)->size(), 1U);
+    auto writer = write(*world);
+    ASSERT_TRUE(writer->append({{.data = "two"}}));
+    auto run = live->next(5'000);
+    ASSERT_TRUE(run) << run.error().message;
+    ASSERT_EQ(run->size(), 1U);
+    EXPECT_EQ(run->front().data, "two");
+}
+
+TEST(Reader, ChangesNothing) {
+    os::SimEnv world(1);
+    {
+        auto writer = write(world);
+        ASSERT_TRUE(writer->append({{.stream = "s", .data = "one"}}));
+    }
+    const auto after = world.power_cut(2, {});
+    const std::uint64_t before = after->dirty_pages();
+    const auto names = *after->list("store");
+    auto reader = read(*after);
+    ASSERT_TRUE(reader);
+    EXPECT_EQ(*reader->snapshot()->version("s"), 1U);
+    EXPECT_EQ(reader->follow()->next(0)->size(), 1U);
+    auto refused = reader->append({{.data = "from a reader"}});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(*after->list("store"), names);
+    EXPECT_EQ(after->dirty_pages(), before);
+}
+
+}  // namespace
+}  // namespace varve::test
