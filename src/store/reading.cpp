@@ -71,9 +71,12 @@ Result<log::RecordView> Pinned::record(std::uint64_t position, log::Check check)
     return record;
 }
 
+std::uint64_t end_of(const View& view, const ReadOptions& options) noexcept {
+    return options.durable_only ? std::min(view.durable, view.published) : view.published;
+}
+
 Bounds bounds_of(const View& view, const ReadOptions& options) noexcept {
-    const std::uint64_t end =
-        options.durable_only ? std::min(view.durable, view.published) : view.published;
+    const std::uint64_t end = end_of(view, options);
     const std::uint64_t from = options.from.value;
     const std::uint64_t until = options.until.value;
     const std::uint64_t from_revision = options.from_revision.value;
@@ -107,6 +110,7 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       bounds_(bounds_of(pinned_->view(), options)),
       left_(options.limit),
       until_(options.until.value),
+      looked_until_(end_of(pinned_->view(), options)),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure) {
     if (kind_ != Source::Kind::all) key_ = pinned_->meta().hasher.key(key_kind(kind_), name_);
     if (kind_ != Source::Kind::all && name_.empty())
@@ -202,6 +206,14 @@ void Reading::list_ordinals(const Segment& segment, std::uint64_t low, std::uint
         segment.index.prefetch_offset(ordinal);
     }
     if (postings.damaged()) error_ = damaged_index(pinned_->meta(), segment);
+    // An event that cannot be read may carry the name: it is listed, and the read stops at it.
+    const std::size_t listed = ordinals_.size();
+    for (std::uint32_t gap = segment.index.next_gap(low); gap <= high;
+         gap = segment.index.next_gap(gap + 1ULL)) {
+        if (gap == index::ActiveIndex::kNoGap) break;
+        ordinals_.push_back(gap);
+    }
+    if (ordinals_.size() > listed) std::sort(ordinals_.rbegin(), ordinals_.rend());
     if (!bounds_.backwards) std::reverse(ordinals_.begin(), ordinals_.end());
 }
 
@@ -238,7 +250,10 @@ bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
         if (!index::carries(record, key_kind(kind_), name_)) return true;
         if (kind_ == Source::Kind::stream) {
             const std::uint64_t revision = record.header.revision;
-            if (revision < bounds_.low_revision || revision > bounds_.high_revision) return true;
+            const bool beyond = revision > bounds_.high_revision;
+            if (beyond && !bounds_.backwards)
+                looked_until_ = std::min(looked_until_, record.header.position - 1);
+            if (revision < bounds_.low_revision || beyond) return true;
         }
     }
     run_.push_back(log::to_event(record));
@@ -253,10 +268,10 @@ Result<Seen> Reading::seen() const noexcept {
                        "the read is not at its end: what it has seen is not known yet");
     }
     const View& view = pinned_->view();
-    if (bounds_.backwards) return Seen{Position{view.published}, view.epoch};
+    if (bounds_.backwards) return Seen{Position{looked_until_}, view.epoch};
     // With a limit of 0 that is position 0: nothing was looked at.
     if (left_ == 0) return Seen{Position{last_returned_}, view.epoch};
-    const std::uint64_t end = until_ != 0 ? std::min(until_, view.published) : view.published;
+    const std::uint64_t end = until_ != 0 ? std::min(until_, looked_until_) : looked_until_;
     return Seen{Position{end}, view.epoch};
 }
 

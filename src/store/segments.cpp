@@ -31,8 +31,8 @@ std::uint64_t SegmentList::last_of(std::size_t n, std::uint64_t published) const
     return std::min(end, published);
 }
 
-Result<void> prepare_segment(const Meta& meta, std::uint64_t number, std::uint64_t capacity,
-                             bool durable) noexcept {
+Result<void> prepare_segment(const Meta& meta, std::uint64_t number,
+                             std::uint64_t capacity) noexcept {
     const std::string path = meta.segment_path(number);
     auto file = meta.env->open(path, os::OpenMode::create, meta.options.file_mode);
     if (!file) {
@@ -41,9 +41,7 @@ Result<void> prepare_segment(const Meta& meta, std::uint64_t number, std::uint64
         file = meta.env->open(path, os::OpenMode::read_write);
         if (!file) return std::move(file).error();
     }
-    VARVE_TRY((*file)->allocate(capacity));
-    if (durable) VARVE_TRY((*file)->sync());
-    return {};
+    return (*file)->allocate(capacity);
 }
 
 Result<OpenedSegment> open_segment(const Meta& meta, std::uint64_t number,
@@ -203,6 +201,13 @@ Error damaged_index(const Meta& meta, const Segment& segment) noexcept {
         "a list of the index is damaged; close all processes of the store and remove the "
         "file: it is built again from the log",
         meta.active_index_path(segment.number()));
+}
+
+Error hidden_by_damage(const Meta& meta, const Segment& segment, std::uint32_t ordinal) noexcept {
+    return failure(ErrorCode::corrupt,
+                   "the event at position " + std::to_string(segment.first() + ordinal) +
+                       " cannot be read, so what is asked for cannot be known for certain",
+                   meta.segment_path(segment.number()));
 }
 
 Result<std::vector<std::uint64_t>> list_segments(const Meta& meta) noexcept {

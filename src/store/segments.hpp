@@ -50,7 +50,7 @@ using SegmentListPtr = std::shared_ptr<const SegmentList>;
 /// Creates and allocates the file; its header stays zero. An unused one that is there already is
 /// taken over.
 [[nodiscard]] Result<void> prepare_segment(const Meta& meta, std::uint64_t number,
-                                           std::uint64_t capacity, bool durable) noexcept;
+                                           std::uint64_t capacity) noexcept;
 
 /// Opens and maps the file, however its header looks.
 struct OpenedSegment {
@@ -82,6 +82,11 @@ void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
 
 /// What is answered where a list of the segment's index leads nowhere: never a shorter answer.
 [[nodiscard]] Error damaged_index(const Meta& meta, const Segment& segment) noexcept;
+
+/// What is answered about names while event `ordinal` of the segment cannot be read: whether it
+/// carries the name is not known.
+[[nodiscard]] Error hidden_by_damage(const Meta& meta, const Segment& segment,
+                                     std::uint32_t ordinal) noexcept;
 
 /// All segment numbers in the store's log directory, ascending.
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const Meta& meta) noexcept;

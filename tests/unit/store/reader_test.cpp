@@ -190,5 +190,49 @@ TEST(Reader, ChangesNothing) {
     EXPECT_EQ(after->dirty_pages(), before);
 }
 
+TEST(Reader, ADurableReadHasSeenNoMoreThanIsDurable) {
+    os::SimEnv world(1);
+    OpenOptions options = options_for(world);
+    options.durability = Durability::os;
+    auto store = Store::open("store", options);
+    ASSERT_TRUE(store);
+    for (int n = 0; n < 10; ++n) ASSERT_TRUE(store->append({{.stream = "s", .data = "x"}}));
+    auto snapshot = store->snapshot();
+    ASSERT_TRUE(snapshot);
+    const auto nothing = [](const EventView&) {};
+    for (const auto direction : {Direction::forwards, Direction::backwards}) {
+        auto seen = snapshot->read(Source::all(), {.direction = direction, .durable_only = true})
+                        .for_each(nothing);
+        ASSERT_TRUE(seen);
+        EXPECT_EQ(seen->position, snapshot->durable());
+    }
+    // A read that ends with a revision has seen up to that event.
+    auto seen = snapshot->read("s", {.until_revision = Revision{3}}).for_each(nothing);
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(seen->position, Position{3});
+}
+
+TEST(Writer, ASyncOfTheStoresOwnNamesThatFailsIsNotBelievedLater) {
+    for (std::uint64_t n = 1; n <= 5; ++n) {
+        os::SimEnv world(n);
+        OpenOptions options = options_for(world);
+        options.durability = Durability::os;
+        ASSERT_TRUE(Store::open("store", options));
+        auto store = write(world);
+        ASSERT_TRUE(store);
+        world.fail_syncs_only(true);
+        world.fail_call(n, ErrorCode::io, false);
+        auto first = store->append({{.data = "first"}});
+        world.stop_failing();
+        auto second = store->append({{.data = "second"}});
+        const bool acknowledged = first || second;
+        auto cut = world.power_cut(n, {os::SimCut::Style::nothing, 0});
+        auto after = write(*cut);
+        ASSERT_TRUE(after || !acknowledged) << n;
+        if (!acknowledged) continue;
+        EXPECT_GE(after->snapshot()->published().value, 1U) << n;
+    }
+}
+
 }  // namespace
 }  // namespace varve::test
