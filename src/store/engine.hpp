@@ -32,6 +32,8 @@ public:
     /// `closed` after close() or in a forked child.
     [[nodiscard]] Result<void> open_here() const noexcept;
     [[nodiscard]] Result<View> view() noexcept;
+    /// `poisoned` after a failed sync, in every process: nothing more becomes durable.
+    [[nodiscard]] Result<void> syncs_go_on() const noexcept;
     [[nodiscard]] Result<void> close() noexcept;
 
     /// Sleeps until something has been published, made durable, or closed since `word` was read, at

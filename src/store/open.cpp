@@ -235,6 +235,19 @@ Result<View> Engine::view() noexcept {
     return view;
 }
 
+Result<void> Engine::syncs_go_on() const noexcept {
+    if (writer_ != nullptr) return writer_->usable();
+    const std::shared_ptr<os::Mapping> page = reader_->control();
+    const bool failed =
+        page != nullptr && static_cast<file::WriterState>(file::control_of(*page).state.load(
+                               std::memory_order_acquire)) == file::WriterState::failed;
+    if (!failed) return {};
+    return failure(ErrorCode::poisoned,
+                   "a sync of the writer failed: nothing more becomes durable until it reopens the "
+                   "store",
+                   meta_->path);
+}
+
 Result<void> Engine::close() noexcept {
     VARVE_TRY(open_here());
     if (closed_.exchange(true))

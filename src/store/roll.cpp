@@ -1,6 +1,7 @@
 // Rolling: the next segment, taken from what the helper has prepared or made on the spot.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
@@ -103,11 +104,10 @@ Result<SegmentPtr> Writer::take_next(const Plan& plan) noexcept {
     const bool suits = prepared_ != nullptr && prepared_->log.size() >= capacity &&
                        prepared_->index.has_room(plan.events.size(), std::span(plan.keys)) &&
                        prepared_->index.capacity().slots >= index.slots / 2;
-    SegmentPtr next = std::move(prepared_);
-    prepared_ = nullptr;
+    if (suits) return std::exchange(prepared_, nullptr);
     // One that does not suit stays where it is: the file is made larger.
-    if (!suits) return build_segment(next_number_, capacity, index);
-    return next;
+    prepared_ = nullptr;
+    return build_segment(next_number_, capacity, index);
 }
 
 Result<void> Writer::roll(const Plan& plan) noexcept {

@@ -212,6 +212,24 @@ TEST(Reader, ADurableReadHasSeenNoMoreThanIsDurable) {
     EXPECT_EQ(seen->position, Position{3});
 }
 
+TEST(Reader, IsToldThatNothingMoreBecomesDurable) {
+    os::SimEnv world(1);
+    auto writer = write(world);
+    ASSERT_TRUE(writer->append({{.data = "durable"}}));
+    auto reader = read(world);
+    ASSERT_TRUE(reader);
+    world.fail_syncs_only(true);
+    world.fail_call(1, ErrorCode::io, false);
+    EXPECT_FALSE(writer->append({{.data = "shown only"}}));
+    world.stop_failing();
+    auto waited = reader->wait(Position{2}, Durability::disk, 60'000);
+    ASSERT_FALSE(waited);
+    EXPECT_EQ(waited.error().code, ErrorCode::poisoned);
+    auto shown = reader->wait(Position{2}, Durability::os, 0);
+    ASSERT_TRUE(shown);
+    EXPECT_TRUE(*shown);
+}
+
 TEST(Writer, ASyncOfTheStoresOwnNamesThatFailsIsNotBelievedLater) {
     for (std::uint64_t n = 1; n <= 5; ++n) {
         os::SimEnv world(n);
