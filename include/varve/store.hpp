@@ -247,7 +247,8 @@ public:
     /// Everything published now.
     [[nodiscard]] Result<Snapshot> snapshot() const noexcept;
 
-    /// Catch-up and live in one. `source.name` is copied.
+    /// Catch-up and live in one. `source.name` is copied. Errors: `stale` if `after` lies beyond
+    /// the end, `closed`, `out_of_memory`.
     [[nodiscard]] Result<Subscription> follow(Source source = {},
                                               const FollowOptions& options = {}) const noexcept;
 

@@ -152,7 +152,16 @@ Result<Snapshot> Store::snapshot() const noexcept {
 }
 
 Result<Subscription> Store::follow(Source source, const FollowOptions& options) const noexcept {
-    VARVE_TRY(engine_->open_here());
+    auto view = engine_->view();
+    if (!view) return std::move(view).error();
+    if (options.after.value > view->published) {
+        return failure(ErrorCode::stale,
+                       "position " + std::to_string(options.after.value) +
+                           " to follow from lies beyond the end of the store, position " +
+                           std::to_string(view->published) +
+                           ": it belongs to another store, or to events that were lost",
+                       path());
+    }
     try {
         return Subscription(std::make_unique<store::Following>(engine_, source, options));
     } catch (const std::bad_alloc&) {

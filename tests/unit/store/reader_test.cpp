@@ -230,6 +230,16 @@ TEST(Reader, IsToldThatNothingMoreBecomesDurable) {
     EXPECT_TRUE(*shown);
 }
 
+TEST(Reader, CannotFollowFromBeyondTheEnd) {
+    os::SimEnv world(1);
+    auto writer = write(world);
+    ASSERT_TRUE(writer->append({{.data = "one"}}));
+    EXPECT_TRUE(writer->follow(Source::all(), {.after = Position{1}}));
+    auto beyond = writer->follow(Source::all(), {.after = Position{2}});
+    ASSERT_FALSE(beyond);
+    EXPECT_EQ(beyond.error().code, ErrorCode::stale);
+}
+
 TEST(Writer, ASyncOfTheStoresOwnNamesThatFailsIsNotBelievedLater) {
     for (std::uint64_t n = 1; n <= 5; ++n) {
         os::SimEnv world(n);
