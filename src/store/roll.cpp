@@ -98,16 +98,25 @@ Result<SegmentPtr> Writer::build_segment(std::uint64_t number, std::uint64_t cap
 Result<SegmentPtr> Writer::take_next(const Plan& plan) noexcept {
     const std::uint64_t need = base::align_up(log::kSegmentHeaderSize + plan.bytes, kPage);
     const std::uint64_t capacity = std::max(next_capacity(), need);
-    const auto index =
-        index::capacity_for(capacity, plan.events.size(), plan.keys.size(), density_);
+    const auto index_of = [&](std::uint64_t bytes) {
+        return index::capacity_for(bytes, plan.events.size(), plan.keys.size(), density_);
+    };
     // Made when less was known: half the wanted slots will do.
     const bool suits = prepared_ != nullptr && prepared_->log.size() >= capacity &&
                        prepared_->index.has_room(plan.events.size(), std::span(plan.keys)) &&
-                       prepared_->index.capacity().slots >= index.slots / 2;
+                       prepared_->index.capacity().slots >= index_of(capacity).slots / 2;
     if (suits) return std::exchange(prepared_, nullptr);
     // One that does not suit stays where it is: the file is made larger.
     prepared_ = nullptr;
-    return build_segment(next_number_, capacity, index);
+    auto built = build_segment(next_number_, capacity, index_of(capacity));
+    // On a disk that is nearly full a smaller one will do.
+    const std::uint64_t least = std::max(need, meta_->file.segment_size_first);
+    for (std::uint64_t smaller = capacity;
+         smaller > least && !built && built.error().code == ErrorCode::no_space;) {
+        smaller = std::max(base::align_up(smaller / kSegmentGrowth, kPage), least);
+        built = build_segment(next_number_, smaller, index_of(smaller));
+    }
+    return built;
 }
 
 Result<void> Writer::roll(const Plan& plan) noexcept {

@@ -41,7 +41,12 @@ Result<void> prepare_segment(const Meta& meta, std::uint64_t number,
         file = meta.env->open(path, os::OpenMode::read_write);
         if (!file) return std::move(file).error();
     }
-    return (*file)->allocate(capacity);
+    auto allocated = (*file)->allocate(capacity);
+    if (allocated || allocated.error().code != ErrorCode::no_space) return allocated;
+    // What could be had of it would be kept from whoever needs less.
+    file->reset();
+    VARVE_TRY(meta.env->remove(path));
+    return allocated;
 }
 
 Result<OpenedSegment> open_segment(const Meta& meta, std::uint64_t number,
