@@ -232,7 +232,7 @@ std::size_t Reading::plan_batch() noexcept {
     };
     if (kind_ == Source::Kind::all) {
         for (; count < room && ordinals_left_ > 0; --ordinals_left_) {
-            add(static_cast<std::uint32_t>(next_ordinal_));
+            batch_[count++] = static_cast<std::uint32_t>(next_ordinal_);
             bounds_.backwards ? --next_ordinal_ : ++next_ordinal_;
         }
         return count;
