@@ -122,6 +122,13 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
     const std::size_t first =
         pinned_->view().segments->index_of(bounds_.backwards ? bounds_.high : bounds_.low);
     segment_ = first;
+    // The key is looked up in one segment after the other: all of its slots are fetched at once.
+    constexpr std::size_t kTogether = 16;
+    for (std::size_t n = 0; n < kTogether && kind_ != Source::Kind::all; ++n) {
+        const std::size_t at = bounds_.backwards ? first - n : first + n;
+        if (at >= items.size()) break;
+        if (items[at]->index.valid()) items[at]->index.prefetch(key_);
+    }
     if (first >= items.size() && !error_) {
         error_ = failure(ErrorCode::corrupt, "the first segments of the store are missing",
                          pinned_->meta().log_directory());
@@ -145,17 +152,12 @@ Result<std::span<const EventView>> Reading::fill() noexcept {
     run_.clear();
     if (status_ == Events::Status::complete) return std::span<const EventView>{};
     if (!error_ && bounds_.low <= bounds_.high && left_ > 0) {
+        run_.reserve(kRun);
         while (run_.size() < kRun && left_ > 0 && !error_) {
-            if (!entered_ && !enter_segment()) break;
-            const Segment& segment = *pinned_->view().segments->items[segment_];
             const std::size_t count = plan_batch();
-            if (count == 0) {
-                entered_ = false;
-                bounds_.backwards ? --segment_ : ++segment_;
-                continue;
-            }
+            if (count == 0) break;
             for (std::size_t n = 0; n < count; ++n) {
-                if (!take(segment, batch_[n])) break;
+                if (!take(*batch_[n].segment, batch_[n].ordinal)) break;
             }
         }
     }
@@ -217,27 +219,30 @@ void Reading::list_ordinals(const Segment& segment, std::uint64_t low, std::uint
     if (!bounds_.backwards) std::reverse(ordinals_.begin(), ordinals_.end());
 }
 
-/// The next few events of the segment, whose bytes are fetched while the ones before them are
-/// decoded.
+/// The next few events, over as many segments as it takes: their bytes are on their way while the
+/// ones before them are decoded. None at the end, or where a list is damaged.
 std::size_t Reading::plan_batch() noexcept {
     std::size_t count = 0;
     const std::size_t room = static_cast<std::size_t>(
         std::min<std::uint64_t>(std::min(kAhead, kRun - run_.size()), left_));
-    const Segment& segment = *pinned_->view().segments->items[segment_];
-    const auto add = [&](std::uint32_t ordinal) {
-        batch_[count++] = ordinal;
-        const std::byte* record =
-            segment.bytes().data() + std::uint64_t{segment.index.offset8(ordinal)} * 8;
-        for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
-    };
-    if (kind_ == Source::Kind::all) {
+    while (count < room && !error_) {
+        if (!entered_ && !enter_segment()) break;
+        const Segment& segment = *pinned_->view().segments->items[segment_];
         for (; count < room && ordinals_left_ > 0; --ordinals_left_) {
-            batch_[count++] = static_cast<std::uint32_t>(next_ordinal_);
+            batch_[count++] = {&segment, static_cast<std::uint32_t>(next_ordinal_)};
             bounds_.backwards ? --next_ordinal_ : ++next_ordinal_;
         }
-        return count;
+        for (; count < room && listed_ < ordinals_.size(); ++listed_) {
+            const std::uint32_t ordinal = ordinals_[listed_];
+            batch_[count++] = {&segment, ordinal};
+            const std::byte* record =
+                segment.bytes().data() + std::uint64_t{segment.index.offset8(ordinal)} * 8;
+            for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
+        }
+        if (ordinals_left_ > 0 || listed_ < ordinals_.size()) continue;
+        entered_ = false;
+        bounds_.backwards ? --segment_ : ++segment_;
     }
-    for (; count < room && listed_ < ordinals_.size(); ++listed_) add(ordinals_[listed_]);
     return count;
 }
 

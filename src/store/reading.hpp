@@ -67,7 +67,11 @@ private:
     std::vector<std::uint32_t> ordinals_;  ///< of one key in one segment, ascending
     std::size_t listed_ = 0;               ///< of those, handed out
     std::vector<EventView> run_;
-    std::uint32_t batch_[16];
+    struct Planned {
+        const Segment* segment;
+        std::uint32_t ordinal;
+    };
+    Planned batch_[16];
 };
 
 }  // namespace store
