@@ -242,6 +242,7 @@ std::uint32_t ActiveIndex::events() const noexcept {
 }
 
 List ActiveIndex::find(Key key) const noexcept {
+    if (!valid()) return {};
     std::uint32_t number = first_bucket(key);
     for (std::uint32_t looked = 0; looked <= bucket_mask_;
          ++looked, number = (number + 1) & bucket_mask_) {

@@ -27,6 +27,7 @@ private:
     [[nodiscard]] Result<void> find_end() noexcept;
     [[nodiscard]] Result<bool> roll_forward() noexcept;
     [[nodiscard]] Result<void> recover() noexcept;
+    [[nodiscard]] Result<void> check_end() const noexcept;
     [[nodiscard]] Result<void> fence() noexcept;
     [[nodiscard]] Result<void> drop_later_segments() noexcept;
     [[nodiscard]] Result<void> ready_indexes() noexcept;
@@ -210,6 +211,21 @@ Result<void> WriterOpening::recover() noexcept {
     return {};
 }
 
+/// An end that cannot lie in its segment comes from a manifest that somebody has changed.
+Result<void> WriterOpening::check_end() const noexcept {
+    if (end_.segment == 0 && end_.position == 0) return {};
+    const Segment* last = list_->items.empty() ? nullptr : list_->items.back().get();
+    const bool possible =
+        last != nullptr && last->number() == end_.segment && end_.position + 1 >= last->first() &&
+        end_.position <= plausible_last(*last) && durable_.position <= end_.position;
+    if (possible) return {};
+    return failure(ErrorCode::corrupt,
+                   "the manifest names an end at position " + std::to_string(end_.position) +
+                       " that cannot lie in segment " + std::to_string(end_.segment) +
+                       "; nothing was changed",
+                   meta_.in("manifest"));
+}
+
 /// Makes what lies behind the end unreachable before anything new is placed.
 Result<void> WriterOpening::fence() noexcept {
     if (!cut_) return {};
@@ -325,6 +341,10 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     VARVE_TRY(load());
     VARVE_TRY(look_at_control());
     VARVE_TRY(find_end());
+    // Commits say which writer made them; the next one must be above all of them, or what it
+    // appends would one day count as older than what it stands behind.
+    newest_epoch_ = std::max(newest_epoch_, end_.epoch);
+    VARVE_TRY(check_end());
     VARVE_ASSERT(durable_.position <= end_.position);
     VARVE_TRY(fence());
     VARVE_TRY(ready_indexes());

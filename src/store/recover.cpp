@@ -147,7 +147,8 @@ std::uint64_t plausible_end(const Segment& segment) noexcept {
 }
 
 std::uint64_t plausible_last(const Segment& segment) noexcept {
-    return segment.first() + segment.log.size() / sizeof(log::RecordHeader);
+    const std::uint64_t most = segment.log.size() / sizeof(log::RecordHeader);
+    return segment.first() > ~0ULL - most ? ~0ULL : segment.first() + most;
 }
 
 }  // namespace store
