@@ -327,7 +327,11 @@ Result<void> WriterOpening::ready_control() noexcept {
     file::Control& page = file::control_of(control_);
     page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
     page.active.store(end_.segment, std::memory_order_relaxed);
-    page.durable.store(durable_.position, std::memory_order_relaxed);
+    // In a page that others have read from it never falls, even where its place was not found
+    // again.
+    const std::uint64_t shown =
+        std::min(page.durable.load(std::memory_order_relaxed), end_.position);
+    page.durable.store(std::max(durable_.position, shown), std::memory_order_relaxed);
     page.state.store(static_cast<std::uint32_t>(file::WriterState::running),
                      std::memory_order_release);
     // Adopted commits appear to everybody at once. Partner: the acquire load of every view.

@@ -28,7 +28,11 @@ public:
     [[nodiscard]] Result<void> look_again() noexcept;
 
 private:
+    [[nodiscard]] bool writer_lives() noexcept;
+    [[nodiscard]] bool is_replaced() noexcept;
     [[nodiscard]] Result<bool> attach() noexcept;
+    [[nodiscard]] Result<void> add_segments(SegmentList& list, std::uint64_t published) noexcept;
+    [[nodiscard]] Result<void> reopen_newest(std::uint64_t published) noexcept;
     [[nodiscard]] Result<void> stand_alone() noexcept;
     [[nodiscard]] Result<void> renew() noexcept;
     [[nodiscard]] Result<void> extend(std::uint64_t published) noexcept;
@@ -43,6 +47,7 @@ private:
     std::uint64_t durable_ = 0;
     std::uint32_t epoch_ = 0;
     bool lost_ = false;
+    bool superseded_ = false;  ///< the page we have is not the one of that name any more
 };
 
 }  // namespace store

@@ -28,6 +28,13 @@ std::uint64_t Files::highest_used() const noexcept {
     return highest;
 }
 
+bool is_cut_off(const file::ManifestContent& manifest, std::uint64_t number) noexcept {
+    return std::any_of(manifest.entries.begin(), manifest.entries.end(), [&](const auto& entry) {
+        return entry.kind == static_cast<std::uint32_t>(file::EntryKind::cut) &&
+               number > entry.segment && number < entry.next_segment;
+    });
+}
+
 Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest,
                          os::MapAccess access) noexcept {
     auto numbers = list_segments(meta);
@@ -36,12 +43,7 @@ Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest
     for (const std::uint64_t number : *numbers) {
         auto opened = open_segment(meta, number, access);
         if (!opened) return std::move(opened).error();
-        const bool excluded =
-            std::any_of(manifest.entries.begin(), manifest.entries.end(), [&](const auto& entry) {
-                return entry.kind == static_cast<std::uint32_t>(file::EntryKind::cut) &&
-                       number > entry.segment && number < entry.next_segment;
-            });
-        if (!excluded) files.images.push_back(opened->image);
+        if (!is_cut_off(manifest, number)) files.images.push_back(opened->image);
         files.opened.push_back(std::move(*opened));
     }
     return files;

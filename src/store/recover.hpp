@@ -19,6 +19,9 @@ struct Files {
     [[nodiscard]] SegmentPtr find(std::uint64_t number) const noexcept;
     [[nodiscard]] std::uint64_t highest_used() const noexcept;
 };
+/// True for a segment that a cut has taken out of the log.
+[[nodiscard]] bool is_cut_off(const file::ManifestContent& manifest, std::uint64_t number) noexcept;
+
 [[nodiscard]] Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest,
                                        os::MapAccess access) noexcept;
 

@@ -103,7 +103,8 @@ void with_capacity(index::ActHeader& header, const index::ActCapacity& capacity)
 
 }  // namespace
 
-Result<void> attach_index(const Meta& meta, Segment& segment, os::MapAccess access) noexcept {
+Result<void> attach_index(const Meta& meta, Segment& segment, os::MapAccess access,
+                          bool writer_lives) noexcept {
     const std::string path = meta.active_index_path(segment.number());
     auto file = meta.env->open(
         path, access == os::MapAccess::read ? os::OpenMode::read : os::OpenMode::read_write);
@@ -113,7 +114,8 @@ Result<void> attach_index(const Meta& meta, Segment& segment, os::MapAccess acce
     const auto stale = [&] {
         return failure(ErrorCode::not_found, "an index of another boot or file", path);
     };
-    if (header->mount == 0 || base::all_zero(base::Bytes{header->boot})) return stale();
+    const bool mount_known = header->mount != 0 || writer_lives;
+    if (!mount_known || base::all_zero(base::Bytes{header->boot})) return stale();
     auto size = (*file)->size();
     if (!size) return std::move(size).error();
     if (*size < index::kActSlotsOffset) return stale();
@@ -166,8 +168,8 @@ log::LogPoint first_point(const Segment& segment) noexcept {
             segment.header.prev_chain, segment.header.epoch};
 }
 
-index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& start,
-                                 std::uint64_t last) noexcept {
+std::uint64_t count_keys(const Segment& segment, const log::LogPoint& start,
+                         std::uint64_t last) noexcept {
     std::uint64_t keys = 0;
     log::SegmentScanner scanner(segment.bytes(), segment.keys, start, last);
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
@@ -175,7 +177,13 @@ index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& st
         if (step == log::SegmentScanner::Step::record)
             keys += 3U + scanner.record().header.tag_count;
     }
-    return index::capacity_for(segment.bytes().size(), last + 1 - segment.first(), keys);
+    return keys;
+}
+
+index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& start,
+                                 std::uint64_t last) noexcept {
+    return index::capacity_for(segment.bytes().size(), last + 1 - segment.first(),
+                               count_keys(segment, start, last));
 }
 
 void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,

@@ -61,15 +61,19 @@ struct OpenedSegment {
                                                  os::MapAccess access) noexcept;
 
 /// Opens the shared index of a segment whose header is known. `not_found` if it is missing or not
-/// of this boot.
-[[nodiscard]] Result<void> attach_index(const Meta& meta, Segment& segment,
-                                        os::MapAccess access) noexcept;
+/// of this boot and mount. Where the kernel does not tell the mount, the index is believed only if
+/// its writer lives: it was made by it.
+[[nodiscard]] Result<void> attach_index(const Meta& meta, Segment& segment, os::MapAccess access,
+                                        bool writer_lives = false) noexcept;
 /// Creates an empty shared index file of this capacity, replacing what is there.
 [[nodiscard]] Result<void> create_index(const Meta& meta, Segment& segment,
                                         const index::ActCapacity& capacity) noexcept;
 /// Lays an empty index out in private memory.
 [[nodiscard]] Result<void> private_index(const Meta& meta, Segment& segment,
                                          const index::ActCapacity& capacity) noexcept;
+/// Keys of all events up to `last` together.
+[[nodiscard]] std::uint64_t count_keys(const Segment& segment, const log::LogPoint& start,
+                                       std::uint64_t last) noexcept;
 /// How much index the events up to `last` need.
 [[nodiscard]] index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& start,
                                                std::uint64_t last) noexcept;
