@@ -50,10 +50,13 @@ public:
         using reference = std::string_view;
 
         iterator() noexcept = default;
-        iterator(const char* lengths, const char* text) noexcept : lengths_(lengths), text_(text) {}
+        iterator(const char* lengths, const char* text, std::size_t left) noexcept
+            : lengths_(lengths), text_(text), left_(left) {}
         std::string_view operator*() const noexcept { return {text_, length()}; }
         iterator& operator++() noexcept {
-            text_ += length();
+            const std::size_t passed = length();
+            text_ += passed;
+            left_ -= passed;
             lengths_ += sizeof(std::uint16_t);
             return *this;
         }
@@ -70,20 +73,24 @@ public:
         [[nodiscard]] std::size_t length() const noexcept {
             std::uint16_t length = 0;
             std::memcpy(&length, lengths_, sizeof length);
-            return length;
+            // The lengths lie in a mapped file, which somebody may change at any time.
+            return length < left_ ? length : left_;
         }
         const char* lengths_ = nullptr;
         const char* text_ = nullptr;
+        std::size_t left_ = 0;  ///< bytes of names from here on
     };
 
     TagsView() noexcept = default;
-    /// `lengths`: `count` little-endian u16; `text`: that many names without separators.
-    TagsView(const char* lengths, const char* text, std::uint16_t count) noexcept
-        : lengths_(lengths), text_(text), count_(count) {}
+    /// `lengths`: `count` little-endian u16; `text`: that many names without separators,
+    /// `size_bytes` together.
+    TagsView(const char* lengths, const char* text, std::uint16_t count,
+             std::size_t size_bytes) noexcept
+        : lengths_(lengths), text_(text), size_bytes_(size_bytes), count_(count) {}
 
-    [[nodiscard]] iterator begin() const noexcept { return {lengths_, text_}; }
+    [[nodiscard]] iterator begin() const noexcept { return {lengths_, text_, size_bytes_}; }
     [[nodiscard]] iterator end() const noexcept {
-        return {lengths_ + count_ * sizeof(std::uint16_t), nullptr};
+        return {lengths_ + count_ * sizeof(std::uint16_t), nullptr, 0};
     }
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
@@ -97,6 +104,7 @@ public:
 private:
     const char* lengths_ = nullptr;
     const char* text_ = nullptr;
+    std::size_t size_bytes_ = 0;
     std::uint16_t count_ = 0;
 };
 

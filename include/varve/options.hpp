@@ -151,14 +151,14 @@ struct ReadOptions {
     Revision until_revision{};  ///< only for streams: as `until`, by revision
     std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();  ///< at most so many events
     Direction direction = Direction::forwards;
-    Verify verify = Verify::always;
     bool durable_only = false;  ///< nothing beyond what a sync has confirmed
+    Verify verify = Verify::always;
 };
 
 struct FollowOptions {
-    Position after{};  ///< where to start: only events beyond it
-    Verify verify = Verify::always;
+    Position after{};           ///< where to start: only events beyond it
     bool durable_only = false;  ///< deliver events only when a sync has confirmed them
+    Verify verify = Verify::always;
 };
 
 }  // namespace v0

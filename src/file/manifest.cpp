@@ -4,6 +4,7 @@
 
 #include "base/assert.hpp"
 #include "base/crc32c.hpp"
+#include "base/error.hpp"
 
 namespace varve::file {
 
@@ -27,7 +28,9 @@ Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissio
 
 const ManifestEntry* ManifestContent::last_point() const noexcept {
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-        if (entry->kind != static_cast<std::uint32_t>(EntryKind::opened)) return &*entry;
+        if (entry->kind > static_cast<std::uint32_t>(EntryKind::opened) &&
+            entry->kind <= static_cast<std::uint32_t>(EntryKind::closed))
+            return &*entry;
     }
     return nullptr;
 }
@@ -59,7 +62,7 @@ ManifestContent decode_manifest(Bytes bytes, std::uint32_t seed) noexcept {
                            base::crc32c(seed, raw.first(kEntryCrcOffset));
         const bool placed =
             content.entries.empty() ? entry.number > slot : entry.number == base_number + slot;
-        if (!whole || !placed || entry.kind < 1 || entry.kind > 4) {
+        if (!whole || !placed || entry.kind == 0) {
             // A crash in the middle of a write leaves the end of the entry, its checksum, as it
             // was: zero.
             content.torn = true;
@@ -69,6 +72,7 @@ ManifestContent decode_manifest(Bytes bytes, std::uint32_t seed) noexcept {
             continue;
         }
         if (content.entries.empty()) base_number = entry.number - slot;
+        content.newer = content.newer || (entry.kind & kMustUnderstand) != 0;
         content.entries.push_back(entry);
         content.offset = (slot + 1) * kManifestEntrySize;
     }
@@ -129,19 +133,31 @@ Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
 Result<void> Manifest::sync() noexcept { return file_->sync(); }
 
 Result<void> Manifest::compact() noexcept {
-    // What later openings need: the newest epoch and the newest place in the log.
-    std::vector<ManifestEntry> kept;
+    // What later openings need: the newest place in the log, the newest epoch, the cuts, and what
+    // later versions have written.
     const ManifestEntry* point = content_.last_point();
+    const ManifestEntry* newest = nullptr;
+    std::size_t cuts = 0;
     for (const ManifestEntry& entry : content_.entries) {
-        const bool newest_opened = entry.epoch == content_.highest_epoch();
-        if (&entry == point || newest_opened ||
-            entry.kind == static_cast<std::uint32_t>(EntryKind::cut)) {
-            kept.push_back(entry);
-        }
+        if (entry.epoch == content_.highest_epoch()) newest = &entry;
+        cuts += entry.kind == static_cast<std::uint32_t>(EntryKind::cut) ? 1U : 0U;
     }
-    constexpr std::size_t kKeep = kManifestSize / kManifestEntrySize / 2;
-    if (kept.size() > kKeep)
-        kept.erase(kept.begin(), kept.end() - static_cast<std::ptrdiff_t>(kKeep));
+    // The segments behind old cuts are long in `dropped`: of very many only the latest are kept.
+    constexpr std::size_t kKeepCuts = kManifestSize / kManifestEntrySize / 4;
+    std::vector<ManifestEntry> kept;
+    for (const ManifestEntry& entry : content_.entries) {
+        const bool unknown = entry.kind > static_cast<std::uint32_t>(EntryKind::closed);
+        const bool cut = entry.kind == static_cast<std::uint32_t>(EntryKind::cut);
+        const bool late_cut = cut && cuts <= kKeepCuts;
+        cuts -= cut ? 1U : 0U;
+        if (&entry == point || &entry == newest || unknown || late_cut) kept.push_back(entry);
+    }
+    if (kept.size() >= kManifestSize / kManifestEntrySize) {
+        return base::failure(
+            ErrorCode::too_large,
+            "the manifest is full of entries of another version; use that to write",
+            directory_ + kName);
+    }
     const std::uint64_t last_number = content_.entries.empty() ? 0 : content_.entries.back().number;
     std::vector<std::byte> bytes(kept.size() * kManifestEntrySize);
     for (std::size_t n = 0; n < kept.size(); ++n) {

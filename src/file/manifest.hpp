@@ -25,6 +25,10 @@ enum class EntryKind : std::uint32_t {
     closed = 4,  ///< the log ended here when its writer closed it
 };
 
+/// Bit of a kind: who does not know the kind must not write here. Kinds without it that are not
+/// known are kept and mean nothing.
+inline constexpr std::uint32_t kMustUnderstand = 0x8000'0000U;
+
 struct ManifestEntry {
     std::uint64_t number = 0;  ///< 1, 2, 3 …
     std::uint32_t kind = 0;    ///< EntryKind
@@ -57,6 +61,7 @@ struct ManifestContent {
     std::vector<ManifestEntry> entries;
     bool torn = false;             ///< some slot holds neither zeros nor an entry
     bool damaged = false;          ///< and a crash in the middle of a write does not explain it
+    bool newer = false;            ///< some entry is of a kind that must be understood, and is not
     std::uint64_t damaged_at = 0;  ///< byte offset of the first such slot
     std::uint64_t offset = 0;      ///< where the next entry goes
 

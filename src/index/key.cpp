@@ -27,6 +27,9 @@ Key Hasher::key(KeyKind kind, std::string_view name) const noexcept {
 void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept {
     VARVE_ASSERT(record.header.tag_count <= 64);
     keys.count = 0;
+    // The store's own records take positions and are listed under no name: versions, counts and
+    // reads by name are those of events.
+    if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return;
     if (record.header.stream_length > 0) {
         keys.add(record.hash(0));
         const std::string_view category = category_of(record.stream());

@@ -36,6 +36,11 @@ struct SegmentHeader {
     std::int64_t created_us = 0;       // since 1970, for people
     std::uint32_t prev_chain = 0;      // chain value of the last commit before it
     std::uint32_t reserved = 0;
+    // Features that this segment's commits and records make use of. A version that adds a commit
+    // flag, a record kind or a record flag begins a new segment and says so here first.
+    std::uint64_t must_understand =
+        0;  // who does not know one of these bits must not use the store
+    std::uint64_t may_ignore = 0;
     // zero up to 4092, then the CRC of everything before it
 };
 inline constexpr std::uint64_t kSegmentCrcOffset = 4092;
@@ -63,6 +68,12 @@ enum class RecordKind : std::uint8_t {
 
 inline constexpr std::uint8_t kRecordHasId = 1;
 inline constexpr std::uint16_t kMaxTags = 64;  // of one event
+// Limits of an event, checked when it is admitted and when it is read: they bound how much a
+// hostile record can make its reader look at.
+inline constexpr std::size_t kMaxNameBytes = 1024;
+inline constexpr std::size_t kMaxDataBytes = 64ULL << 20;
+inline constexpr std::size_t kMaxMetadataBytes = 1ULL << 20;
+inline constexpr std::uint64_t kKnownFeatures = 0;  // bits of `must_understand`
 
 struct RecordHeader {
     std::uint32_t length8 = 0;           // of the record, in units of 8 bytes
@@ -84,7 +95,8 @@ struct RecordHeader {
     // stream · type · tags · zero body: metadata · data · zero
 };
 
-static_assert(sizeof(SegmentHeader) == 88 && offsetof(SegmentHeader, uuid) == 16 &&
+static_assert(sizeof(SegmentHeader) == 104 && offsetof(SegmentHeader, must_understand) == 88 &&
+              offsetof(SegmentHeader, uuid) == 16 &&
               offsetof(SegmentHeader, first_position) == 48 &&
               offsetof(SegmentHeader, salt) == 64 && offsetof(SegmentHeader, prev_chain) == 80);
 static_assert(sizeof(CommitHeader) == 64 && offsetof(CommitHeader, first_position) == 16 &&
@@ -112,6 +124,7 @@ inline constexpr Field kSegmentHeaderFields[] = {
     VARVE_FIELD(SegmentHeader, capacity), VARVE_FIELD(SegmentHeader, salt),
     VARVE_FIELD(SegmentHeader, created_us),
     VARVE_FIELD(SegmentHeader, prev_chain), VARVE_FIELD(SegmentHeader, reserved),
+    VARVE_FIELD(SegmentHeader, must_understand), VARVE_FIELD(SegmentHeader, may_ignore),
     Field{"zero", sizeof(SegmentHeader), kSegmentCrcOffset - sizeof(SegmentHeader)},
     Field{"crc", kSegmentCrcOffset, 4}};
 inline constexpr Field kCommitHeaderFields[] = {

@@ -97,6 +97,10 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     const RecordHeader& header = view.header;
     if (header.position != position) return "a record carries another position";
     if (header.tag_count > kMaxTags) return "a record with more tags than there can be";
+    if (header.stream_length > kMaxNameBytes || header.type_length > kMaxNameBytes ||
+        header.metadata_length > kMaxMetadataBytes || header.data_length > kMaxDataBytes) {
+        return "a record larger than there can be";
+    }
     const std::uint64_t fixed =
         sizeof(RecordHeader) + 10ULL * header.tag_count + 16 + (view.has_id() ? 16U : 0U);
     if (!base::fits(offset, fixed, segment.size()))
@@ -108,6 +112,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
         std::memcpy(&length, lengths + 2 * n, sizeof length);
         tags_text += length;
     }
+    if (tags_text > kMaxNameBytes * kMaxTags) return "a record larger than there can be";
     const std::uint64_t head_used = fixed + header.stream_length + header.type_length + tags_text;
     const std::uint64_t head = base::align_up(head_used, kAlignment);
     const std::uint64_t body_used = std::uint64_t{header.metadata_length} + header.data_length;

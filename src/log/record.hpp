@@ -80,7 +80,7 @@ struct RecordView {
     }
     [[nodiscard]] TagsView tags() const noexcept {
         return {tag_lengths(), names() + header.stream_length + header.type_length,
-                header.tag_count};
+                header.tag_count, tags_text};
     }
     [[nodiscard]] const char* body() const noexcept {
         return reinterpret_cast<const char*>(at + head_bytes);

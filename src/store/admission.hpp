@@ -18,9 +18,9 @@ inline namespace v0 {
 namespace store {
 
 // Limits. Lengths are chosen so that every field of the format holds them with room to spare.
-inline constexpr std::size_t kMaxNameBytes = 1024;
-inline constexpr std::size_t kMaxDataBytes = 64ULL << 20;
-inline constexpr std::size_t kMaxMetadataBytes = 1ULL << 20;
+using log::kMaxDataBytes;
+using log::kMaxMetadataBytes;
+using log::kMaxNameBytes;
 inline constexpr std::size_t kMaxCommitEvents = 65'536;
 inline constexpr std::uint64_t kMaxCommitBytes = 256ULL << 20;
 

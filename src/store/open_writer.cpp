@@ -30,6 +30,7 @@ private:
     [[nodiscard]] Result<void> check_end() const noexcept;
     [[nodiscard]] Result<void> fence() noexcept;
     [[nodiscard]] Result<void> drop_later_segments() noexcept;
+    [[nodiscard]] Result<void> build_index(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> ready_indexes() noexcept;
     [[nodiscard]] Result<void> ready_control() noexcept;
     [[nodiscard]] Result<void> new_control() noexcept;
@@ -66,6 +67,11 @@ Result<void> WriterOpening::load() noexcept {
         file::Manifest::open(env_, meta_.path, meta_.manifest_seed(), meta_.options.file_mode);
     if (!manifest) return std::move(manifest).error();
     manifest_ = std::move(*manifest);
+    if (manifest_.content().newer) {
+        return failure(ErrorCode::unsupported_version,
+                       "the manifest holds entries of a newer version; use a newer varve to write",
+                       meta_.in("manifest"));
+    }
     for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
         there = env_.exists(directory);
         if (!there) return std::move(there).error();
@@ -262,26 +268,34 @@ Result<void> WriterOpening::drop_later_segments() noexcept {
     return sync_names(env_, meta_.path);
 }
 
+/// A new shared index of the segment's events up to `last`.
+Result<void> WriterOpening::build_index(Segment& segment, std::uint64_t last) noexcept {
+    const log::LogPoint from = first_point(segment);
+    const std::uint64_t plausible = std::min(last, plausible_last(segment));
+    VARVE_TRY(create_index(meta_, segment, measure_index(segment, from, plausible)));
+    if (fill_index(meta_, segment, from, plausible)) return {};
+    return failure(ErrorCode::corrupt, "more events than there can be in a segment of this size",
+                   meta_.segment_path(segment.number()));
+}
+
 Result<void> WriterOpening::ready_indexes() noexcept {
     for (std::size_t n = 0; n < list_->items.size(); ++n) {
         Segment& segment = *list_->items[n];
         const std::uint64_t last = list_->last_of(n, end_.position);
         const bool own = same_boot_ && (segment.index.valid() ||
                                         attach_index(meta_, segment, os::MapAccess::read_write));
-        log::LogPoint from = first_point(segment);
         if (!own) {
-            const std::uint64_t plausible = std::min(last, plausible_last(segment));
-            VARVE_TRY(create_index(meta_, segment, measure_index(segment, from, plausible)));
-        } else if (last > adopted_from_) {
-            // Some of it was listed before the writer died: the rest is added, what is there is
-            // left alone.
-            const SegmentList only{{list_->items[n]}};
-            if (adopted_from_ >= segment.first() && !point_behind(only, adopted_from_, from))
-                from = first_point(segment);
-        } else {
+            VARVE_TRY(build_index(segment, last));
             continue;
         }
-        fill_index(meta_, segment, from, last);
+        if (last <= adopted_from_) continue;
+        // Some of it was listed before the writer died: the rest is added, what is there is left
+        // alone.
+        log::LogPoint from = first_point(segment);
+        const SegmentList only{{list_->items[n]}};
+        if (adopted_from_ >= segment.first() && !point_behind(only, adopted_from_, from))
+            from = first_point(segment);
+        if (!fill_index(meta_, segment, from, last)) VARVE_TRY(build_index(segment, last));
     }
     return {};
 }

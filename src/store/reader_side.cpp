@@ -120,12 +120,18 @@ Result<void> ReaderSide::reopen_newest(std::uint64_t published) noexcept {
     return {};
 }
 
+Result<void> ReaderSide::fill(Segment& segment, const log::LogPoint& from,
+                              std::uint64_t last) noexcept {
+    if (fill_index(*meta_, segment, from, last)) return {};
+    return failure(ErrorCode::corrupt, "more events than there can be in a segment of this size",
+                   meta_->segment_path(segment.number()));
+}
+
 Result<void> ReaderSide::give_index(Segment& segment, std::uint64_t last) noexcept {
     if (attach_index(*meta_, segment, os::MapAccess::read, control_ != nullptr)) return {};
     last = std::min(last, plausible_last(segment));
     VARVE_TRY(private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
-    fill_index(*meta_, segment, first_point(segment), last);
-    return {};
+    return fill(segment, first_point(segment), last);
 }
 
 /// A private index of a segment that still grows: lists what has come, in more room if needed.
@@ -137,8 +143,7 @@ Result<void> ReaderSide::extend_private(Segment& segment, std::uint64_t last) no
     const SegmentList only{{std::shared_ptr<Segment>(std::shared_ptr<void>(), &segment)}};
     if (!point_behind(only, listed, from)) from = first_point(segment);
     if (segment.index.has_room(last - listed, count_keys(segment, from, last))) {
-        fill_index(*meta_, segment, from, last);
-        return {};
+        return fill(segment, from, last);
     }
     // Snapshots may still use the old memory: the segment is opened again beside it.
     auto opened = open_segment(*meta_, segment.number(), os::MapAccess::read);
@@ -148,7 +153,7 @@ Result<void> ReaderSide::extend_private(Segment& segment, std::uint64_t last) no
     const std::uint64_t events = last + 1 - fresh->first();
     VARVE_TRY(private_index(*meta_, *fresh,
                             index::capacity_for(fresh->log.size(), 2 * events, 2 * keys)));
-    fill_index(*meta_, *fresh, first_point(*fresh), last);
+    VARVE_TRY(fill(*fresh, first_point(*fresh), last));
     auto list = std::make_shared<SegmentList>(*list_);
     list->items.back() = std::move(fresh);
     list_ = std::move(list);
@@ -180,7 +185,7 @@ Result<void> ReaderSide::stand_alone() noexcept {
         if (last + 1 < segment.first()) continue;
         VARVE_TRY(
             private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
-        fill_index(*meta_, segment, first_point(segment), last);
+        VARVE_TRY(fill(segment, first_point(segment), last));
     }
     return {};
 }

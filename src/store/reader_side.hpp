@@ -36,6 +36,8 @@ private:
     [[nodiscard]] Result<void> stand_alone() noexcept;
     [[nodiscard]] Result<void> renew() noexcept;
     [[nodiscard]] Result<void> extend(std::uint64_t published) noexcept;
+    [[nodiscard]] Result<void> fill(Segment& segment, const log::LogPoint& from,
+                                    std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> give_index(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> extend_private(Segment& segment, std::uint64_t last) noexcept;
 

@@ -21,8 +21,9 @@ SegmentPtr Files::find(std::uint64_t number) const noexcept {
 std::uint64_t Files::highest_used() const noexcept {
     std::uint64_t highest = 0;
     for (const OpenedSegment& one : opened) {
-        const bool unused =
-            one.image.state == log::HeaderState::unused && base::all_zero(one.image.bytes);
+        // A header is stored before anything behind it; whatever a cut has left behind a header
+        // that is not there is told by the evidence, which looks at all of it.
+        const bool unused = one.image.state == log::HeaderState::unused;
         if (!unused) highest = std::max(highest, one.segment->number());
     }
     return highest;

@@ -186,26 +186,30 @@ index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& st
                                count_keys(segment, start, last));
 }
 
-void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
+bool fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
                 std::uint64_t last) noexcept {
     log::SegmentScanner scanner(segment.bytes(), segment.keys, start, last);
     index::EventKeys keys;
-    const auto ordinal = [&](std::uint64_t position) {
-        return static_cast<std::uint32_t>(position - segment.first());
-    };
+    const std::uint64_t room = segment.index.capacity().events;
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
          step = scanner.next()) {
         if (step == log::SegmentScanner::Step::damage) {
-            for (std::uint64_t p = scanner.first(); p <= scanner.last(); ++p)
-                segment.index.apply_gap(ordinal(p));
+            for (std::uint64_t p = scanner.first(); p <= scanner.last(); ++p) {
+                if (p - segment.first() >= room) return false;
+                segment.index.apply_gap(static_cast<std::uint32_t>(p - segment.first()));
+            }
             continue;
         }
         const log::RecordView& record = scanner.record();
         index::keys_of(record, meta.hasher, keys);
-        segment.index.apply(ordinal(record.header.position),
-                            static_cast<std::uint32_t>(scanner.offset() / 8),
-                            {keys.keys, keys.count}, true);
+        const std::uint64_t ordinal = record.header.position - segment.first();
+        // What a killed writer had begun may have cost room that nobody counted.
+        const std::span<const index::Key> listed{keys.keys, keys.count};
+        if (ordinal >= room || !segment.index.has_room(0, listed)) return false;
+        segment.index.apply(static_cast<std::uint32_t>(ordinal),
+                            static_cast<std::uint32_t>(scanner.offset() / 8), listed, true);
     }
+    return true;
 }
 
 Error damaged_index(const Meta& meta, const Segment& segment) noexcept {

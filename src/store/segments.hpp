@@ -77,9 +77,10 @@ struct OpenedSegment {
 /// How much index the events up to `last` need.
 [[nodiscard]] index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& start,
                                                std::uint64_t last) noexcept;
-/// Lists everything readable up to position `last`, around damage. The index is empty before.
-void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
-                std::uint64_t last) noexcept;
+/// Lists everything readable up to position `last`, around damage. False if the index has no room
+/// for it.
+[[nodiscard]] bool fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
+                              std::uint64_t last) noexcept;
 
 /// The first commit of a segment.
 [[nodiscard]] log::LogPoint first_point(const Segment& segment) noexcept;

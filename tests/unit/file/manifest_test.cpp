@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "file/store_file.hpp"
@@ -92,6 +93,46 @@ TEST_F(ManifestTest, AFullFileIsReplacedByACompactOne) {
     const Manifest again = open();
     EXPECT_EQ(again.content().entries.back().number, 2000U);
     EXPECT_EQ(again.content().last_point()->position, 2000U);
+}
+
+TEST_F(ManifestTest, EntriesOfALaterVersionAreKept) {
+    const auto put = [&](std::uint64_t number, std::uint32_t kind) {
+        ManifestEntry later = entry(EntryKind::opened, 7);
+        later.kind = kind;
+        later.number = number;
+        std::array<std::byte, kManifestEntrySize> raw;
+        encode_entry(raw, later, 5);
+        auto file = env_.open(directory_ + "/manifest", os::OpenMode::read_write);
+        ASSERT_TRUE(file);
+        ASSERT_TRUE((*file)->write_at((number - 1) * kManifestEntrySize, raw));
+    };
+    {
+        Manifest manifest = open();
+        ASSERT_TRUE(manifest.add(entry(EntryKind::synced, 5), true));
+    }
+    put(2, 77);
+    {
+        Manifest manifest = open();
+        EXPECT_FALSE(manifest.content().damaged);
+        EXPECT_FALSE(manifest.content().newer);
+        EXPECT_EQ(manifest.content().last_point()->position, 5U);
+        for (std::uint64_t n = 1; n <= 1500; ++n)
+            ASSERT_TRUE(manifest.add(entry(EntryKind::synced, 5 + n), false));
+    }
+    const auto entries = open().content().entries;
+    EXPECT_EQ(std::count_if(entries.begin(), entries.end(),
+                            [](const ManifestEntry& one) { return one.kind == 77; }),
+              1);
+    const std::uint64_t number = entries.back().number + 1;
+    EXPECT_FALSE(open().content().newer);
+    ManifestEntry demanding = entry(EntryKind::opened, 7);
+    demanding.kind = kMustUnderstand | 5;
+    demanding.number = number;
+    std::array<std::byte, kManifestEntrySize> raw;
+    encode_entry(raw, demanding, 5);
+    auto file = env_.open(directory_ + "/manifest", os::OpenMode::read_write);
+    ASSERT_TRUE((*file)->write_at(open().content().offset, raw));
+    EXPECT_TRUE(open().content().newer);
 }
 
 TEST(StoreFile, EveryFlippedBitIsRefused) {

@@ -8,6 +8,7 @@
 #include "base/crc32c.hpp"
 #include "file/manifest.hpp"
 #include "file/store_file.hpp"
+#include "log/recovery.hpp"
 #include "os/sim_env.hpp"
 #include "varve/varve.hpp"
 
@@ -158,6 +159,108 @@ TEST(Opening, AManifestThatPromisesTheImpossibleIsAnError) {
         auto first = reader->snapshot()->at(Position{1});
         EXPECT_TRUE(first) << static_cast<int>(kind);
     }
+}
+
+/// The bytes of a file of the store, changed by `change`, with its checksum made right again.
+template <class Change>
+void change_segment_header(os::SimEnv& world, Change&& change) {
+    auto file = world.open("store/log/0000000001.seg", os::OpenMode::read_write, 0600);
+    ASSERT_TRUE(file);
+    std::vector<std::byte> page(log::kSegmentHeaderSize);
+    ASSERT_TRUE((*file)->read_at(0, page));
+    auto header = base::load<log::SegmentHeader>(page.data());
+    change(header);
+    log::encode_segment_header(page.data(), header);
+    ASSERT_TRUE((*file)->write_at(0, page));
+}
+
+TEST(Opening, ASegmentWithAFeatureThatMustBeUnderstoodIsRefusedUntouched) {
+    os::SimEnv world(1);
+    {
+        auto store = Store::open(kPath, options_for(world));
+        ASSERT_TRUE(store);
+        ASSERT_TRUE(store->append({{.data = "one"}}));
+        ASSERT_TRUE(store->close());
+    }
+    change_segment_header(world, [](log::SegmentHeader& header) { header.may_ignore = 6; });
+    {
+        auto store = Store::open(kPath, options_for(world));
+        ASSERT_TRUE(store) << store.error().message;
+        EXPECT_EQ(store->snapshot()->published().value, 1U);
+        ASSERT_TRUE(store->close());
+    }
+    change_segment_header(world, [](log::SegmentHeader& header) { header.must_understand = 4; });
+    auto before = all_files(world);
+    auto store = Store::open(kPath, options_for(world));
+    ASSERT_FALSE(store);
+    EXPECT_EQ(store.error().code, ErrorCode::unsupported_version);
+    auto after = all_files(world);
+    before.erase("store/lock");  // says who looked last
+    after.erase("store/lock");
+    EXPECT_EQ(after, before);
+    auto reader = Store::open(kPath, options_for(world, Access::read_only));
+    ASSERT_FALSE(reader);
+    EXPECT_EQ(reader.error().code, ErrorCode::unsupported_version);
+}
+
+TEST(Opening, RecordsOfTheStoreItselfAreUnderNoName) {
+    os::SimEnv world(1);
+    {
+        auto store = Store::open(kPath, options_for(world));
+        ASSERT_TRUE(store);
+        for (int n = 0; n < 3; ++n)
+            ASSERT_TRUE(store->append({{.stream = "s", .type = "T", .tags = {"t"}, .data = "x"}}));
+        ASSERT_TRUE(store->close());
+    }
+    // The second event becomes a control record; everything that covers it is computed again.
+    auto file = world.open("store/log/0000000001.seg", os::OpenMode::read_write, 0600);
+    ASSERT_TRUE(file);
+    std::vector<std::byte> bytes(*(*file)->size());
+    ASSERT_TRUE((*file)->read_at(0, bytes));
+    const auto header = base::load<log::SegmentHeader>(bytes.data());
+    const log::SegmentKeys keys = log::segment_keys(header.uuid, header.salt);
+    std::uint64_t at = log::kSegmentHeaderSize;
+    std::uint32_t chain = header.prev_chain;
+    for (std::uint64_t position = 1; position <= 3; ++position) {
+        auto commit = base::load<log::CommitHeader>(&bytes[at]);
+        log::RecordView record;
+        const std::uint64_t place = at + sizeof commit;
+        ASSERT_EQ(log::decode_record(bytes, place, position, keys.seed, log::Check::body, record),
+                  nullptr);
+        if (position == 2) {
+            bytes[place + offsetof(log::RecordHeader, kind)] =
+                static_cast<std::byte>(log::RecordKind::control);
+            const std::uint32_t crc =
+                base::crc32c(base::crc32c_u64(keys.seed, position),
+                             base::Bytes{&bytes[place + 8], record.head_bytes - 8U});
+            base::store(&bytes[place + offsetof(log::RecordHeader, head_crc)], crc);
+        }
+        commit.prev_chain = chain;
+        commit.chain = log::add_to_chain(
+            log::begin_chain(commit),
+            base::load<std::uint32_t>(&bytes[place + offsetof(log::RecordHeader, head_crc)]));
+        chain = commit.chain;
+        log::encode_commit_header(&bytes[at], commit, keys);
+        at += std::uint64_t{commit.length8} * 8;
+    }
+    ASSERT_TRUE((*file)->write_at(0, bytes));
+    file->reset();
+    const auto world2 = world.power_cut(1, {os::SimCut::Style::everything, 0});
+    ASSERT_TRUE(world2->remove("store/manifest"));
+    auto store = Store::open(kPath, options_for(*world2));
+    ASSERT_TRUE(store) << store.error().message;
+    auto snapshot = store->snapshot();
+    EXPECT_EQ(snapshot->published().value, 3U);
+    for (const Source source :
+         {Source::all(), Source::stream("s"), Source::type("T"), Source::tag("t")}) {
+        std::vector<std::uint64_t> found;
+        auto seen = snapshot->read(source).for_each(
+            [&](const EventView& event) { found.push_back(event.position.value); });
+        ASSERT_TRUE(seen) << seen.error().message;
+        EXPECT_EQ(found, (std::vector<std::uint64_t>{1, 3}));
+        EXPECT_EQ(seen->position.value, 3U);
+    }
+    EXPECT_EQ(snapshot->types()->front().count, 2U);
 }
 
 }  // namespace
