@@ -90,7 +90,7 @@ Result<void> WriterOpening::load() noexcept {
         if (image.state == log::HeaderState::valid)
             newest_epoch_ = std::max(newest_epoch_, image.header.epoch);
     }
-    next_number_ = files_.highest_used() + 1;
+    next_number_ = files_.highest_used(closed_cleanly(manifest_.content(), files_)) + 1;
     for (const file::ManifestEntry& entry : manifest_.content().entries) {
         next_number_ = std::max(next_number_, entry.next_segment);
     }

@@ -18,12 +18,13 @@ SegmentPtr Files::find(std::uint64_t number) const noexcept {
     return nullptr;
 }
 
-std::uint64_t Files::highest_used() const noexcept {
+std::uint64_t Files::highest_used(bool closed) const noexcept {
     std::uint64_t highest = 0;
     for (const OpenedSegment& one : opened) {
-        // A header is stored before anything behind it; whatever a cut has left behind a header
-        // that is not there is told by the evidence, which looks at all of it.
-        const bool unused = one.image.state == log::HeaderState::unused;
+        // After a crash something may have reached the disk behind a header that has not. Nothing
+        // has where the last writer closed the store: then a prepared segment need not be read.
+        const bool unused = one.image.state == log::HeaderState::unused &&
+                            (closed || base::all_zero(one.image.bytes));
         if (!unused) highest = std::max(highest, one.segment->number());
     }
     return highest;
