@@ -73,21 +73,22 @@ public:
         [[nodiscard]] std::size_t length() const noexcept {
             std::uint16_t length = 0;
             std::memcpy(&length, lengths_, sizeof length);
+            // The lengths lie in a mapped file, which somebody may change at any time.
             return length < left_ ? length : left_;
         }
         const char* lengths_ = nullptr;
         const char* text_ = nullptr;
-        std::size_t left_ = 0;  // of the text: lengths that change meanwhile lead nowhere else
+        std::size_t left_ = 0;  ///< bytes of names from here on
     };
 
     TagsView() noexcept = default;
     /// `lengths`: `count` little-endian u16; `text`: that many names without separators,
-    /// `text_length` bytes in all, which no name leaves whatever its length becomes.
-    TagsView(const char* lengths, const char* text, std::uint32_t text_length,
-             std::uint16_t count) noexcept
-        : lengths_(lengths), text_(text), text_length_(text_length), count_(count) {}
+    /// `size_bytes` together.
+    TagsView(const char* lengths, const char* text, std::uint16_t count,
+             std::size_t size_bytes) noexcept
+        : lengths_(lengths), text_(text), size_bytes_(size_bytes), count_(count) {}
 
-    [[nodiscard]] iterator begin() const noexcept { return {lengths_, text_, text_length_}; }
+    [[nodiscard]] iterator begin() const noexcept { return {lengths_, text_, size_bytes_}; }
     [[nodiscard]] iterator end() const noexcept {
         return {lengths_ + count_ * sizeof(std::uint16_t), nullptr, 0};
     }
@@ -103,7 +104,7 @@ public:
 private:
     const char* lengths_ = nullptr;
     const char* text_ = nullptr;
-    std::uint32_t text_length_ = 0;
+    std::size_t size_bytes_ = 0;
     std::uint16_t count_ = 0;
 };
 

@@ -87,7 +87,9 @@ public:
 
     [[nodiscard]] Status status() const noexcept;
     /// After the end. Forwards with the limit reached: the last event returned, 0 if there is none;
-    /// else the smaller of `until` and the snapshot's end. Backwards: the snapshot's end. An error
+    /// else the smaller of `until` and the end of what may be
+    /// handed out (the snapshot's, or what is durable), or before the first event beyond
+    /// `until_revision`. Backwards: the snapshot's end. An error
     /// if the read was stopped or is not at its end.
     [[nodiscard]] Result<Seen> seen() const noexcept;
 
@@ -246,7 +248,8 @@ public:
     /// Everything published now.
     [[nodiscard]] Result<Snapshot> snapshot() const noexcept;
 
-    /// Catch-up and live in one. `source.name` is copied.
+    /// Catch-up and live in one. `source.name` is copied. Errors: `stale` if `after` lies beyond
+    /// the end, `closed`, `out_of_memory`.
     [[nodiscard]] Result<Subscription> follow(Source source = {},
                                               const FollowOptions& options = {}) const noexcept;
 

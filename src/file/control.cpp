@@ -13,7 +13,9 @@ Result<ExpectedIdentity> expected_identity(os::Env& env, os::File& file,
     expected.identity.inode = found->inode;
     expected.identity.birth_ns = found->birth_ns;
     expected.identity.mount = found->mount;
-    expected.known = found->mount != 0 && !base::all_zero(expected.identity.boot);
+    const bool boot_known = !base::all_zero(expected.identity.boot);
+    expected.known = found->mount != 0 && boot_known;
+    expected.known_while_locked = found->mount == 0 && boot_known;
     return expected;
 }
 

@@ -78,11 +78,13 @@ inline constexpr base::Field kControlFields[] = {
     {"zero4", 280, kControlSize - 280}};
 // clang-format on
 
-/// What the control page of `file` must say to be believed now. Unknown boot or mount: `known` is
-/// false.
+/// What the control page of `file` must say to be believed now.
 struct ExpectedIdentity {
     ControlIdentity identity;
-    bool known = false;
+    bool known = false;  ///< boot and mount are known: a page that says the same can be believed
+    /// Only the mount is not known. A page that says the same can be believed while its writer
+    /// lives: the file system cannot have been unmounted since it began.
+    bool known_while_locked = false;
 };
 [[nodiscard]] Result<ExpectedIdentity> expected_identity(
     os::Env& env, os::File& file, const std::array<std::byte, 16>& uuid) noexcept;

@@ -16,10 +16,10 @@ constexpr const char* kName = "/manifest";
 constexpr const char* kNewName = "/manifest.new";
 
 Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissions, Bytes content,
-                  std::uint64_t size, bool durable) noexcept {
+                  bool durable) noexcept {
     auto file = env.open(path, os::OpenMode::create, permissions);
     if (!file) return std::move(file).error();
-    VARVE_TRY((*file)->allocate(size));
+    VARVE_TRY((*file)->allocate(kManifestSize));
     if (!content.empty()) VARVE_TRY((*file)->write_at(0, content));
     return durable ? (*file)->sync() : Result<void>{};
 }
@@ -28,8 +28,9 @@ Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissio
 
 const ManifestEntry* ManifestContent::last_point() const noexcept {
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-        const bool opened = entry->kind == static_cast<std::uint32_t>(EntryKind::opened);
-        if (is_known(entry->kind) && !opened) return &*entry;
+        if (entry->kind > static_cast<std::uint32_t>(EntryKind::opened) &&
+            entry->kind <= static_cast<std::uint32_t>(EntryKind::closed))
+            return &*entry;
     }
     return nullptr;
 }
@@ -38,12 +39,6 @@ std::uint32_t ManifestContent::highest_epoch() const noexcept {
     std::uint32_t highest = 0;
     for (const ManifestEntry& entry : entries) highest = std::max(highest, entry.epoch);
     return highest;
-}
-
-bool ManifestContent::needs_newer() const noexcept {
-    return std::any_of(entries.begin(), entries.end(), [](const ManifestEntry& entry) {
-        return !is_known(entry.kind) && (entry.kind & kMustUnderstandKind) != 0;
-    });
 }
 
 void encode_entry(std::span<std::byte, kManifestEntrySize> to, const ManifestEntry& entry,
@@ -76,6 +71,7 @@ ManifestContent decode_manifest(Bytes bytes, std::uint32_t seed) noexcept {
             continue;
         }
         if (content.entries.empty()) base_number = entry.number - slot;
+        content.newer = content.newer || (entry.kind & kMustUnderstand) != 0;
         content.entries.push_back(entry);
         content.offset = (slot + 1) * kManifestEntrySize;
     }
@@ -88,7 +84,7 @@ Result<ManifestContent> read_manifest(os::Env& env, const std::string& path,
     if (!file) return std::move(file).error();
     auto size = (*file)->size();
     if (!size) return std::move(size).error();
-    std::vector<std::byte> bytes(std::min<std::uint64_t>(*size, kManifestSizeMax));
+    std::vector<std::byte> bytes(std::min<std::uint64_t>(*size, std::uint64_t{kManifestSize} * 16));
     auto read = (*file)->read_at(0, bytes);
     if (!read) return std::move(read).error();
     bytes.resize(*read);
@@ -97,7 +93,7 @@ Result<ManifestContent> read_manifest(os::Env& env, const std::string& path,
 
 Result<void> Manifest::create(os::Env& env, const std::string& directory, std::uint32_t permissions,
                               bool durable) noexcept {
-    return make(env, directory + kName, permissions, {}, kManifestSize, durable);
+    return make(env, directory + kName, permissions, {}, durable);
 }
 
 Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std::uint32_t seed,
@@ -109,12 +105,6 @@ Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std:
     manifest.permissions_ = permissions;
     auto content = read_manifest(env, directory + kName, seed);
     if (!content) return std::move(content).error();
-    if (content->needs_newer()) {
-        return base::failure(ErrorCode::unsupported_version,
-                             "the manifest holds an entry of a newer version; use a newer varve to "
-                             "open the store for writing",
-                             directory + kName);
-    }
     manifest.content_ = std::move(*content);
     auto file = env.open(directory + kName, os::OpenMode::read_write);
     if (!file) return std::move(file).error();
@@ -123,14 +113,13 @@ Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std:
     if (!size) return std::move(size).error();
     // A power cut right after creation may have taken its length.
     if (*size < kManifestSize) VARVE_TRY(manifest.file_->allocate(kManifestSize));
-    manifest.size_ = std::clamp<std::uint64_t>(*size, kManifestSize, kManifestSizeMax);
     return manifest;
 }
 
 Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
     entry.number = content_.entries.empty() ? 1 : content_.entries.back().number + 1;
-    VARVE_ASSERT(is_known(entry.kind));
-    if (content_.offset + kManifestEntrySize > size_ || content_.torn) VARVE_TRY(compact());
+    VARVE_ASSERT(entry.kind >= 1 && entry.kind <= 4);
+    if (content_.offset + kManifestEntrySize > kManifestSize || content_.torn) VARVE_TRY(compact());
     std::array<std::byte, kManifestEntrySize> raw;
     encode_entry(raw, entry, seed_);
     VARVE_TRY(file_->write_at(content_.offset, raw));
@@ -143,25 +132,30 @@ Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
 Result<void> Manifest::sync() noexcept { return file_->sync(); }
 
 Result<void> Manifest::compact() noexcept {
-    // What later openings need: the newest epoch, the newest place in the log, the cuts, and
-    // whatever a newer version has written.
-    std::vector<ManifestEntry> kept;
+    // What later openings need: the newest place in the log, the newest epoch, the cuts, and what
+    // later versions have written.
     const ManifestEntry* point = content_.last_point();
     const ManifestEntry* newest = nullptr;
+    std::size_t cuts = 0;
     for (const ManifestEntry& entry : content_.entries) {
-        if (newest == nullptr || entry.epoch >= newest->epoch) newest = &entry;
+        if (entry.epoch == content_.highest_epoch()) newest = &entry;
+        cuts += entry.kind == static_cast<std::uint32_t>(EntryKind::cut) ? 1U : 0U;
     }
+    // The segments behind old cuts are long in `dropped`: of very many only the latest are kept.
+    constexpr std::size_t kKeepCuts = kManifestSize / kManifestEntrySize / 4;
+    std::vector<ManifestEntry> kept;
     for (const ManifestEntry& entry : content_.entries) {
+        const bool unknown = entry.kind > static_cast<std::uint32_t>(EntryKind::closed);
         const bool cut = entry.kind == static_cast<std::uint32_t>(EntryKind::cut);
-        if (&entry == point || &entry == newest || cut || !is_known(entry.kind))
-            kept.push_back(entry);
+        const bool late_cut = cut && cuts <= kKeepCuts;
+        cuts -= cut ? 1U : 0U;
+        if (&entry == point || &entry == newest || unknown || late_cut) kept.push_back(entry);
     }
-    // Half of the file stays free, so that the work is worth it.
-    std::uint64_t size = kManifestSize;
-    while (kept.size() * kManifestEntrySize * 2 > size) size *= 2;
-    if (size > kManifestSizeMax) {
-        return base::failure(ErrorCode::too_large, "the manifest has no room for another entry",
-                             directory_ + kName);
+    if (kept.size() >= kManifestSize / kManifestEntrySize) {
+        return base::failure(
+            ErrorCode::too_large,
+            "the manifest is full of entries of another version; use that to write",
+            directory_ + kName);
     }
     const std::uint64_t last_number = content_.entries.empty() ? 0 : content_.entries.back().number;
     std::vector<std::byte> bytes(kept.size() * kManifestEntrySize);
@@ -173,13 +167,12 @@ Result<void> Manifest::compact() noexcept {
     }
     auto stale = env_->exists(directory_ + kNewName);
     if (stale && *stale) VARVE_TRY(env_->remove(directory_ + kNewName));
-    VARVE_TRY(make(*env_, directory_ + kNewName, permissions_, bytes, size, true));
+    VARVE_TRY(make(*env_, directory_ + kNewName, permissions_, bytes, true));
     auto file = env_->open(directory_ + kNewName, os::OpenMode::read_write);
     if (!file) return std::move(file).error();
     VARVE_TRY(env_->rename(directory_ + kNewName, directory_ + kName));
     VARVE_TRY(env_->sync_directory(directory_));
     file_ = std::move(*file);
-    size_ = size;
     content_.offset = bytes.size();
     content_.entries = std::move(kept);
     content_.damaged = false;

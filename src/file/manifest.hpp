@@ -17,11 +17,7 @@
 namespace varve::file {
 
 inline constexpr std::size_t kManifestEntrySize = 128;
-inline constexpr std::size_t kManifestSize = 64 << 10;  // at first; doubled when that is too little
-inline constexpr std::size_t kManifestSizeMax = 1 << 20;
-/// Set in a kind that nobody may write without understanding; other unknown kinds are carried
-/// along.
-inline constexpr std::uint32_t kMustUnderstandKind = 0x8000'0000;
+inline constexpr std::size_t kManifestSize = 64 << 10;
 
 enum class EntryKind : std::uint32_t {
     opened = 1,  ///< a writer with this epoch begins to append
@@ -30,9 +26,13 @@ enum class EntryKind : std::uint32_t {
     closed = 4,  ///< the log ended here when its writer closed it
 };
 
+/// Bit of a kind: who does not know the kind must not write here. Kinds without it that are not
+/// known are kept and mean nothing.
+inline constexpr std::uint32_t kMustUnderstand = 0x8000'0000U;
+
 struct ManifestEntry {
     std::uint64_t number = 0;  ///< 1, 2, 3 …
-    std::uint32_t kind = 0;    ///< EntryKind, or one of a newer version
+    std::uint32_t kind = 0;    ///< EntryKind
     std::uint32_t epoch = 0;
     std::uint64_t segment = 0;
     std::uint64_t offset = 0;
@@ -41,15 +41,11 @@ struct ManifestEntry {
     std::uint32_t reserved = 0;
     std::int64_t time_us = 0;
     std::uint64_t next_segment = 0;    ///< after a cut: no segment below this number continues it
-    std::array<std::byte, 60> zero{};  ///< kinds of newer versions may use it
+    std::array<std::byte, 60> zero{};  ///< kinds of later versions may use it
     std::uint32_t crc = 0;             ///< filled in when it is written
 };
 static_assert(sizeof(ManifestEntry) == kManifestEntrySize);
 inline constexpr std::size_t kEntryCrcOffset = offsetof(ManifestEntry, crc);
-
-[[nodiscard]] constexpr bool is_known(std::uint32_t kind) noexcept {
-    return kind >= 1 && kind <= static_cast<std::uint32_t>(EntryKind::closed);
-}
 
 // clang-format off
 inline constexpr base::Field kManifestEntryFields[] = {
@@ -67,14 +63,13 @@ struct ManifestContent {
     std::vector<ManifestEntry> entries;
     bool torn = false;             ///< some slot holds neither zeros nor an entry
     bool damaged = false;          ///< and a crash in the middle of a write does not explain it
+    bool newer = false;            ///< some entry is of a kind that must be understood, and is not
     std::uint64_t damaged_at = 0;  ///< byte offset of the first such slot
     std::uint64_t offset = 0;      ///< where the next entry goes
 
     /// The last entry that names a place in the log (synced, cut or closed), or null.
     [[nodiscard]] const ManifestEntry* last_point() const noexcept;
     [[nodiscard]] std::uint32_t highest_epoch() const noexcept;
-    /// True if there is an unknown entry that whoever writes must understand.
-    [[nodiscard]] bool needs_newer() const noexcept;
 };
 
 [[nodiscard]] ManifestContent decode_manifest(base::Bytes bytes, std::uint32_t seed) noexcept;
@@ -91,7 +86,6 @@ public:
     /// Makes an empty one in directory `directory`, which the caller syncs.
     [[nodiscard]] static Result<void> create(os::Env& env, const std::string& directory,
                                              std::uint32_t permissions, bool durable) noexcept;
-    /// `unsupported_version` if there is an entry that must be understood and is not.
     [[nodiscard]] static Result<Manifest> open(os::Env& env, const std::string& directory,
                                                std::uint32_t seed,
                                                std::uint32_t permissions) noexcept;
@@ -110,7 +104,6 @@ private:
     std::unique_ptr<os::File> file_;
     std::uint32_t seed_ = 0;
     std::uint32_t permissions_ = 0600;
-    std::uint64_t size_ = kManifestSize;  ///< of the file
     ManifestContent content_;
 };
 

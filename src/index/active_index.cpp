@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kEvents = 0;
 constexpr std::uint32_t kCells = 1;
 constexpr std::uint32_t kSlotsUsed = 2;
+constexpr std::uint32_t kGaps = 4;
 constexpr std::uint32_t kSmall = 3;  // next small block in the line that is cut into such
 
 // What real histories need per byte of segment; a segment whose index is full is rolled early.
@@ -175,8 +176,8 @@ List ActiveIndex::added(const List& list, std::uint32_t ordinal) noexcept {
     std::uint32_t place = list.place;
     std::uint32_t n = list.count;
     // A damaged word is left damaged, so that whoever reads the list notices.
-    if (list.count > 1 &&
-        std::uint64_t{place} + kBlockCells > capacity_.cells + kBlockCells - kSmallCells)
+    const std::uint32_t size = list.count > kSmallEntries ? kBlockCells : kSmallCells;
+    if (list.count > 1 && std::uint64_t{place} + size > capacity_.cells)
         return {place, list.count + 1};
     if (list.count == 1) {
         place = take_small();
@@ -231,6 +232,8 @@ void ActiveIndex::apply(std::uint32_t ordinal, std::uint32_t offset8, std::span<
 void ActiveIndex::apply_gap(std::uint32_t ordinal) noexcept {
     VARVE_ASSERT(ordinal < capacity_.events);
     offset_word(ordinal).store(0, std::memory_order_relaxed);
+    counter(kGaps).store(counter(kGaps).load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
     counter(kEvents).store(ordinal + 1, std::memory_order_release);
 }
 
@@ -239,6 +242,7 @@ std::uint32_t ActiveIndex::events() const noexcept {
 }
 
 List ActiveIndex::find(Key key) const noexcept {
+    if (!valid()) return {};
     std::uint32_t number = first_bucket(key);
     for (std::uint32_t looked = 0; looked <= bucket_mask_;
          ++looked, number = (number + 1) & bucket_mask_) {
@@ -250,6 +254,16 @@ List ActiveIndex::find(Key key) const noexcept {
         }
     }
     return {};
+}
+
+std::uint32_t ActiveIndex::next_gap(std::uint64_t from) const noexcept {
+    if (counter(kGaps).load(std::memory_order_relaxed) == 0) return kNoGap;
+    const std::uint32_t end = std::min(events(), capacity_.events);
+    for (std::uint64_t n = from; n < end; ++n) {
+        if (offset_word(n).load(std::memory_order_relaxed) == 0)
+            return static_cast<std::uint32_t>(n);
+    }
+    return kNoGap;
 }
 
 Postings::Postings(const ActiveIndex& index, const List& list) noexcept

@@ -51,7 +51,7 @@ struct ActHeader {
 };
 static_assert(sizeof(ActHeader) == 120);
 
-// The pages, cells and slots of docs/format/active-index.md, offsets within each of them.
+// The pages, slots and blocks of docs/format/active-index.md, offsets within each of them.
 // clang-format off
 inline constexpr base::Field kActHeaderFields[] = {
     VARVE_FIELD(ActHeader, magic), VARVE_FIELD(ActHeader, format),
@@ -65,10 +65,13 @@ inline constexpr base::Field kActHeaderFields[] = {
     {"zero", sizeof(ActHeader), kActHeaderSize - sizeof(ActHeader)}};
 inline constexpr base::Field kActCounterFields[] = {
     {"events", 0, 4}, {"zero1", 4, 60}, {"cells", 64, 4}, {"zero2", 68, 60},
-    {"slots_used", 128, 4}, {"zero3", 132, kActSlotsOffset - kActCountersOffset - 132}};
-inline constexpr base::Field kActSlotFields[] = {{"key", 0, 8}, {"last", 8, 4}, {"count", 12, 4}};
+    {"slots_used", 128, 4}, {"zero3", 132, 60}, {"small", 192, 4},
+    {"zero4", 196, 60}, {"gaps", 256, 4},
+    {"zero5", 260, kActSlotsOffset - kActCountersOffset - 260}};
+inline constexpr base::Field kActSlotFields[] = {{"key", 0, 8}, {"place", 8, 4}, {"count", 12, 4}};
 inline constexpr base::Field kActOffsetFields[] = {{"offset8", 0, 4}};
-inline constexpr base::Field kActCellFields[] = {{"previous", 0, 4}, {"ordinal", 4, 4}};
+inline constexpr base::Field kActSmallBlockFields[] = {{"ordinals", 0, 16}};
+inline constexpr base::Field kActBlockFields[] = {{"before", 0, 4}, {"ordinals", 4, 60}};
 // clang-format on
 
 /// How much an index can hold, and how many bytes that takes.
@@ -160,7 +163,8 @@ public:
     /// With `again` an event that was listed before, or half listed, is completed.
     void apply(std::uint32_t ordinal, std::uint32_t offset8, std::span<const Key> keys,
                bool again) noexcept;
-    /// Remembers a position whose record cannot be read: it gets the offset 0.
+    /// Remembers a position whose record cannot be read: it gets the offset 0. What it was listed
+    /// under is not known, so it counts as an event of every key until a reader has said so.
     void apply_gap(std::uint32_t ordinal) noexcept;
 
     // ---- any thread
@@ -174,6 +178,9 @@ public:
         __builtin_prefetch(memory_ + capacity_.offsets_at() + 4ULL * ordinal);
     }
     [[nodiscard]] List find(Key key) const noexcept;
+    static constexpr std::uint32_t kNoGap = ~0U;
+    /// The first event at or after `from` whose record cannot be read, or kNoGap.
+    [[nodiscard]] std::uint32_t next_gap(std::uint64_t from) const noexcept;
 
     [[nodiscard]] Postings postings(Key key) const noexcept { return {*this, find(key)}; }
 

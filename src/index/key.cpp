@@ -27,6 +27,8 @@ Key Hasher::key(KeyKind kind, std::string_view name) const noexcept {
 void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept {
     VARVE_ASSERT(record.header.tag_count <= 64);
     keys.count = 0;
+    // The store's own records take positions and are listed under no name: versions, counts and
+    // reads by name are those of events.
     if (!is_listed(record)) return;
     if (record.header.stream_length > 0) {
         keys.add(record.hash(0));

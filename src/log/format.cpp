@@ -29,8 +29,8 @@ HeaderState decode_segment_header(const std::byte* page, SegmentHeader& header) 
     }
     header = base::load<SegmentHeader>(page);
     if (header.magic != kSegmentMagic) return HeaderState::damaged;
-    if (header.format > kFormat) return HeaderState::newer;
-    if ((header.must_understand & ~kKnownFeatures) != 0) return HeaderState::newer;
+    if (header.format > kFormat || (header.must_understand & ~kKnownFeatures) != 0)
+        return HeaderState::newer;
     const Bytes rest =
         all.subspan(sizeof(SegmentHeader), kSegmentCrcOffset - sizeof(SegmentHeader));
     const bool sane = header.format == kFormat && header.reserved == 0 &&

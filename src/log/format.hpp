@@ -36,12 +36,14 @@ struct SegmentHeader {
     std::int64_t created_us = 0;       // since 1970, for people
     std::uint32_t prev_chain = 0;      // chain value of the last commit before it
     std::uint32_t reserved = 0;
-    std::uint64_t must_understand = 0;  // features without which the segment cannot be read
-    std::uint64_t may_ignore = 0;       // features that an older version may overlook
+    // Features that this segment's commits and records make use of. A version that adds a commit
+    // flag, a record kind or a record flag begins a new segment and says so here first.
+    std::uint64_t must_understand =
+        0;  // who does not know one of these bits must not use the store
+    std::uint64_t may_ignore = 0;
     // zero up to 4092, then the CRC of everything before it
 };
 inline constexpr std::uint64_t kSegmentCrcOffset = 4092;
-inline constexpr std::uint64_t kKnownFeatures = 0;  // bits of must_understand that we know
 
 struct CommitHeader {
     std::uint32_t magic = 0;       // kCommitMagic ^ low half of the salt
@@ -65,13 +67,13 @@ enum class RecordKind : std::uint8_t {
 };
 
 inline constexpr std::uint8_t kRecordHasId = 1;
-
-// Limits of one event. Every field holds them with room to spare, and a decoder that enforces them
-// before any checksum never reads far for a hostile header.
-inline constexpr std::uint16_t kMaxTags = 64;
+inline constexpr std::uint16_t kMaxTags = 64;  // of one event
+// Limits of an event, checked when it is admitted and when it is read: they bound how much a
+// hostile record can make its reader look at.
 inline constexpr std::size_t kMaxNameBytes = 1024;
-inline constexpr std::size_t kMaxMetadataBytes = 1ULL << 20;
 inline constexpr std::size_t kMaxDataBytes = 64ULL << 20;
+inline constexpr std::size_t kMaxMetadataBytes = 1ULL << 20;
+inline constexpr std::uint64_t kKnownFeatures = 0;  // bits of `must_understand`
 
 struct RecordHeader {
     std::uint32_t length8 = 0;           // of the record, in units of 8 bytes
@@ -93,11 +95,10 @@ struct RecordHeader {
     // stream · type · tags · zero body: metadata · data · zero
 };
 
-static_assert(sizeof(SegmentHeader) == 104 && offsetof(SegmentHeader, uuid) == 16 &&
+static_assert(sizeof(SegmentHeader) == 104 && offsetof(SegmentHeader, must_understand) == 88 &&
+              offsetof(SegmentHeader, uuid) == 16 &&
               offsetof(SegmentHeader, first_position) == 48 &&
-              offsetof(SegmentHeader, salt) == 64 && offsetof(SegmentHeader, prev_chain) == 80 &&
-              offsetof(SegmentHeader, must_understand) == 88 &&
-              offsetof(SegmentHeader, may_ignore) == 96);
+              offsetof(SegmentHeader, salt) == 64 && offsetof(SegmentHeader, prev_chain) == 80);
 static_assert(sizeof(CommitHeader) == 64 && offsetof(CommitHeader, first_position) == 16 &&
               offsetof(CommitHeader, epoch) == 40 && offsetof(CommitHeader, prev_chain) == 48 &&
               offsetof(CommitHeader, chain) == 52);
@@ -162,8 +163,6 @@ void encode_segment_header(std::byte* page, const SegmentHeader& header) noexcep
 
 enum class HeaderState : std::uint8_t { valid, unused, newer, damaged };
 /// Reads a header page of kSegmentHeaderSize bytes. `unused`: all zero, prepared for later.
-/// `newer`: whole, but of a newer format or with features that this version must understand and
-/// does not.
 [[nodiscard]] HeaderState decode_segment_header(const std::byte* page,
                                                 SegmentHeader& header) noexcept;
 

@@ -79,8 +79,8 @@ struct RecordView {
         return {names() + header.stream_length, header.type_length};
     }
     [[nodiscard]] TagsView tags() const noexcept {
-        return {tag_lengths(), names() + header.stream_length + header.type_length, tags_text,
-                header.tag_count};
+        return {tag_lengths(), names() + header.stream_length + header.type_length,
+                header.tag_count, tags_text};
     }
     [[nodiscard]] const char* body() const noexcept {
         return reinterpret_cast<const char*>(at + head_bytes);

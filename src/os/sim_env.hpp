@@ -36,6 +36,8 @@ public:
     enum class FailFor : std::uint8_t { all, syncs, others };
     void fail_only(FailFor which) noexcept { fail_for_ = which; }
     void fail_syncs_only(bool only) noexcept { fail_for_ = only ? FailFor::syncs : FailFor::all; }
+    /// As a kernel before 6.8, which cannot tell one mount from the next.
+    void forget_mount() noexcept { mount_ = 0; }
     void stop_failing() noexcept { fail_at_ = 0; }
     /// Bytes that all files together may have.
     void limit_space(std::uint64_t bytes) noexcept { space_ = bytes; }

@@ -17,7 +17,7 @@ namespace varve {
 inline namespace v0 {
 namespace store {
 
-// Limits of one append; those of one event belong to the format.
+// Limits. Lengths are chosen so that every field of the format holds them with room to spare.
 using log::kMaxDataBytes;
 using log::kMaxMetadataBytes;
 using log::kMaxNameBytes;

@@ -82,23 +82,6 @@ Result<void> check_demands(const Plan& plan) noexcept {
 
 }  // namespace
 
-/// Counts the appends that are inside, so that `close` can wait for them.
-class AppendGuard {
-public:
-    explicit AppendGuard(std::atomic<std::uint32_t>& count) noexcept : count_(count) {
-        count_.fetch_add(1);
-    }
-    AppendGuard(const AppendGuard&) = delete;
-    AppendGuard& operator=(const AppendGuard&) = delete;
-    ~AppendGuard() {
-        count_.fetch_sub(1);
-        count_.notify_all();
-    }
-
-private:
-    std::atomic<std::uint32_t>& count_;
-};
-
 Result<void> Writer::usable() const noexcept {
     switch (state_.load(std::memory_order_acquire)) {
         case State::open: return {};
@@ -180,6 +163,21 @@ void Writer::place_request(Request& request) noexcept {
         return;
     }
     request.position = request.appended.last.value;
+    if (request.level == Durability::interval) expect_interval(request);
+}
+
+/// Under the place lock: an append that a sync must follow within the interval.
+void Writer::expect_interval(const Request& request) noexcept {
+    const bool first = interval_until_.load(std::memory_order_relaxed) <=
+                       control().durable.load(std::memory_order_relaxed);
+    if (first) interval_bytes_ = 0;
+    interval_bytes_ += request.plan->bytes;
+    const bool much = interval_bytes_ >= meta_->options.interval_bytes;
+    if (much) interval_bytes_ = 0;
+    if (first) interval_begun_us_.store(env_.monotonic_us(), std::memory_order_relaxed);
+    if (much) interval_begun_us_.store(0, std::memory_order_relaxed);
+    interval_until_.store(request.position, std::memory_order_release);
+    if (first || much) signal_keeper();
 }
 
 Result<void> Writer::place_checked(Plan& plan, Durability level, Appended& done) noexcept {
@@ -227,9 +225,14 @@ Result<index::Head> Writer::find_head(index::Key key, std::string_view stream) c
                 return failure(ErrorCode::corrupt, fault, meta_->segment_path(segment.number()),
                                offset);
             }
-            if (record.stream() == stream) return index::Head{record.header.revision, position};
+            if (record.stream() != stream) continue;
+            const std::uint32_t gap = segment.index.next_gap(ordinal);
+            if (gap != index::ActiveIndex::kNoGap) return hidden_by_damage(*meta_, segment, gap);
+            return index::Head{record.header.revision, position};
         }
         if (postings.damaged()) return damaged_index(*meta_, segment);
+        const std::uint32_t gap = segment.index.next_gap(0);
+        if (gap != index::ActiveIndex::kNoGap) return hidden_by_damage(*meta_, segment, gap);
     }
     return index::Head{};
 }

@@ -79,6 +79,14 @@ private:
     Names& names_;
 };
 
+/// The error if an event from `ordinal` up to position `last` cannot be read.
+std::optional<Error> gap_from(const Pinned& pinned, const Segment& segment, std::uint32_t ordinal,
+                              std::uint64_t last) noexcept {
+    const std::uint32_t gap = segment.index.next_gap(ordinal);
+    if (gap == index::ActiveIndex::kNoGap || segment.first() + gap > last) return std::nullopt;
+    return hidden_by_damage(pinned.meta(), segment, gap);
+}
+
 }  // namespace
 
 Result<std::vector<CatalogueEntry>> catalogue(const Pinned& pinned, index::KeyKind kind,
@@ -89,8 +97,9 @@ Result<std::vector<CatalogueEntry>> catalogue(const Pinned& pinned, index::KeyKi
         for (std::size_t n = 0; n < list.items.size(); ++n) {
             const Segment& segment = *list.items[n];
             if (!segment.index.valid()) continue;
-            ListCounter counter(pinned, segment, list.last_of(n, pinned.view().published), names);
-            std::optional<Error> error;
+            const std::uint64_t last = list.last_of(n, pinned.view().published);
+            ListCounter counter(pinned, segment, last, names);
+            std::optional<Error> error = gap_from(pinned, segment, 0, last);
             segment.index.for_each_key([&](index::Key key, const index::List& postings) {
                 if (error || index::kind_of(key) != kind) return;
                 error = counter.count(key, postings, prefix);
@@ -120,9 +129,12 @@ Result<std::uint64_t> version_of(const Pinned& pinned, std::string_view stream) 
             std::optional<Error> error;
             if (!read_record(pinned.meta(), segment, ordinal, log::Check::head, record, error))
                 return std::move(*error);
-            if (record.stream() == stream) return record.header.revision;
+            if (record.stream() != stream) continue;
+            if (auto hidden = gap_from(pinned, segment, ordinal, last)) return std::move(*hidden);
+            return record.header.revision;
         }
         if (postings.damaged()) return damaged_index(pinned.meta(), segment);
+        if (auto hidden = gap_from(pinned, segment, 0, last)) return std::move(*hidden);
     }
     return std::uint64_t{0};
 }

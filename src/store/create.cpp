@@ -15,9 +15,9 @@ using base::failure;
 namespace {
 
 bool is_our_name(const std::string& name) noexcept {
-    constexpr std::string_view kOurs[] = {"varve.new", "lock",         "control", "control.new",
-                                          "manifest",  "manifest.new", "log",     "index",
-                                          "consumers", "dropped"};
+    constexpr std::string_view kOurs[] = {"varve",       "varve.new", "lock",         "control",
+                                          "control.new", "manifest",  "manifest.new", "log",
+                                          "index",       "consumers", "dropped"};
     return std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs);
 }
 
@@ -35,6 +35,12 @@ Result<void> remove_if_there(const Meta& meta, const char* name) noexcept {
 }
 
 }  // namespace
+
+Result<bool> holds_only_ours(os::Env& env, const std::string& path) noexcept {
+    auto names = env.list(path);
+    if (!names) return std::move(names).error();
+    return std::all_of(names->begin(), names->end(), is_our_name);
+}
 
 Result<Ground> look_at_ground(os::Env& env, const std::string& path) noexcept {
     auto there = env.exists(path);

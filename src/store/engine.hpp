@@ -32,6 +32,8 @@ public:
     /// `closed` after close() or in a forked child.
     [[nodiscard]] Result<void> open_here() const noexcept;
     [[nodiscard]] Result<View> view() noexcept;
+    /// `poisoned` after a failed sync, in every process: nothing more becomes durable.
+    [[nodiscard]] Result<void> syncs_go_on() const noexcept;
     [[nodiscard]] Result<void> close() noexcept;
 
     /// Sleeps until something has been published, made durable, or closed since `word` was read, at
@@ -62,6 +64,9 @@ private:
 /// What stands at a path.
 enum class Ground : std::uint8_t { missing, empty, half_made, store, foreign };
 [[nodiscard]] Result<Ground> look_at_ground(os::Env& env, const std::string& path) noexcept;
+
+/// True if every name in the directory is one that a store uses.
+[[nodiscard]] Result<bool> holds_only_ours(os::Env& env, const std::string& path) noexcept;
 
 /// Takes the writer's lock of the store in `meta.path`. `locked` says who has it.
 [[nodiscard]] Result<std::unique_ptr<os::ForkGuard>> take_lock(const Meta& meta) noexcept;

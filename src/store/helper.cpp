@@ -90,14 +90,13 @@ void Writer::signal_keeper() noexcept {
 /// The slow work: it may wait for the disk, and nobody waits for it.
 void Writer::keep() noexcept {
     env_.begin_background_thread();
-    const bool interval = meta_->options.durability == Durability::interval;
-    const std::uint64_t sleep_us = interval ? meta_->options.interval_ms * 1000ULL : kSleepUs;
     while (!stop_.load(std::memory_order_acquire)) {
         const std::uint32_t word = keeper_word_.load(std::memory_order_acquire);
         prepare_next();
         seal_rolled();
         sync_by_interval();
-        if (!stop_.load(std::memory_order_seq_cst)) env_.wait_on(keeper_word_, word, sleep_us);
+        if (stop_.load(std::memory_order_seq_cst)) break;
+        env_.wait_on(keeper_word_, word, std::min(until_interval_us() + 1, kSleepUs));
     }
 }
 
@@ -227,21 +226,21 @@ void Writer::seal_rolled() noexcept {
                   [&](const log::LogPoint& end) { return end.position <= until.position; });
 }
 
+/// Microseconds until a sync is due by the interval; 0: now.
+std::uint64_t Writer::until_interval_us() noexcept {
+    if (sync_failed_.load(std::memory_order_relaxed)) return kSleepUs;
+    if (interval_until_.load(std::memory_order_acquire) <=
+        control().durable.load(std::memory_order_relaxed))
+        return kSleepUs;
+    const std::uint64_t due =
+        interval_begun_us_.load(std::memory_order_relaxed) + meta_->options.interval_ms * 1000ULL;
+    const std::uint64_t now = env_.monotonic_us();
+    return now >= due ? 0 : due - now;
+}
+
 void Writer::sync_by_interval() noexcept {
-    if (meta_->options.durability != Durability::interval) return;
-    const std::uint64_t published = control().published.load(std::memory_order_acquire);
-    if (control().durable.load(std::memory_order_relaxed) >= published) {
-        last_interval_us_ = env_.monotonic_us();
-        return;
-    }
-    const bool due =
-        env_.monotonic_us() - last_interval_us_ >= meta_->options.interval_ms * 1000ULL;
-    const bool much = placed_offset_.load(std::memory_order_relaxed) -
-                          synced_offset_.load(std::memory_order_relaxed) >=
-                      meta_->options.interval_bytes;
-    if (!due && !much) return;
-    last_interval_us_ = env_.monotonic_us();
-    static_cast<void>(wait_durable(published));
+    if (until_interval_us() > 0) return;
+    static_cast<void>(wait_durable(interval_until_.load(std::memory_order_acquire)));
 }
 
 }  // namespace store

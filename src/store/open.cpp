@@ -1,6 +1,7 @@
 // The main story of opening: what stands there · create or load · lock · hand over to the writer or
 // the reader side.
 #include <algorithm>
+#include <array>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
@@ -71,9 +72,8 @@ Result<bool> is_blank(const Meta& meta, const std::string& path) noexcept {
     }
 }
 
-/// A power cut right after creation can leave a torn store file. The first append makes everything
-/// durable and leaves an entry in the manifest before it places anything: while there is neither,
-/// nothing was ever stored.
+/// True if nothing was ever stored: manifest and segments are blank. The first append makes
+/// everything durable and leaves an entry in the manifest before it places anything.
 Result<bool> was_never_used(const Meta& meta) noexcept {
     auto blank = is_blank(meta, meta.in("manifest"));
     if (!blank || !*blank) return blank;
@@ -86,10 +86,65 @@ Result<bool> was_never_used(const Meta& meta) noexcept {
     return true;
 }
 
+/// True if the file `varve` can be what a power cut left of ours: not longer, and its magic word is
+/// ours or not written yet.
+Result<bool> is_torn_store_file(const Meta& meta) noexcept {
+    auto file = meta.env->open(meta.in("varve"), os::OpenMode::read);
+    if (!file) return std::move(file).error();
+    std::array<std::byte, file::kStoreFileSize + 1> bytes{};
+    auto read = (*file)->read_at(0, bytes);
+    if (!read) return std::move(read).error();
+    const auto magic = base::load<std::uint64_t>(bytes.data());
+    return *read <= file::kStoreFileSize && (magic == 0 || magic == file::kStoreMagic);
+}
+
+/// A store that is not whole, found before anything is touched: may it be made again? Only if all
+/// that stands there is ours and nothing was ever stored. Otherwise the answer is `why`.
+Result<void> may_be_made_again(const Meta& meta, Error why) noexcept {
+    auto only_ours = holds_only_ours(*meta.env, meta.path);
+    if (!only_ours) return std::move(only_ours).error();
+    auto unused = was_never_used(meta);
+    if (!unused) return std::move(unused).error();
+    if (*only_ours && *unused) return {};
+    return why;
+}
+
 struct Prepared {
     std::unique_ptr<os::ForkGuard> lock;
     bool created = false;
 };
+
+/// A store file that does not verify: a torn one of a store that was never used may be replaced.
+Result<void> check_store_file(Meta& meta) noexcept {
+    auto content = load_store_file(meta);
+    if (content) {
+        adopt(meta, *content);
+        return {};
+    }
+    if (content.error().code != ErrorCode::corrupt) return std::move(content).error();
+    auto torn = is_torn_store_file(meta);
+    if (!torn) return std::move(torn).error();
+    auto only_ours = holds_only_ours(*meta.env, meta.path);
+    if (!only_ours) return std::move(only_ours).error();
+    if (!*torn && !*only_ours) {
+        return failure(ErrorCode::not_a_store,
+                       "the directory holds something else, and a file `varve` that is none of "
+                       "ours; it was left untouched",
+                       meta.path);
+    }
+    if (!*torn) return std::move(content).error();
+    return may_be_made_again(meta, std::move(content).error());
+}
+
+/// Files of ours without a store file: half made, or it was lost.
+Result<void> check_remains(const Meta& meta, Ground ground) noexcept {
+    if (ground != Ground::half_made) return {};
+    return may_be_made_again(
+        meta, failure(ErrorCode::corrupt,
+                      "the file `varve` is missing beside a log that holds data; nothing was "
+                      "touched: put the file back from a copy of this store",
+                      meta.in("varve")));
+}
 
 /// For writers: takes the lock, creates the store if there is none. Leaves `meta` complete.
 Result<Prepared> prepare_to_write(Meta& meta, Ground ground) noexcept {
@@ -103,13 +158,7 @@ Result<Prepared> prepare_to_write(Meta& meta, Ground ground) noexcept {
     }
     if (ground == Ground::missing)
         VARVE_TRY(meta.env->make_directory(meta.path, meta.directory_mode()));
-    if (exists) {
-        auto content = load_store_file(meta);
-        if (content)
-            adopt(meta, *content);
-        else if (content.error().code != ErrorCode::corrupt)
-            return std::move(content).error();
-    }
+    VARVE_TRY(exists ? check_store_file(meta) : check_remains(meta, ground));
     auto lock = take_lock(meta);
     if (!lock) return std::move(lock).error();
     // Somebody may have finished it while we waited for the lock.
@@ -121,9 +170,7 @@ Result<Prepared> prepare_to_write(Meta& meta, Ground ground) noexcept {
             adopt(meta, *content);
             return Prepared{std::move(*lock), false};
         }
-        auto unused = was_never_used(meta);
-        if (!unused) return std::move(unused).error();
-        if (!*unused) return std::move(content).error();
+        VARVE_TRY(check_store_file(meta));
         VARVE_TRY(meta.env->remove(meta.in("varve")));
     }
     auto made = create_store(meta, options.durability == Durability::disk);
@@ -233,6 +280,19 @@ Result<View> Engine::view() noexcept {
     view.durable = std::min(view.published, page.durable.load(std::memory_order_acquire));
     view.epoch = writer_->epoch();
     return view;
+}
+
+Result<void> Engine::syncs_go_on() const noexcept {
+    if (writer_ != nullptr) return writer_->usable();
+    const std::shared_ptr<os::Mapping> page = reader_->control();
+    const bool failed =
+        page != nullptr && static_cast<file::WriterState>(file::control_of(*page).state.load(
+                               std::memory_order_acquire)) == file::WriterState::failed;
+    if (!failed) return {};
+    return failure(ErrorCode::poisoned,
+                   "a sync of the writer failed: nothing more becomes durable until it reopens the "
+                   "store",
+                   meta_->path);
 }
 
 Result<void> Engine::close() noexcept {

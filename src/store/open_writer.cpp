@@ -27,8 +27,10 @@ private:
     [[nodiscard]] Result<void> find_end() noexcept;
     [[nodiscard]] Result<bool> roll_forward() noexcept;
     [[nodiscard]] Result<void> recover() noexcept;
+    [[nodiscard]] Result<void> check_end() const noexcept;
     [[nodiscard]] Result<void> fence() noexcept;
     [[nodiscard]] Result<void> drop_later_segments() noexcept;
+    [[nodiscard]] Result<void> build_index(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> ready_indexes() noexcept;
     [[nodiscard]] Result<void> ready_control() noexcept;
     [[nodiscard]] Result<void> new_control() noexcept;
@@ -65,6 +67,11 @@ Result<void> WriterOpening::load() noexcept {
         file::Manifest::open(env_, meta_.path, meta_.manifest_seed(), meta_.options.file_mode);
     if (!manifest) return std::move(manifest).error();
     manifest_ = std::move(*manifest);
+    if (manifest_.content().newer) {
+        return failure(ErrorCode::unsupported_version,
+                       "the manifest holds entries of a newer version; use a newer varve to write",
+                       meta_.in("manifest"));
+    }
     for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
         there = env_.exists(directory);
         if (!there) return std::move(there).error();
@@ -83,7 +90,7 @@ Result<void> WriterOpening::load() noexcept {
         if (image.state == log::HeaderState::valid)
             newest_epoch_ = std::max(newest_epoch_, image.header.epoch);
     }
-    next_number_ = files_.highest_used() + 1;
+    next_number_ = files_.highest_used(closed_cleanly(manifest_.content(), files_)) + 1;
     for (const file::ManifestEntry& entry : manifest_.content().entries) {
         next_number_ = std::max(next_number_, entry.next_segment);
     }
@@ -212,6 +219,21 @@ Result<void> WriterOpening::recover() noexcept {
     return {};
 }
 
+/// An end that cannot lie in its segment comes from a manifest that somebody has changed.
+Result<void> WriterOpening::check_end() const noexcept {
+    if (end_.segment == 0 && end_.position == 0) return {};
+    const Segment* last = list_->items.empty() ? nullptr : list_->items.back().get();
+    const bool possible =
+        last != nullptr && last->number() == end_.segment && end_.position + 1 >= last->first() &&
+        end_.position <= plausible_last(*last) && durable_.position <= end_.position;
+    if (possible) return {};
+    return failure(ErrorCode::corrupt,
+                   "the manifest names an end at position " + std::to_string(end_.position) +
+                       " that cannot lie in segment " + std::to_string(end_.segment) +
+                       "; nothing was changed",
+                   meta_.in("manifest"));
+}
+
 /// Makes what lies behind the end unreachable before anything new is placed.
 Result<void> WriterOpening::fence() noexcept {
     if (!cut_) return {};
@@ -248,26 +270,34 @@ Result<void> WriterOpening::drop_later_segments() noexcept {
     return sync_names(env_, meta_.path);
 }
 
+/// A new shared index of the segment's events up to `last`.
+Result<void> WriterOpening::build_index(Segment& segment, std::uint64_t last) noexcept {
+    const log::LogPoint from = first_point(segment);
+    const std::uint64_t plausible = std::min(last, plausible_last(segment));
+    VARVE_TRY(create_index(meta_, segment, measure_index(segment, from, plausible)));
+    if (fill_index(meta_, segment, from, plausible)) return {};
+    return failure(ErrorCode::corrupt, "more events than there can be in a segment of this size",
+                   meta_.segment_path(segment.number()));
+}
+
 Result<void> WriterOpening::ready_indexes() noexcept {
     for (std::size_t n = 0; n < list_->items.size(); ++n) {
         Segment& segment = *list_->items[n];
         const std::uint64_t last = list_->last_of(n, end_.position);
         const bool own = same_boot_ && (segment.index.valid() ||
                                         attach_index(meta_, segment, os::MapAccess::read_write));
-        log::LogPoint from = first_point(segment);
         if (!own) {
-            const std::uint64_t plausible = std::min(last, plausible_last(segment));
-            VARVE_TRY(create_index(meta_, segment, measure_index(segment, from, plausible)));
-        } else if (last > adopted_from_) {
-            // Some of it was listed before the writer died: the rest is added, what is there is
-            // left alone.
-            const SegmentList only{{list_->items[n]}};
-            if (adopted_from_ >= segment.first() && !point_behind(only, adopted_from_, from))
-                from = first_point(segment);
-        } else {
+            VARVE_TRY(build_index(segment, last));
             continue;
         }
-        fill_index(meta_, segment, from, last);
+        if (last <= adopted_from_) continue;
+        // Some of it was listed before the writer died: the rest is added, what is there is left
+        // alone.
+        log::LogPoint from = first_point(segment);
+        const SegmentList only{{list_->items[n]}};
+        if (adopted_from_ >= segment.first() && !point_behind(only, adopted_from_, from))
+            from = first_point(segment);
+        if (!fill_index(meta_, segment, from, last)) VARVE_TRY(build_index(segment, last));
     }
     return {};
 }
@@ -313,7 +343,11 @@ Result<void> WriterOpening::ready_control() noexcept {
     file::Control& page = file::control_of(control_);
     page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
     page.active.store(end_.segment, std::memory_order_relaxed);
-    page.durable.store(durable_.position, std::memory_order_relaxed);
+    // In a page that others have read from it never falls, even where its place was not found
+    // again.
+    const std::uint64_t shown =
+        std::min(page.durable.load(std::memory_order_relaxed), end_.position);
+    page.durable.store(std::max(durable_.position, shown), std::memory_order_relaxed);
     page.state.store(static_cast<std::uint32_t>(file::WriterState::running),
                      std::memory_order_release);
     // Adopted commits appear to everybody at once. Partner: the acquire load of every view.
@@ -327,6 +361,10 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     VARVE_TRY(load());
     VARVE_TRY(look_at_control());
     VARVE_TRY(find_end());
+    // Commits say which writer made them; the next one must be above all of them, or what it
+    // appends would one day count as older than what it stands behind.
+    newest_epoch_ = std::max(newest_epoch_, end_.epoch);
+    VARVE_TRY(check_end());
     VARVE_ASSERT(durable_.position <= end_.position);
     VARVE_TRY(fence());
     VARVE_TRY(ready_indexes());

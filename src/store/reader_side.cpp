@@ -27,6 +27,14 @@ Result<void> ReaderSide::open(Opening& opening) noexcept {
     return {};
 }
 
+/// True if somebody holds the writer's lock. Who may not look at it does not know.
+bool ReaderSide::writer_lives() noexcept {
+    auto lock = meta_->env->open(meta_->in("lock"), os::OpenMode::read);
+    if (!lock) return false;
+    auto locked = (*lock)->is_locked();
+    return locked && *locked;
+}
+
 /// Maps the control page and checks whose it is. False if it must not be believed.
 Result<bool> ReaderSide::attach() noexcept {
     auto file = meta_->env->open(meta_->in("control"), os::OpenMode::read);
@@ -39,10 +47,31 @@ Result<bool> ReaderSide::attach() noexcept {
     if (!mapping) return std::move(mapping).error();
     const file::Control& page = file::control_of(*mapping);
     const auto state = static_cast<file::WriterState>(page.state.load(std::memory_order_acquire));
-    if (!expected->known || !(page.identity == expected->identity)) return false;
+    if (!(page.identity == expected->identity)) return false;
+    if (!expected->known && !(expected->known_while_locked && writer_lives())) return false;
     if (state == file::WriterState::none || state == file::WriterState::superseded) return false;
     control_ = std::make_shared<os::Mapping>(std::move(*mapping));
     return true;
+}
+
+/// Adds the files that continue the list. What a cut has left behind continues nothing.
+Result<void> ReaderSide::add_segments(SegmentList& list, std::uint64_t published) noexcept {
+    auto numbers = list_segments(*meta_);
+    if (!numbers) return std::move(numbers).error();
+    auto manifest = file::read_manifest(*meta_->env, meta_->in("manifest"), meta_->manifest_seed());
+    for (const std::uint64_t number : *numbers) {
+        const std::uint64_t last = list.items.empty() ? 0 : list.items.back()->number();
+        if (number <= last || (manifest && is_cut_off(*manifest, number))) continue;
+        auto opened = open_segment(*meta_, number, os::MapAccess::read);
+        // One that was prepared may go away again before it is used.
+        if (!opened && opened.error().code == ErrorCode::not_found) continue;
+        if (!opened) return std::move(opened).error();
+        const log::SegmentHeader& header = opened->image.header;
+        if (opened->image.state != log::HeaderState::valid || header.previous != last) continue;
+        if (header.first_position > published) break;
+        list.items.push_back(std::move(opened->segment));
+    }
+    return {};
 }
 
 /// Adds segments that have appeared, until `published` is covered.
@@ -52,19 +81,8 @@ Result<void> ReaderSide::extend(std::uint64_t published) noexcept {
                          list_->items.back()->number() ==
                              file::control_of(*control_).active.load(std::memory_order_acquire);
     if (!covered) {
-        auto numbers = list_segments(*meta_);
-        if (!numbers) return std::move(numbers).error();
         auto list = std::make_shared<SegmentList>(*list_);
-        for (const std::uint64_t number : *numbers) {
-            const std::uint64_t last = list->items.empty() ? 0 : list->items.back()->number();
-            if (number <= last) continue;
-            auto opened = open_segment(*meta_, number, os::MapAccess::read);
-            if (!opened) return std::move(opened).error();
-            const log::SegmentHeader& header = opened->image.header;
-            if (opened->image.state != log::HeaderState::valid || header.previous != last) continue;
-            if (header.first_position > published) break;
-            list->items.push_back(std::move(opened->segment));
-        }
+        VARVE_TRY(add_segments(*list, published));
         for (std::size_t n = list_->items.size(); n < list->items.size(); ++n) {
             VARVE_TRY(give_index(*list->items[n], list->last_of(n, published)));
         }
@@ -77,22 +95,45 @@ Result<void> ReaderSide::extend(std::uint64_t published) noexcept {
     }
     if (list_->items.empty())
         return failure(ErrorCode::corrupt, "the first segment is missing", meta_->log_directory());
-    Segment& last = *list_->items.back();
-    if (last.own_act != nullptr) VARVE_TRY(extend_private(last, published));
-    if (last.index.offset8(published - last.first()) == 0) {
-        return failure(last.holds_newer ? ErrorCode::unsupported_version : ErrorCode::corrupt,
-                       "the newest event cannot be found in its segment",
-                       meta_->segment_path(last.number()));
-    }
+    Segment& newest = *list_->items.back();
+    if (newest.own_act != nullptr) VARVE_TRY(extend_private(newest, published));
+    const auto is_there = [&] {
+        const Segment& last = *list_->items.back();
+        return last.index.offset8(published - last.first()) != 0;
+    };
+    // Its index may be another file by now: the one we have was removed and made again.
+    if (!is_there()) VARVE_TRY(reopen_newest(published));
+    if (is_there()) return {};
+    const bool newer = list_->items.back()->holds_newer;
+    return failure(newer ? ErrorCode::unsupported_version : ErrorCode::corrupt,
+                   "the newest event cannot be found in its segment",
+                   meta_->segment_path(list_->items.back()->number()));
+}
+
+/// Opens the newest segment and its index once more, by name; snapshots keep the old ones.
+Result<void> ReaderSide::reopen_newest(std::uint64_t published) noexcept {
+    auto opened = open_segment(*meta_, list_->items.back()->number(), os::MapAccess::read);
+    if (!opened) return std::move(opened).error();
+    if (opened->image.state != log::HeaderState::valid) return {};
+    VARVE_TRY(give_index(*opened->segment, published));
+    auto list = std::make_shared<SegmentList>(*list_);
+    list->items.back() = std::move(opened->segment);
+    list_ = std::move(list);
     return {};
 }
 
+Result<void> ReaderSide::fill(Segment& segment, const log::LogPoint& from,
+                              std::uint64_t last) noexcept {
+    if (fill_index(*meta_, segment, from, last)) return {};
+    return failure(ErrorCode::corrupt, "more events than there can be in a segment of this size",
+                   meta_->segment_path(segment.number()));
+}
+
 Result<void> ReaderSide::give_index(Segment& segment, std::uint64_t last) noexcept {
-    if (attach_index(*meta_, segment, os::MapAccess::read)) return {};
+    if (attach_index(*meta_, segment, os::MapAccess::read, control_ != nullptr)) return {};
     last = std::min(last, plausible_last(segment));
     VARVE_TRY(private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
-    fill_index(*meta_, segment, first_point(segment), last);
-    return {};
+    return fill(segment, first_point(segment), last);
 }
 
 /// A private index of a segment that still grows: lists what has come, in more room if needed.
@@ -103,19 +144,18 @@ Result<void> ReaderSide::extend_private(Segment& segment, std::uint64_t last) no
     log::LogPoint from;
     const SegmentList only{{std::shared_ptr<Segment>(std::shared_ptr<void>(), &segment)}};
     if (!point_behind(only, listed, from)) from = first_point(segment);
-    const index::ActCapacity more = measure_index(segment, from, last);
-    if (segment.index.has_room(last - listed, more.cells)) {
-        fill_index(*meta_, segment, from, last);
-        return {};
+    if (segment.index.has_room(last - listed, count_keys(segment, from, last))) {
+        return fill(segment, from, last);
     }
     // Snapshots may still use the old memory: the segment is opened again beside it.
     auto opened = open_segment(*meta_, segment.number(), os::MapAccess::read);
     if (!opened) return std::move(opened).error();
     SegmentPtr fresh = std::move(opened->segment);
-    index::ActCapacity doubled = measure_index(*fresh, first_point(*fresh), last);
-    doubled = index::capacity_for(fresh->log.size(), 2ULL * doubled.events, 2ULL * doubled.cells);
-    VARVE_TRY(private_index(*meta_, *fresh, doubled));
-    fill_index(*meta_, *fresh, first_point(*fresh), last);
+    const std::uint64_t keys = count_keys(*fresh, first_point(*fresh), last);
+    const std::uint64_t events = last + 1 - fresh->first();
+    VARVE_TRY(private_index(*meta_, *fresh,
+                            index::capacity_for(fresh->log.size(), 2 * events, 2 * keys)));
+    VARVE_TRY(fill(*fresh, first_point(*fresh), last));
     auto list = std::make_shared<SegmentList>(*list_);
     list->items.back() = std::move(fresh);
     list_ = std::move(list);
@@ -148,7 +188,7 @@ Result<void> ReaderSide::stand_alone() noexcept {
         if (last + 1 < segment.first()) continue;
         VARVE_TRY(
             private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
-        fill_index(*meta_, segment, first_point(segment), last);
+        VARVE_TRY(fill(segment, first_point(segment), last));
     }
     return {};
 }
@@ -174,7 +214,17 @@ std::shared_ptr<os::Mapping> ReaderSide::control() const noexcept {
 
 Result<void> ReaderSide::look_again() noexcept {
     const std::lock_guard lock(mutex_);
+    if (is_replaced()) superseded_ = true;
     return renew();
+}
+
+/// True if the name `control` belongs to another file than the page we have: a writer may have died
+/// before it could mark ours.
+bool ReaderSide::is_replaced() noexcept {
+    if (control_ == nullptr) return false;
+    auto there = meta_->env->identity_of(meta_->in("control"));
+    const file::ControlIdentity& ours = file::control_of(*control_).identity;
+    return there && (there->inode != ours.inode || there->birth_ns != ours.birth_ns);
 }
 
 /// Under the lock. Attaches to a page that has appeared or taken the place of ours.
@@ -185,8 +235,9 @@ Result<void> ReaderSide::renew() noexcept {
     if (control_ != nullptr) {
         const auto state = static_cast<file::WriterState>(
             file::control_of(*control_).state.load(std::memory_order_acquire));
-        if (state != file::WriterState::superseded) return {};
+        if (state != file::WriterState::superseded && !superseded_) return {};
     }
+    superseded_ = false;
     const std::shared_ptr<os::Mapping> old = std::move(control_);
     control_.reset();
     auto attached = attach();

@@ -28,10 +28,16 @@ public:
     [[nodiscard]] Result<void> look_again() noexcept;
 
 private:
+    [[nodiscard]] bool writer_lives() noexcept;
+    [[nodiscard]] bool is_replaced() noexcept;
     [[nodiscard]] Result<bool> attach() noexcept;
+    [[nodiscard]] Result<void> add_segments(SegmentList& list, std::uint64_t published) noexcept;
+    [[nodiscard]] Result<void> reopen_newest(std::uint64_t published) noexcept;
     [[nodiscard]] Result<void> stand_alone() noexcept;
     [[nodiscard]] Result<void> renew() noexcept;
     [[nodiscard]] Result<void> extend(std::uint64_t published) noexcept;
+    [[nodiscard]] Result<void> fill(Segment& segment, const log::LogPoint& from,
+                                    std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> give_index(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> extend_private(Segment& segment, std::uint64_t last) noexcept;
 
@@ -43,6 +49,7 @@ private:
     std::uint64_t durable_ = 0;
     std::uint32_t epoch_ = 0;
     bool lost_ = false;
+    bool superseded_ = false;  ///< the page we have is not the one of that name any more
 };
 
 }  // namespace store

@@ -73,9 +73,12 @@ Result<log::RecordView> Pinned::record(std::uint64_t position, log::Check check)
     return record;
 }
 
+std::uint64_t end_of(const View& view, const ReadOptions& options) noexcept {
+    return options.durable_only ? std::min(view.durable, view.published) : view.published;
+}
+
 Bounds bounds_of(const View& view, const ReadOptions& options) noexcept {
-    const std::uint64_t end =
-        options.durable_only ? std::min(view.durable, view.published) : view.published;
+    const std::uint64_t end = end_of(view, options);
     const std::uint64_t from = options.from.value;
     const std::uint64_t until = options.until.value;
     const std::uint64_t from_revision = options.from_revision.value;
@@ -109,6 +112,7 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       bounds_(bounds_of(pinned_->view(), options)),
       left_(options.limit),
       until_(options.until.value),
+      looked_until_(end_of(pinned_->view(), options)),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure) {
     if (kind_ != Source::Kind::all) key_ = pinned_->meta().hasher.key(key_kind(kind_), name_);
     if (kind_ != Source::Kind::all && name_.empty())
@@ -120,6 +124,13 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
     const std::size_t first =
         pinned_->view().segments->index_of(bounds_.backwards ? bounds_.high : bounds_.low);
     segment_ = first;
+    // The key is looked up in one segment after the other: all of its slots are fetched at once.
+    constexpr std::size_t kTogether = 16;
+    for (std::size_t n = 0; n < kTogether && kind_ != Source::Kind::all; ++n) {
+        const std::size_t at = bounds_.backwards ? first - n : first + n;
+        if (at >= items.size()) break;
+        if (items[at]->index.valid()) items[at]->index.prefetch(key_);
+    }
     if (first >= items.size() && !error_) {
         error_ = failure(ErrorCode::corrupt, "the first segments of the store are missing",
                          pinned_->meta().log_directory());
@@ -143,17 +154,12 @@ Result<std::span<const EventView>> Reading::fill() noexcept {
     run_.clear();
     if (status_ == Events::Status::complete) return std::span<const EventView>{};
     if (!error_ && bounds_.low <= bounds_.high && left_ > 0) {
+        run_.reserve(kRun);
         while (run_.size() < kRun && left_ > 0 && !error_) {
-            if (!entered_ && !enter_segment()) break;
-            const Segment& segment = *pinned_->view().segments->items[segment_];
             const std::size_t count = plan_batch();
-            if (count == 0) {
-                entered_ = false;
-                bounds_.backwards ? --segment_ : ++segment_;
-                continue;
-            }
+            if (count == 0) break;
             for (std::size_t n = 0; n < count; ++n) {
-                if (!take(segment, batch_[n])) break;
+                if (!take(*batch_[n].segment, batch_[n].ordinal)) break;
             }
         }
     }
@@ -204,30 +210,41 @@ void Reading::list_ordinals(const Segment& segment, std::uint64_t low, std::uint
         segment.index.prefetch_offset(ordinal);
     }
     if (postings.damaged()) error_ = damaged_index(pinned_->meta(), segment);
+    // An event that cannot be read may carry the name: it is listed, and the read stops at it.
+    const std::size_t listed = ordinals_.size();
+    for (std::uint32_t gap = segment.index.next_gap(low); gap <= high;
+         gap = segment.index.next_gap(gap + 1ULL)) {
+        if (gap == index::ActiveIndex::kNoGap) break;
+        ordinals_.push_back(gap);
+    }
+    if (ordinals_.size() > listed) std::sort(ordinals_.rbegin(), ordinals_.rend());
     if (!bounds_.backwards) std::reverse(ordinals_.begin(), ordinals_.end());
 }
 
-/// The next few events of the segment, whose bytes are fetched while the ones before them are
-/// decoded.
+/// The next few events, over as many segments as it takes: their bytes are on their way while the
+/// ones before them are decoded. None at the end, or where a list is damaged.
 std::size_t Reading::plan_batch() noexcept {
     std::size_t count = 0;
     const std::size_t room = static_cast<std::size_t>(
         std::min<std::uint64_t>(std::min(kAhead, kRun - run_.size()), left_));
-    const Segment& segment = *pinned_->view().segments->items[segment_];
-    const auto add = [&](std::uint32_t ordinal) {
-        batch_[count++] = ordinal;
-        const std::byte* record =
-            segment.bytes().data() + std::uint64_t{segment.index.offset8(ordinal)} * 8;
-        for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
-    };
-    if (kind_ == Source::Kind::all) {
+    while (count < room && !error_) {
+        if (!entered_ && !enter_segment()) break;
+        const Segment& segment = *pinned_->view().segments->items[segment_];
         for (; count < room && ordinals_left_ > 0; --ordinals_left_) {
-            add(static_cast<std::uint32_t>(next_ordinal_));
+            batch_[count++] = {&segment, static_cast<std::uint32_t>(next_ordinal_)};
             bounds_.backwards ? --next_ordinal_ : ++next_ordinal_;
         }
-        return count;
+        for (; count < room && listed_ < ordinals_.size(); ++listed_) {
+            const std::uint32_t ordinal = ordinals_[listed_];
+            batch_[count++] = {&segment, ordinal};
+            const std::byte* record =
+                segment.bytes().data() + std::uint64_t{segment.index.offset8(ordinal)} * 8;
+            for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
+        }
+        if (ordinals_left_ > 0 || listed_ < ordinals_.size()) continue;
+        entered_ = false;
+        bounds_.backwards ? --segment_ : ++segment_;
     }
-    for (; count < room && listed_ < ordinals_.size(); ++listed_) add(ordinals_[listed_]);
     return count;
 }
 
@@ -240,7 +257,10 @@ bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
         if (!index::carries(record, key_kind(kind_), name_)) return true;
         if (kind_ == Source::Kind::stream) {
             const std::uint64_t revision = record.header.revision;
-            if (revision < bounds_.low_revision || revision > bounds_.high_revision) return true;
+            const bool beyond = revision > bounds_.high_revision;
+            if (beyond && !bounds_.backwards)
+                looked_until_ = std::min(looked_until_, record.header.position - 1);
+            if (revision < bounds_.low_revision || beyond) return true;
         }
     }
     run_.push_back(log::to_event(record));
@@ -255,10 +275,10 @@ Result<Seen> Reading::seen() const noexcept {
                        "the read is not at its end: what it has seen is not known yet");
     }
     const View& view = pinned_->view();
-    if (bounds_.backwards) return Seen{Position{view.published}, view.epoch};
+    if (bounds_.backwards) return Seen{Position{looked_until_}, view.epoch};
     // With a limit of 0 that is position 0: nothing was looked at.
     if (left_ == 0) return Seen{Position{last_returned_}, view.epoch};
-    const std::uint64_t end = until_ != 0 ? std::min(until_, view.published) : view.published;
+    const std::uint64_t end = until_ != 0 ? std::min(until_, looked_until_) : looked_until_;
     return Seen{Position{end}, view.epoch};
 }
 

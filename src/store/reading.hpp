@@ -22,6 +22,8 @@ struct Bounds {
     std::uint64_t high_revision = ~0ULL;
     bool backwards = false;
 };
+/// Last position of the view that the options admit.
+[[nodiscard]] std::uint64_t end_of(const View& view, const ReadOptions& options) noexcept;
 [[nodiscard]] Bounds bounds_of(const View& view, const ReadOptions& options) noexcept;
 
 class Reading {
@@ -50,6 +52,8 @@ private:
     Bounds bounds_;
     std::uint64_t left_;
     std::uint64_t until_;
+    std::uint64_t
+        looked_until_;  ///< end of what may be handed out; before what lies beyond a revision
     log::Check check_;
     Events::Status status_ = Events::Status::reading;
     std::optional<Error> error_;
@@ -63,7 +67,11 @@ private:
     std::vector<std::uint32_t> ordinals_;  ///< of one key in one segment, ascending
     std::size_t listed_ = 0;               ///< of those, handed out
     std::vector<EventView> run_;
-    std::uint32_t batch_[16];
+    struct Planned {
+        const Segment* segment;
+        std::uint32_t ordinal;
+    };
+    Planned batch_[16];
 };
 
 }  // namespace store

@@ -18,14 +18,23 @@ SegmentPtr Files::find(std::uint64_t number) const noexcept {
     return nullptr;
 }
 
-std::uint64_t Files::highest_used() const noexcept {
+std::uint64_t Files::highest_used(bool closed) const noexcept {
     std::uint64_t highest = 0;
     for (const OpenedSegment& one : opened) {
-        const bool unused =
-            one.image.state == log::HeaderState::unused && base::all_zero(one.image.bytes);
+        // After a crash something may have reached the disk behind a header that has not. Nothing
+        // has where the last writer closed the store: then a prepared segment need not be read.
+        const bool unused = one.image.state == log::HeaderState::unused &&
+                            (closed || base::all_zero(one.image.bytes));
         if (!unused) highest = std::max(highest, one.segment->number());
     }
     return highest;
+}
+
+bool is_cut_off(const file::ManifestContent& manifest, std::uint64_t number) noexcept {
+    return std::any_of(manifest.entries.begin(), manifest.entries.end(), [&](const auto& entry) {
+        return entry.kind == static_cast<std::uint32_t>(file::EntryKind::cut) &&
+               number > entry.segment && number < entry.next_segment;
+    });
 }
 
 Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest,
@@ -36,12 +45,7 @@ Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest
     for (const std::uint64_t number : *numbers) {
         auto opened = open_segment(meta, number, access);
         if (!opened) return std::move(opened).error();
-        const bool excluded =
-            std::any_of(manifest.entries.begin(), manifest.entries.end(), [&](const auto& entry) {
-                return entry.kind == static_cast<std::uint32_t>(file::EntryKind::cut) &&
-                       number > entry.segment && number < entry.next_segment;
-            });
-        if (!excluded) files.images.push_back(opened->image);
+        if (!is_cut_off(manifest, number)) files.images.push_back(opened->image);
         files.opened.push_back(std::move(*opened));
     }
     return files;
@@ -157,7 +161,8 @@ std::uint64_t plausible_end(const Segment& segment) noexcept {
 }
 
 std::uint64_t plausible_last(const Segment& segment) noexcept {
-    return segment.first() + segment.log.size() / sizeof(log::RecordHeader);
+    const std::uint64_t most = segment.log.size() / sizeof(log::RecordHeader);
+    return segment.first() > ~0ULL - most ? ~0ULL : segment.first() + most;
 }
 
 }  // namespace store

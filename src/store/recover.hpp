@@ -17,8 +17,11 @@ struct Files {
     std::vector<log::SegmentImage> images;  ///< of those, without files that a cut has excluded
 
     [[nodiscard]] SegmentPtr find(std::uint64_t number) const noexcept;
-    [[nodiscard]] std::uint64_t highest_used() const noexcept;
+    [[nodiscard]] std::uint64_t highest_used(bool closed) const noexcept;
 };
+/// True for a segment that a cut has taken out of the log.
+[[nodiscard]] bool is_cut_off(const file::ManifestContent& manifest, std::uint64_t number) noexcept;
+
 [[nodiscard]] Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest,
                                        os::MapAccess access) noexcept;
 

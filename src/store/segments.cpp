@@ -31,8 +31,8 @@ std::uint64_t SegmentList::last_of(std::size_t n, std::uint64_t published) const
     return std::min(end, published);
 }
 
-Result<void> prepare_segment(const Meta& meta, std::uint64_t number, std::uint64_t capacity,
-                             bool durable) noexcept {
+Result<void> prepare_segment(const Meta& meta, std::uint64_t number,
+                             std::uint64_t capacity) noexcept {
     const std::string path = meta.segment_path(number);
     auto file = meta.env->open(path, os::OpenMode::create, meta.options.file_mode);
     if (!file) {
@@ -41,9 +41,12 @@ Result<void> prepare_segment(const Meta& meta, std::uint64_t number, std::uint64
         file = meta.env->open(path, os::OpenMode::read_write);
         if (!file) return std::move(file).error();
     }
-    VARVE_TRY((*file)->allocate(capacity));
-    if (durable) VARVE_TRY((*file)->sync());
-    return {};
+    auto allocated = (*file)->allocate(capacity);
+    if (allocated || allocated.error().code != ErrorCode::no_space) return allocated;
+    // What could be had of it would be kept from whoever needs less.
+    file->reset();
+    VARVE_TRY(meta.env->remove(path));
+    return allocated;
 }
 
 Result<OpenedSegment> open_segment(const Meta& meta, std::uint64_t number,
@@ -100,7 +103,8 @@ void with_capacity(index::ActHeader& header, const index::ActCapacity& capacity)
 
 }  // namespace
 
-Result<void> attach_index(const Meta& meta, Segment& segment, os::MapAccess access) noexcept {
+Result<void> attach_index(const Meta& meta, Segment& segment, os::MapAccess access,
+                          bool writer_lives) noexcept {
     const std::string path = meta.active_index_path(segment.number());
     auto file = meta.env->open(
         path, access == os::MapAccess::read ? os::OpenMode::read : os::OpenMode::read_write);
@@ -110,7 +114,8 @@ Result<void> attach_index(const Meta& meta, Segment& segment, os::MapAccess acce
     const auto stale = [&] {
         return failure(ErrorCode::not_found, "an index of another boot or file", path);
     };
-    if (header->mount == 0 || base::all_zero(base::Bytes{header->boot})) return stale();
+    const bool mount_known = header->mount != 0 || writer_lives;
+    if (!mount_known || base::all_zero(base::Bytes{header->boot})) return stale();
     auto size = (*file)->size();
     if (!size) return std::move(size).error();
     if (*size < index::kActSlotsOffset) return stale();
@@ -163,8 +168,8 @@ log::LogPoint first_point(const Segment& segment) noexcept {
             segment.header.prev_chain, segment.header.epoch};
 }
 
-index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& start,
-                                 std::uint64_t last) noexcept {
+std::uint64_t count_keys(const Segment& segment, const log::LogPoint& start,
+                         std::uint64_t last) noexcept {
     std::uint64_t keys = 0;
     log::SegmentScanner scanner(segment.bytes(), segment.keys, start, last);
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
@@ -172,30 +177,40 @@ index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& st
         if (step == log::SegmentScanner::Step::record && index::is_listed(scanner.record()))
             keys += 3U + scanner.record().header.tag_count;
     }
-    return index::capacity_for(segment.bytes().size(), last + 1 - segment.first(), keys);
+    return keys;
 }
 
-void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
+index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& start,
+                                 std::uint64_t last) noexcept {
+    return index::capacity_for(segment.bytes().size(), last + 1 - segment.first(),
+                               count_keys(segment, start, last));
+}
+
+bool fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
                 std::uint64_t last) noexcept {
     log::SegmentScanner scanner(segment.bytes(), segment.keys, start, last);
     index::EventKeys keys;
-    const auto ordinal = [&](std::uint64_t position) {
-        return static_cast<std::uint32_t>(position - segment.first());
-    };
+    const std::uint64_t room = segment.index.capacity().events;
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
          step = scanner.next()) {
         if (step == log::SegmentScanner::Step::damage) {
             if (log::is_newer(scanner.fault())) segment.holds_newer.store(true);
-            for (std::uint64_t p = scanner.first(); p <= scanner.last(); ++p)
-                segment.index.apply_gap(ordinal(p));
+            for (std::uint64_t p = scanner.first(); p <= scanner.last(); ++p) {
+                if (p - segment.first() >= room) return false;
+                segment.index.apply_gap(static_cast<std::uint32_t>(p - segment.first()));
+            }
             continue;
         }
         const log::RecordView& record = scanner.record();
         index::keys_of(record, meta.hasher, keys);
-        segment.index.apply(ordinal(record.header.position),
-                            static_cast<std::uint32_t>(scanner.offset() / 8),
-                            {keys.keys, keys.count}, true);
+        const std::uint64_t ordinal = record.header.position - segment.first();
+        // What a killed writer had begun may have cost room that nobody counted.
+        const std::span<const index::Key> listed{keys.keys, keys.count};
+        if (ordinal >= room || !segment.index.has_room(0, listed)) return false;
+        segment.index.apply(static_cast<std::uint32_t>(ordinal),
+                            static_cast<std::uint32_t>(scanner.offset() / 8), listed, true);
     }
+    return true;
 }
 
 Error damaged_index(const Meta& meta, const Segment& segment) noexcept {
@@ -204,6 +219,13 @@ Error damaged_index(const Meta& meta, const Segment& segment) noexcept {
         "a list of the index is damaged; close all processes of the store and remove the "
         "file: it is built again from the log",
         meta.active_index_path(segment.number()));
+}
+
+Error hidden_by_damage(const Meta& meta, const Segment& segment, std::uint32_t ordinal) noexcept {
+    return failure(ErrorCode::corrupt,
+                   "the event at position " + std::to_string(segment.first() + ordinal) +
+                       " cannot be read, so what is asked for cannot be known for certain",
+                   meta.segment_path(segment.number()));
 }
 
 Result<std::vector<std::uint64_t>> list_segments(const Meta& meta) noexcept {

@@ -53,7 +53,7 @@ using SegmentListPtr = std::shared_ptr<const SegmentList>;
 /// Creates and allocates the file; its header stays zero. An unused one that is there already is
 /// taken over.
 [[nodiscard]] Result<void> prepare_segment(const Meta& meta, std::uint64_t number,
-                                           std::uint64_t capacity, bool durable) noexcept;
+                                           std::uint64_t capacity) noexcept;
 
 /// Opens and maps the file, however its header looks.
 struct OpenedSegment {
@@ -64,27 +64,37 @@ struct OpenedSegment {
                                                  os::MapAccess access) noexcept;
 
 /// Opens the shared index of a segment whose header is known. `not_found` if it is missing or not
-/// of this boot.
-[[nodiscard]] Result<void> attach_index(const Meta& meta, Segment& segment,
-                                        os::MapAccess access) noexcept;
+/// of this boot and mount. Where the kernel does not tell the mount, the index is believed only if
+/// its writer lives: it was made by it.
+[[nodiscard]] Result<void> attach_index(const Meta& meta, Segment& segment, os::MapAccess access,
+                                        bool writer_lives = false) noexcept;
 /// Creates an empty shared index file of this capacity, replacing what is there.
 [[nodiscard]] Result<void> create_index(const Meta& meta, Segment& segment,
                                         const index::ActCapacity& capacity) noexcept;
 /// Lays an empty index out in private memory.
 [[nodiscard]] Result<void> private_index(const Meta& meta, Segment& segment,
                                          const index::ActCapacity& capacity) noexcept;
+/// Keys of all events up to `last` together.
+[[nodiscard]] std::uint64_t count_keys(const Segment& segment, const log::LogPoint& start,
+                                       std::uint64_t last) noexcept;
 /// How much index the events up to `last` need.
 [[nodiscard]] index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& start,
                                                std::uint64_t last) noexcept;
-/// Lists everything readable up to position `last`, around damage. The index is empty before.
-void fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
-                std::uint64_t last) noexcept;
+/// Lists everything readable up to position `last`, around damage. False if the index has no room
+/// for it.
+[[nodiscard]] bool fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
+                              std::uint64_t last) noexcept;
 
 /// The first commit of a segment.
 [[nodiscard]] log::LogPoint first_point(const Segment& segment) noexcept;
 
 /// What is answered where a list of the segment's index leads nowhere: never a shorter answer.
 [[nodiscard]] Error damaged_index(const Meta& meta, const Segment& segment) noexcept;
+
+/// What is answered about names while event `ordinal` of the segment cannot be read: whether it
+/// carries the name is not known.
+[[nodiscard]] Error hidden_by_damage(const Meta& meta, const Segment& segment,
+                                     std::uint32_t ordinal) noexcept;
 
 /// All segment numbers in the store's log directory, ascending.
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const Meta& meta) noexcept;

@@ -79,15 +79,19 @@ Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept
 }
 
 Result<std::vector<CatalogueEntry>> Snapshot::streams(std::string_view prefix) const noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
     return store::catalogue(*pinned_, index::KeyKind::stream, prefix);
 }
 Result<std::vector<CatalogueEntry>> Snapshot::categories() const noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
     return store::catalogue(*pinned_, index::KeyKind::category, {});
 }
 Result<std::vector<CatalogueEntry>> Snapshot::types() const noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
     return store::catalogue(*pinned_, index::KeyKind::type, {});
 }
 Result<std::vector<CatalogueEntry>> Snapshot::tags(std::string_view prefix) const noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
     return store::catalogue(*pinned_, index::KeyKind::tag, prefix);
 }
 
@@ -153,7 +157,16 @@ Result<Snapshot> Store::snapshot() const noexcept {
 }
 
 Result<Subscription> Store::follow(Source source, const FollowOptions& options) const noexcept {
-    VARVE_TRY(engine_->open_here());
+    auto view = engine_->view();
+    if (!view) return std::move(view).error();
+    if (options.after.value > view->published) {
+        return failure(ErrorCode::stale,
+                       "position " + std::to_string(options.after.value) +
+                           " to follow from lies beyond the end of the store, position " +
+                           std::to_string(view->published) +
+                           ": it belongs to another store, or to events that were lost",
+                       path());
+    }
     try {
         return Subscription(std::make_unique<store::Following>(engine_, source, options));
     } catch (const std::bad_alloc&) {
@@ -171,7 +184,7 @@ Result<bool> Store::wait(Position position, Durability level,
         if (!view) return std::move(view).error();
         const std::uint64_t reached = level == Durability::disk ? view->durable : view->published;
         if (reached >= position.value) return true;
-        if (store::Writer* writer = engine_->writer()) VARVE_TRY(writer->usable());
+        if (level == Durability::disk) VARVE_TRY(engine_->syncs_go_on());
         const std::uint64_t now_us = env.monotonic_us();
         if (now_us >= deadline_us) return false;
         VARVE_TRY(engine_->wait_for_change(word, deadline_us - now_us));

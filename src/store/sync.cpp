@@ -119,7 +119,7 @@ Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
             "stored and visible, but the sync failed: it may not survive a power cut" + why,
             meta_->path);
     };
-    if (state_.load(std::memory_order_acquire) == State::failed) return lost("");
+    if (sync_failed_.load(std::memory_order_acquire)) return lost("");
     log::LogPoint target;
     if (until != nullptr) {
         target = *until;
@@ -129,7 +129,10 @@ Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
     }
     // By place, not by position: a segment that was begun and holds no commit yet has a header to
     // be synced.
-    if (target.segment == durable_.segment && target.offset <= durable_.offset) return {};
+    // Somebody else may have led past it since it was chosen: `durable` never falls.
+    const bool ahead = target.segment > durable_.segment ||
+                       (target.segment == durable_.segment && target.offset > durable_.offset);
+    if (!ahead) return {};
     if (first_sync_) dirty_again(durable_, session_begin_);
     auto done = sync_log(durable_, target);
     if (!done && base::seeded(SeededBug::sync_retried)) done = sync_log(durable_, target);
@@ -140,7 +143,6 @@ Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
     first_sync_ = false;
     const bool sealed = target.segment != durable_.segment && durable_.segment != 0;
     durable_ = target;
-    synced_offset_.store(target.offset, std::memory_order_relaxed);
     // Partner: the acquire loads of `durable` by readers and waiting appends.
     control().durable.store(target.position, std::memory_order_release);
     bump_wake();
@@ -196,6 +198,7 @@ void Writer::dirty_again(const log::LogPoint& from, const log::LogPoint& to) noe
 }
 
 void Writer::fail() noexcept {
+    sync_failed_.store(true, std::memory_order_release);
     state_.store(State::failed, std::memory_order_release);
     control().state.store(static_cast<std::uint32_t>(file::WriterState::failed),
                           std::memory_order_release);
@@ -204,6 +207,7 @@ void Writer::fail() noexcept {
 }
 
 Result<Position> Writer::sync() noexcept {
+    const AppendGuard guard(in_flight_);
     VARVE_TRY(usable());
     const std::uint64_t published = control().published.load(std::memory_order_acquire);
     VARVE_TRY(wait_durable(published));
@@ -257,6 +261,7 @@ Result<void> Writer::write_closed() noexcept {
     entry.time_us = env_.now_us();
     entry.next_segment =
         new_segment_ ? next_number_ : 0;  // closed behind a cut: still not to be continued in place
+    const std::lock_guard lock(manifest_mutex_);
     return manifest_.add(entry, true);
 }
 

@@ -41,6 +41,23 @@ struct WriterStart {
     bool new_segment = false;  ///< what follows `end` in its segment must not be touched
 };
 
+/// Counts the calls that are inside, so that `close` can wait for them.
+class AppendGuard {
+public:
+    explicit AppendGuard(std::atomic<std::uint32_t>& count) noexcept : count_(count) {
+        count_.fetch_add(1);
+    }
+    AppendGuard(const AppendGuard&) = delete;
+    AppendGuard& operator=(const AppendGuard&) = delete;
+    ~AppendGuard() {
+        count_.fetch_sub(1);
+        count_.notify_all();
+    }
+
+private:
+    std::atomic<std::uint32_t>& count_;
+};
+
 class Writer {
 public:
     Writer(std::shared_ptr<const Meta> meta, WriterStart start) noexcept;
@@ -60,13 +77,13 @@ public:
     [[nodiscard]] Result<void> usable() const noexcept;
 
 private:
-    friend class AppendGuard;
     enum class State : std::uint8_t { open, failed, closing, closed };
 
     // append.cpp
     void commit(Request& own) noexcept;
     [[nodiscard]] Request* place_queue() noexcept;
     void place_request(Request& request) noexcept;
+    void expect_interval(const Request& request) noexcept;
     [[nodiscard]] Result<void> place_checked(Plan& plan, Durability level, Appended& done) noexcept;
     [[nodiscard]] Result<void> load_heads(Plan& plan) noexcept;
     [[nodiscard]] Result<index::Head> find_head(index::Key key,
@@ -80,8 +97,10 @@ private:
     void after_publish(Durability level) noexcept;
 
     // roll.cpp
+    [[nodiscard]] Result<void> sync_foundations(os::File& store_file) noexcept;
     [[nodiscard]] Result<void> begin_session() noexcept;
     [[nodiscard]] Result<void> make_room(const Plan& plan) noexcept;
+    [[nodiscard]] Result<SegmentPtr> take_next(const Plan& plan) noexcept;
     [[nodiscard]] Result<void> roll(const Plan& plan) noexcept;
     [[nodiscard]] Result<SegmentPtr> build_segment(std::uint64_t number, std::uint64_t capacity,
                                                    const index::ActCapacity& index) noexcept;
@@ -114,6 +133,7 @@ private:
     void populate_ahead() noexcept;
     void prepare_next() noexcept;
     void seal_rolled() noexcept;
+    [[nodiscard]] std::uint64_t until_interval_us() noexcept;
     void sync_by_interval() noexcept;
 
     const std::shared_ptr<const Meta> meta_;
@@ -123,6 +143,7 @@ private:
     os::Mapping control_map_;
     const std::uint32_t epoch_;
     std::atomic<State> state_{State::open};
+    std::atomic<bool> sync_failed_{false};  ///< for good, also while closing
     std::atomic<std::uint32_t> in_flight_{0};
 
     std::mutex place_mutex_;  // guards the next ten
@@ -167,14 +188,15 @@ private:
     std::atomic<std::uint64_t> placed_offset_{0};  ///< in the active segment
     std::atomic<std::uint64_t> throttle_{
         0};  ///< position that must be durable before the next append
-    std::atomic<std::uint64_t> synced_offset_{0};    ///< of it, known to be durable
     std::atomic<std::uint64_t> populated_until_{0};  ///< in the active segment
     std::atomic<std::uint64_t> window_{
         64 << 10};  ///< bytes; the helper changes it, appends look at it
     std::uint64_t populated_segment_ = 0;
     std::uint64_t populated_offsets_ = 0;
     std::uint64_t populated_cells_ = 0;
-    std::uint64_t last_interval_us_ = 0;
+    std::atomic<std::uint64_t> interval_until_{0};  ///< position to be synced within the interval
+    std::atomic<std::uint64_t> interval_begun_us_{0};  ///< when that was asked for; 0: long ago
+    std::uint64_t interval_bytes_ = 0;                 ///< under `place_mutex_`, of that
 };
 
 }  // namespace store

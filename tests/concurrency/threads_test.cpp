@@ -204,5 +204,53 @@ TEST(Threads, CloseEndsAWait) {
     EXPECT_EQ(store->append({{.data = "y"}}).error().code, ErrorCode::closed);
 }
 
+TEST(Threads, AnAppendRaisedToIntervalIsSyncedWithinIt) {
+    const TemporaryDirectory directory;
+    OpenOptions options;
+    options.durability = Durability::os;
+    options.interval_ms = 20;
+    auto store = Store::open(directory.store(), options);
+    ASSERT_TRUE(store);
+    ASSERT_TRUE(store->append({{.data = "stays in memory"}}));
+    AppendOptions raised;
+    raised.durability = Durability::interval;
+    auto done = store->append({{.data = "is synced soon"}}, raised);
+    ASSERT_TRUE(done);
+    EXPECT_EQ(done->level, Durability::interval);
+    auto durable = store->wait(done->last, Durability::disk, 30'000);
+    ASSERT_TRUE(durable);
+    EXPECT_TRUE(*durable);
+}
+
+TEST(Threads, SyncsBesideACloseEndWellOrSayClosed) {
+    const TemporaryDirectory directory;
+    for (int round = 0; round < 50; ++round) {
+        OpenOptions options;
+        options.durability = Durability::os;
+        auto store = Store::open(directory.store(), options);
+        ASSERT_TRUE(store);
+        std::atomic<bool> wrong{false};
+        std::vector<std::thread> threads;
+        for (int n = 0; n < 3; ++n) {
+            threads.emplace_back([&] {
+                for (int k = 0; k < 20; ++k) {
+                    auto done = store->append({{.data = "one more"}});
+                    auto synced = store->sync();
+                    const auto refused = [](const auto& result) {
+                        return !result && result.error().code != ErrorCode::closed;
+                    };
+                    if (refused(done) || refused(synced)) wrong = true;
+                }
+            });
+        }
+        EXPECT_TRUE(store->close());
+        for (std::thread& thread : threads) thread.join();
+        EXPECT_FALSE(wrong);
+    }
+    auto report = Store::verify(directory.store());
+    ASSERT_TRUE(report);
+    EXPECT_TRUE(report->damaged.empty());
+}
+
 }  // namespace
 }  // namespace varve::test

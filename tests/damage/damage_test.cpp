@@ -90,6 +90,34 @@ int readable_events(os::SimEnv& world) {
     return events;
 }
 
+/// Answers by name: each is an error, or exactly what the undamaged store answers. Empty, or what
+/// is wrong.
+std::string answers_by_name(os::SimEnv& world, Access access) {
+    auto store = Store::open(kPath, options_for(world, access));
+    if (!store) return "";
+    auto snapshot = store->snapshot();
+    if (!snapshot) return "";
+    const std::pair<Source, std::size_t> expected[] = {
+        {Source::stream("order-0"), 4}, {Source::stream("order-1"), 4},
+        {Source::stream("order-2"), 4}, {Source::category("order"), 12},
+        {Source::type("Placed"), 12},   {Source::tag("customer/7"), 12},
+        {Source::tag("x"), 12},         {Source::all(), 24},
+        {Source::stream("order-9"), 0}};
+    for (const auto& [source, count] : expected) {
+        std::size_t found = 0;
+        auto seen = snapshot->read(source).for_each([&](const EventView&) { ++found; });
+        if (seen && found != count) return std::string(source.name) + " is short, without a word";
+        if (source.kind != Source::Kind::stream) continue;
+        auto version = snapshot->version(source.name);
+        if (version && *version != count) return "a wrong version of " + std::string(source.name);
+        if (access == Access::read_only || count == 0) continue;
+        auto taken =
+            store->append({{.stream = source.name}}, {.expected = Expected::version(count - 1)});
+        if (taken) return "a revision of " + std::string(source.name) + " was given twice";
+    }
+    return "";
+}
+
 bool is_noticed(os::SimEnv& world) {
     auto report = Store::verify(kPath, options_for(world));
     return !report || !report->damaged.empty();
@@ -126,6 +154,26 @@ TEST(Damage, EveryFlippedBitIsNoticedAndStaysLocal) {
     }
     EXPECT_GT(flips, 30'000U);
     std::printf("%zu flipped bits: all noticed\n", flips);
+}
+
+TEST(Damage, NoAnswerByNameIsShortWithoutAWord) {
+    const Image image = make_store(50, 6);
+    std::size_t flips = 0;
+    for (const auto& [path, bytes] : image) {
+        if (path == "store/varve") continue;
+        for (std::size_t bit = 0; bit < used(bytes) * 8; bit += 5) {
+            Image damaged = image;
+            damaged[path][bit / 8] ^= std::byte{1} << (bit % 8);
+            const auto access = flips % 2 == 0 ? Access::read_only : Access::read_write;
+            auto world = world_of(damaged);
+            ASSERT_EQ(answers_by_name(*world, access), "")
+                << path << " byte " << bit / 8 << " bit " << bit % 8;
+            ++flips;
+        }
+    }
+    auto whole = world_of(image);
+    ASSERT_EQ(answers_by_name(*whole, Access::read_only), "");
+    EXPECT_GT(flips, 6'000U);
 }
 
 TEST(Damage, EveryTruncationIsAnErrorOrAPrefix) {

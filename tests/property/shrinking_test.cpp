@@ -202,12 +202,12 @@ private:
         });
         if (!seen) RC_FAIL("reading: " + seen.error().message);
         RC_ASSERT(found == model_.read(source, options));
-        check_seen(*seen, options, found);
+        check_seen(*seen, source, options, found);
         const std::string stream = kStreams[1 + step.b % 5];
         RC_ASSERT(*snapshot->version(stream) == model_.version(stream));
     }
     /// What the comment of `Events::seen` says, in plain words.
-    void check_seen(const Seen& seen, const ReadOptions& options,
+    void check_seen(const Seen& seen, Source source, const ReadOptions& options,
                     const std::vector<std::uint64_t>& found) {
         const std::uint64_t end = model_.events().size();
         const std::uint64_t from = options.from.value, until = options.until.value;
@@ -217,6 +217,13 @@ private:
                                (from != 0 && until != 0 && from > until) ||
                                (from_r != 0 && until_r != 0 && from_r > until_r);
         std::uint64_t wanted = until != 0 ? std::min(until, end) : end;
+        // The first event of the stream beyond the last revision wanted was not looked past.
+        for (const ModelEvent& event : model_.events()) {
+            const bool beyond = source.kind == Source::Kind::stream && until_r != 0 &&
+                                event.stream == source.name && event.revision > until_r;
+            if (beyond && event.position >= std::max(from, options.after.value + 1))
+                wanted = std::min(wanted, event.position - 1);
+        }
         if (found.size() == options.limit) wanted = found.empty() ? 0 : found.back();
         if (backwards) wanted = end;
         RC_ASSERT(seen.position.value == wanted);

@@ -24,8 +24,7 @@ struct ForgedRecord {
 
 /// Computes the checksum of a head that was changed after it had been encoded.
 inline void sign_head(std::byte* record, std::uint32_t head_bytes, std::uint32_t seed) {
-    const auto position =
-        base::load<std::uint64_t>(record + offsetof(log::RecordHeader, position));
+    const auto position = base::load<std::uint64_t>(record + offsetof(log::RecordHeader, position));
     const std::uint32_t crc =
         base::crc32c(base::crc32c_u64(seed, position), base::Bytes{record + 8, head_bytes - 8U});
     base::store(record + offsetof(log::RecordHeader, head_crc), crc);
@@ -55,10 +54,8 @@ inline void forge(std::byte* segment, log::LogPoint& end, const log::SegmentKeys
         input.kind = static_cast<log::RecordKind>(record.kind);
         length += input.head_size + input.body_size;
         inputs.push_back(input);
-        hashes.push_back({record.stream.empty()
-                              ? 0
-                              : hasher.key(index::KeyKind::stream, record.stream),
-                          0});
+        hashes.push_back(
+            {record.stream.empty() ? 0 : hasher.key(index::KeyKind::stream, record.stream), 0});
     }
     header.length8 = static_cast<std::uint32_t>(length / 8);
     header.count = static_cast<std::uint32_t>(inputs.size());
@@ -81,8 +78,7 @@ inline void forge(std::byte* segment, log::LogPoint& end, const log::SegmentKeys
         to[offsetof(log::RecordHeader, flags)] = std::byte{commit.records[n].flags};
         sign_head(to, inputs[n].head_size, keys.seed);
         header.chain = log::add_to_chain(
-            header.chain,
-            base::load<std::uint32_t>(to + offsetof(log::RecordHeader, head_crc)));
+            header.chain, base::load<std::uint32_t>(to + offsetof(log::RecordHeader, head_crc)));
         at += inputs[n].head_size + inputs[n].body_size;
     }
     log::encode_commit_header(segment + end.offset, header, keys);

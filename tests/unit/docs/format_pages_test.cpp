@@ -35,7 +35,8 @@ const Table kTables[] = {
      index::kActSlotsOffset - index::kActCountersOffset},
     {"format/active-index.md", "Slot", index::kActSlotFields, 16},
     {"format/active-index.md", "Offset", index::kActOffsetFields, 4},
-    {"format/active-index.md", "Cell", index::kActCellFields, 8},
+    {"format/active-index.md", "Small block", index::kActSmallBlockFields, 8 * index::kSmallCells},
+    {"format/active-index.md", "Block", index::kActBlockFields, 8 * index::kBlockCells},
 };
 
 std::string joined(const std::vector<std::string>& lines) {
@@ -107,24 +108,33 @@ TEST(FormatPages, TheWordsOfTheIndexAreWhereTheTablesSay) {
     header.cells = capacity.cells;
     index::ActiveIndex active = index::ActiveIndex::format(bytes.data(), header);
     const index::Key keys[] = {0xAB0000000000000AULL};
-    active.apply(0, 512, keys, false);
-    active.apply(1, 700, keys, false);
+    constexpr std::uint32_t kEvents = index::kSmallEntries + 2;
+    for (std::uint32_t n = 0; n < kEvents; ++n) active.apply(n, 512 + n, keys, false);
 
     using Half = std::uint32_t;
     const std::uint64_t counters = index::kActCountersOffset;
-    EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[0]), 2U);
-    EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[2]), 2U);
+    EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[0]), kEvents);
+    EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[2]), 2 * index::kBlockCells);
     EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[4]), 1U);
+    EXPECT_EQ(at<Half>(bytes, counters, index::kActCounterFields[6]), index::kSmallCells);
     std::uint64_t slot = index::kActSlotsOffset;
     while (at<std::uint64_t>(bytes, slot, index::kActSlotFields[0]) != keys[0]) {
         slot += 16;
         ASSERT_LT(slot, capacity.offsets_at());
     }
-    EXPECT_EQ(at<Half>(bytes, slot, index::kActSlotFields[1]), 2U);
-    EXPECT_EQ(at<Half>(bytes, slot, index::kActSlotFields[2]), 2U);
-    EXPECT_EQ(at<Half>(bytes, capacity.offsets_at() + 4, index::kActOffsetFields[0]), 700U);
-    EXPECT_EQ(at<Half>(bytes, capacity.cells_at() + 8, index::kActCellFields[0]), 1U);
-    EXPECT_EQ(at<Half>(bytes, capacity.cells_at() + 8, index::kActCellFields[1]), 1U);
+    const auto place = at<Half>(bytes, slot, index::kActSlotFields[1]);
+    EXPECT_EQ(place, index::kBlockCells);
+    EXPECT_EQ(at<Half>(bytes, slot, index::kActSlotFields[2]), kEvents);
+    EXPECT_EQ(at<Half>(bytes, capacity.offsets_at() + 4, index::kActOffsetFields[0]), 513U);
+    const std::uint64_t block = capacity.cells_at() + 8ULL * place;
+    const auto before = at<Half>(bytes, block, index::kActBlockFields[0]);
+    EXPECT_EQ(before, 0U);
+    const std::uint64_t ordinals = block + index::kActBlockFields[1].offset;
+    EXPECT_EQ(base::load<Half>(bytes.data() + ordinals), index::kSmallEntries);
+    EXPECT_EQ(base::load<Half>(bytes.data() + ordinals + 4), index::kSmallEntries + 1);
+    const std::uint64_t small = capacity.cells_at() + 8ULL * before;
+    for (Half n = 0; n < index::kSmallEntries; ++n)
+        EXPECT_EQ(base::load<Half>(bytes.data() + small + 4ULL * n), n);
 }
 
 }  // namespace

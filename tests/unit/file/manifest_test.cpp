@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "file/store_file.hpp"
@@ -94,87 +95,51 @@ TEST_F(ManifestTest, AFullFileIsReplacedByACompactOne) {
     EXPECT_EQ(again.content().last_point()->position, 2000U);
 }
 
-/// Writes an entry of a kind that this version does not know, with content where it has none.
-void add_unknown(os::Env& env, const std::string& directory, std::uint64_t number,
-                 std::uint32_t kind) {
-    ManifestEntry unknown;
-    unknown.number = number;
-    unknown.kind = kind;
-    unknown.epoch = 3;
-    unknown.position = 999;
-    unknown.zero.fill(std::byte{0x77});
+TEST_F(ManifestTest, EntriesOfALaterVersionAreKept) {
+    const auto put = [&](std::uint64_t number, std::uint32_t kind) {
+        ManifestEntry later = entry(EntryKind::opened, 7);
+        later.kind = kind;
+        later.number = number;
+        later.zero.fill(std::byte{0x77});
+        std::array<std::byte, kManifestEntrySize> raw;
+        encode_entry(raw, later, 5);
+        auto file = env_.open(directory_ + "/manifest", os::OpenMode::read_write);
+        ASSERT_TRUE(file);
+        ASSERT_TRUE((*file)->write_at((number - 1) * kManifestEntrySize, raw));
+    };
+    {
+        Manifest manifest = open();
+        ASSERT_TRUE(manifest.add(entry(EntryKind::synced, 5), true));
+    }
+    put(2, 77);
+    {
+        Manifest manifest = open();
+        EXPECT_FALSE(manifest.content().damaged);
+        EXPECT_FALSE(manifest.content().newer);
+        EXPECT_EQ(manifest.content().last_point()->position, 5U);
+        for (std::uint64_t n = 1; n <= 1500; ++n)
+            ASSERT_TRUE(manifest.add(entry(EntryKind::synced, 5 + n), false));
+    }
+    const auto entries = open().content().entries;
+    EXPECT_EQ(std::count_if(entries.begin(), entries.end(),
+                            [](const ManifestEntry& one) { return one.kind == 77; }),
+              1);
+    const auto kept = std::find_if(entries.begin(), entries.end(),
+                                   [](const ManifestEntry& one) { return one.kind == 77; });
+    ASSERT_NE(kept, entries.end());
+    EXPECT_EQ(kept->position, 7U);
+    EXPECT_EQ(kept->zero.front(), std::byte{0x77});
+    EXPECT_EQ(kept->zero.back(), std::byte{0x77});
+    const std::uint64_t number = entries.back().number + 1;
+    EXPECT_FALSE(open().content().newer);
+    ManifestEntry demanding = entry(EntryKind::opened, 7);
+    demanding.kind = kMustUnderstand | 5;
+    demanding.number = number;
     std::array<std::byte, kManifestEntrySize> raw;
-    encode_entry(raw, unknown, 5);
-    auto file = env.open(directory + "/manifest", os::OpenMode::read_write);
-    ASSERT_TRUE(file);
-    ASSERT_TRUE((*file)->write_at((number - 1) * kManifestEntrySize, raw));
-}
-
-TEST_F(ManifestTest, AnUnknownKindIsNoDamageAndNoPlace) {
-    {
-        Manifest manifest = open();
-        ASSERT_TRUE(manifest.add(entry(EntryKind::synced, 10), true));
-    }
-    add_unknown(env_, directory_, 2, 5);
-    Manifest manifest = open();
-    EXPECT_FALSE(manifest.content().torn);
-    EXPECT_FALSE(manifest.content().damaged);
-    ASSERT_EQ(manifest.content().entries.size(), 2U);
-    EXPECT_EQ(manifest.content().last_point()->position, 10U);
-    ASSERT_TRUE(manifest.add(entry(EntryKind::opened, 10), true));
-    EXPECT_EQ(open().content().entries.back().number, 3U);
-}
-
-TEST_F(ManifestTest, UnknownKindsSurviveACompaction) {
-    {
-        Manifest manifest = open();
-        ASSERT_TRUE(manifest.add(entry(EntryKind::synced, 10), true));
-    }
-    add_unknown(env_, directory_, 2, 5);
-    add_unknown(env_, directory_, 3, 6);
-    Manifest manifest = open();
-    for (std::uint64_t n = 1; n <= 2000; ++n)
-        ASSERT_TRUE(manifest.add(entry(EntryKind::synced, n), false));
-    const Manifest again = open();
-    std::vector<std::uint32_t> kinds;
-    for (const ManifestEntry& one : again.content().entries) {
-        if (is_known(one.kind)) continue;
-        kinds.push_back(one.kind);
-        EXPECT_EQ(one.position, 999U);
-        EXPECT_EQ(one.zero.back(), std::byte{0x77});
-    }
-    EXPECT_EQ(kinds, (std::vector<std::uint32_t>{5, 6}));
-    EXPECT_FALSE(again.content().torn);
-    EXPECT_EQ(again.content().last_point()->position, 2000U);
-}
-
-TEST_F(ManifestTest, AKindThatMustBeUnderstoodRefusesTheWriterOnly) {
-    {
-        Manifest manifest = open();
-        ASSERT_TRUE(manifest.add(entry(EntryKind::synced, 10), true));
-    }
-    add_unknown(env_, directory_, 2, kMustUnderstandKind | 1);
-    auto refused = Manifest::open(env_, directory_, 5, 0600);
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, ErrorCode::unsupported_version);
-    EXPECT_TRUE(read_manifest(env_, directory_ + "/manifest", 5));
-}
-
-TEST_F(ManifestTest, CutsAreNeverDroppedTheFileGrows) {
-    Manifest manifest = open();
-    constexpr std::uint64_t kCuts = 1500;
-    for (std::uint64_t n = 1; n <= kCuts; ++n)
-        ASSERT_TRUE(manifest.add(entry(EntryKind::cut, n), false));
-    EXPECT_EQ(manifest.content().entries.size(), kCuts);
-    EXPECT_GT(std::filesystem::file_size(directory_ + "/manifest"), kManifestSize);
-    ASSERT_EQ(open().content().entries.size(), kCuts);
-    // Where it may not grow any more it refuses.
-    Result<void> added;
-    std::uint64_t n = kCuts;
-    for (; added && n < 10'000; ++n) added = manifest.add(entry(EntryKind::cut, n + 1), false);
-    ASSERT_FALSE(added);
-    EXPECT_EQ(added.error().code, ErrorCode::too_large);
-    EXPECT_EQ(open().content().entries.size(), n - 1);
+    encode_entry(raw, demanding, 5);
+    auto file = env_.open(directory_ + "/manifest", os::OpenMode::read_write);
+    ASSERT_TRUE((*file)->write_at(open().content().offset, raw));
+    EXPECT_TRUE(open().content().newer);
 }
 
 TEST(StoreFile, EveryFlippedBitIsRefused) {

@@ -1,5 +1,5 @@
-// Goal: a segment header of a newer version is told from a damaged one. Method: features switched on
-// one by one in a header whose checksum is right; every flipped bit of such a page.
+// Goal: a segment header of a newer version is told from a damaged one. Method: features switched
+// on one by one in a header whose checksum is right; every flipped bit of such a page.
 #include "log/format.hpp"
 
 #include <gtest/gtest.h>

@@ -67,8 +67,7 @@ void forge_in(os::SimEnv& world, const std::vector<ForgedCommit>& commits) {
         log::walk_commits(bytes, image.keys, {1, log::kSegmentHeaderSize, 0, 0, 0}).end;
     ASSERT_GT(end.position, 0U);
     const index::Hasher hasher(store.secret, static_cast<std::uint8_t>(store.hash_bits));
-    for (const ForgedCommit& commit : commits)
-        forge(bytes.data(), end, image.keys, commit, hasher);
+    for (const ForgedCommit& commit : commits) forge(bytes.data(), end, image.keys, commit, hasher);
     put(world, kSegment, bytes);
 }
 
@@ -88,9 +87,8 @@ void expect_untouched(os::SimEnv& world) {
 }
 
 std::vector<ForgedCommit> newer_commits() {
-    return {{.records = {{}}, .flags = 4},
-            {.records = {{}, {.kind = 9}}},
-            {.records = {{.flags = 2}}}};
+    return {
+        {.records = {{}}, .flags = 4}, {.records = {{}, {.kind = 9}}}, {.records = {{.flags = 2}}}};
 }
 
 TEST(Newer, ACommitIsNeverCutByAWriter) {
@@ -181,7 +179,7 @@ TEST(Newer, ASegmentWithAFeatureThatMustBeUnderstoodIsRefusedByEverybody) {
 }
 
 TEST(Newer, AManifestEntryThatMustBeUnderstoodRefusesTheWriterOnly) {
-    for (const std::uint32_t kind : {file::kMustUnderstandKind | 7U, 7U}) {
+    for (const std::uint32_t kind : {file::kMustUnderstand | 7U, 7U}) {
         const auto world = two_events(true);
         const file::StoreFile store = store_file(*world);
         auto bytes = bytes_of(*world, "store/manifest");
@@ -199,7 +197,7 @@ TEST(Newer, AManifestEntryThatMustBeUnderstoodRefusesTheWriterOnly) {
         auto report = Store::verify("store", options_for(*world, Access::read_only));
         ASSERT_TRUE(report);
         EXPECT_TRUE(report->damaged.empty());
-        if ((kind & file::kMustUnderstandKind) != 0)
+        if ((kind & file::kMustUnderstand) != 0)
             expect_untouched(*world);
         else
             EXPECT_TRUE(write(*world));
@@ -243,8 +241,8 @@ TEST(ControlRecord, TakesAPositionAndBelongsToNoName) {
         auto writer = write(*world);
         ASSERT_TRUE(writer) << writer.error().message;
         expect_hidden(*writer->snapshot());
-        auto more = writer->append({{.stream = "s", .data = "five"}},
-                                   {.expected = Expected::version(4)});
+        auto more =
+            writer->append({{.stream = "s", .data = "five"}}, {.expected = Expected::version(4)});
         ASSERT_TRUE(more) << more.error().message;
         EXPECT_EQ(more->first.value, 6U);
         EXPECT_EQ(more->version, 5U);

@@ -190,5 +190,145 @@ TEST(Reader, ChangesNothing) {
     EXPECT_EQ(after->dirty_pages(), before);
 }
 
+TEST(Reader, ADurableReadHasSeenNoMoreThanIsDurable) {
+    os::SimEnv world(1);
+    OpenOptions options = options_for(world);
+    options.durability = Durability::os;
+    auto store = Store::open("store", options);
+    ASSERT_TRUE(store);
+    for (int n = 0; n < 10; ++n) ASSERT_TRUE(store->append({{.stream = "s", .data = "x"}}));
+    auto snapshot = store->snapshot();
+    ASSERT_TRUE(snapshot);
+    const auto nothing = [](const EventView&) {};
+    for (const auto direction : {Direction::forwards, Direction::backwards}) {
+        auto seen = snapshot->read(Source::all(), {.direction = direction, .durable_only = true})
+                        .for_each(nothing);
+        ASSERT_TRUE(seen);
+        EXPECT_EQ(seen->position, snapshot->durable());
+    }
+    // A read that ends with a revision has seen up to that event.
+    auto seen = snapshot->read("s", {.until_revision = Revision{3}}).for_each(nothing);
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(seen->position, Position{3});
+}
+
+TEST(Reader, IsToldThatNothingMoreBecomesDurable) {
+    os::SimEnv world(1);
+    auto writer = write(world);
+    ASSERT_TRUE(writer->append({{.data = "durable"}}));
+    auto reader = read(world);
+    ASSERT_TRUE(reader);
+    world.fail_syncs_only(true);
+    world.fail_call(1, ErrorCode::io, false);
+    EXPECT_FALSE(writer->append({{.data = "shown only"}}));
+    world.stop_failing();
+    auto waited = reader->wait(Position{2}, Durability::disk, 60'000);
+    ASSERT_FALSE(waited);
+    EXPECT_EQ(waited.error().code, ErrorCode::poisoned);
+    auto shown = reader->wait(Position{2}, Durability::os, 0);
+    ASSERT_TRUE(shown);
+    EXPECT_TRUE(*shown);
+}
+
+TEST(Reader, CannotFollowFromBeyondTheEnd) {
+    os::SimEnv world(1);
+    auto writer = write(world);
+    ASSERT_TRUE(writer->append({{.data = "one"}}));
+    EXPECT_TRUE(writer->follow(Source::all(), {.after = Position{1}}));
+    auto beyond = writer->follow(Source::all(), {.after = Position{2}});
+    ASSERT_FALSE(beyond);
+    EXPECT_EQ(beyond.error().code, ErrorCode::stale);
+}
+
+TEST(Reader, FollowsALivingWriterWhereTheMountIsNotKnown) {
+    os::SimEnv world(1);
+    world.forget_mount();
+    auto writer = write(world);
+    ASSERT_TRUE(writer->append({{.stream = "s", .data = "one"}}));
+    auto reader = read(world);
+    ASSERT_TRUE(reader) << reader.error().message;
+    EXPECT_EQ(reader->opening().how, Opening::How::following);
+    // Over several segments, whose indexes are the writer's.
+    const std::string data(20'000, 'd');
+    for (int n = 0; n < 12; ++n) ASSERT_TRUE(writer->append({{.stream = "s", .data = data}}));
+    auto snapshot = reader->snapshot();
+    ASSERT_TRUE(snapshot) << snapshot.error().message;
+    EXPECT_EQ(snapshot->published().value, 13U);
+    auto version = snapshot->version("s");
+    ASSERT_TRUE(version);
+    EXPECT_EQ(*version, 13U);
+    // Nobody lives any more: a reader recovers for itself, and so does the next writer.
+    const auto after = world.kill(2);
+    after->forget_mount();
+    auto alone = read(*after);
+    ASSERT_TRUE(alone);
+    EXPECT_EQ(alone->opening().how, Opening::How::recovered);
+    EXPECT_EQ(alone->snapshot()->published().value, 13U);
+    auto next = write(*after);
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->snapshot()->published().value, 13U);
+}
+
+TEST(Reader, GoesOnAfterTheIndexesWereRemovedAndMadeAgain) {
+    os::SimEnv world(1);
+    {
+        auto writer = write(world);
+        ASSERT_TRUE(writer->append({{.stream = "s", .data = "one"}}));
+        auto closing = read(world);
+        ASSERT_TRUE(closing);
+    }
+    auto reader = read(world);
+    ASSERT_TRUE(reader);
+    EXPECT_EQ(reader->snapshot()->published().value, 1U);
+    const auto indexes = world.list("store/index");
+    ASSERT_TRUE(indexes);
+    for (const std::string& name : *indexes) ASSERT_TRUE(world.remove("store/index/" + name));
+    auto writer = write(world);
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(writer->append({{.stream = "s", .data = "two"}}));
+    auto snapshot = reader->snapshot();
+    ASSERT_TRUE(snapshot) << snapshot.error().message;
+    EXPECT_EQ(*snapshot->version("s"), 2U);
+}
+
+TEST(Reader, NoticesThatItsPageWasReplacedWithoutAWord) {
+    os::SimEnv world(1);
+    auto writer = write(world);
+    ASSERT_TRUE(writer->append({{.data = "one"}}));
+    auto reader = read(world);
+    ASSERT_TRUE(reader);
+    ASSERT_TRUE(writer->close());
+    // The next writer finds no page to mark, as if it had died before it could.
+    ASSERT_TRUE(world.remove("store/control"));
+    auto next = write(world);
+    ASSERT_TRUE(next);
+    ASSERT_TRUE(next->append({{.data = "two"}}));
+    auto waited = reader->wait(Position{2}, Durability::os, 3'000);
+    ASSERT_TRUE(waited) << waited.error().message;
+    EXPECT_TRUE(*waited);
+}
+
+TEST(Writer, ASyncOfTheStoresOwnNamesThatFailsIsNotBelievedLater) {
+    for (std::uint64_t n = 1; n <= 5; ++n) {
+        os::SimEnv world(n);
+        OpenOptions options = options_for(world);
+        options.durability = Durability::os;
+        ASSERT_TRUE(Store::open("store", options));
+        auto store = write(world);
+        ASSERT_TRUE(store);
+        world.fail_syncs_only(true);
+        world.fail_call(n, ErrorCode::io, false);
+        auto first = store->append({{.data = "first"}});
+        world.stop_failing();
+        auto second = store->append({{.data = "second"}});
+        const bool acknowledged = first || second;
+        auto cut = world.power_cut(n, {os::SimCut::Style::nothing, 0});
+        auto after = write(*cut);
+        ASSERT_TRUE(after || !acknowledged) << n;
+        if (!acknowledged) continue;
+        EXPECT_GE(after->snapshot()->published().value, 1U) << n;
+    }
+}
+
 }  // namespace
 }  // namespace varve::test
