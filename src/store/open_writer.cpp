@@ -368,6 +368,10 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     VARVE_ASSERT(durable_.position <= end_.position);
     VARVE_TRY(fence());
     VARVE_TRY(ready_indexes());
+    log::CommitHeader last;
+    log::LogPoint behind;
+    if (commit_ending_at(*list_, end_.position, last, behind))
+        recorded_us_ = std::max(recorded_us_, last.recorded_us);
     VARVE_TRY(ready_control());
     WriterStart start;
     start.lock = std::move(lock);

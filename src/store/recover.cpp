@@ -129,6 +129,12 @@ bool point_behind(const SegmentList& segments, std::uint64_t position,
         point = first_point(*segments.items.front());
         return true;
     }
+    log::CommitHeader header;
+    return commit_ending_at(segments, position, header, point);
+}
+
+bool commit_ending_at(const SegmentList& segments, std::uint64_t position,
+                      log::CommitHeader& header, log::LogPoint& point) noexcept {
     const Segment* segment = segments.find(position);
     if (segment == nullptr) return false;
     const std::uint64_t offset =
@@ -140,7 +146,6 @@ bool point_behind(const SegmentList& segments, std::uint64_t position,
     }
     const std::uint64_t distance = std::uint64_t{record.header.commit_distance8} * 8;
     if (distance > offset) return false;
-    log::CommitHeader header;
     if (log::check_commit(segment->bytes(), offset - distance, segment->keys, header) != nullptr)
         return false;
     if (header.first_position + header.count - 1 != position) return false;

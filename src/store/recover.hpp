@@ -45,6 +45,11 @@ struct Files {
 /// they fail.
 [[nodiscard]] SegmentListPtr readable_chain(const Files& files, std::uint64_t last_number) noexcept;
 
+/// The commit that ends with `position`, and the point behind it. False if the index or the bytes
+/// do not lead there.
+[[nodiscard]] bool commit_ending_at(const SegmentList& segments, std::uint64_t position,
+                                    log::CommitHeader& header, log::LogPoint& point) noexcept;
+
 /// The point behind the commit that ends with `position`. False if the index or the bytes do not
 /// lead there.
 [[nodiscard]] bool point_behind(const SegmentList& segments, std::uint64_t position,
