@@ -26,6 +26,7 @@ private:
     [[nodiscard]] Result<void> look_at_control() noexcept;
     [[nodiscard]] Result<void> find_end() noexcept;
     [[nodiscard]] Result<bool> roll_forward() noexcept;
+    void name_lost(std::uint64_t published) noexcept;
     [[nodiscard]] Result<void> recover() noexcept;
     [[nodiscard]] Result<void> check_end() const noexcept;
     [[nodiscard]] Result<void> fence() noexcept;
@@ -138,7 +139,23 @@ Result<void> WriterOpening::find_end() noexcept {
         if (!rolled) return std::move(rolled).error();
         if (*rolled) return {};
     }
-    return recover();
+    const bool shown = believed_;
+    VARVE_TRY(recover());
+    if (!shown) return {};
+    // The page of this boot leads nowhere: what it showed beyond the end is lost, and what is still
+    // here may be so in memory only.
+    const file::Control& page = file::control_of(control_);
+    sync_now_ = static_cast<file::WriterState>(page.state.load()) == file::WriterState::failed;
+    name_lost(page.published.load());
+    return {};
+}
+
+/// Says which of the positions up to `published`, which readers have seen, are not there any more.
+void WriterOpening::name_lost(std::uint64_t published) noexcept {
+    if (published <= end_.position) return;
+    opening_.lost_first = Position{end_.position + 1};
+    opening_.lost_last = Position{published};
+    opening_.dropped_events = std::max(opening_.dropped_events, published - end_.position);
 }
 
 /// Starts at what was published and adopts what the dead writer had placed. False if the pages do
@@ -176,10 +193,8 @@ Result<bool> WriterOpening::roll_forward() noexcept {
         sync_now_ = true;
         if (end_.position < published) {
             // Pages that were never written back are gone from memory too: what was shown is lost.
-            opening_.lost_first = Position{end_.position + 1};
-            opening_.lost_last = Position{published};
+            name_lost(published);
             opening_.dropped_bytes = found.dropped_bytes;
-            opening_.dropped_events = published - end_.position;
             cut_ = true;
             same_boot_ = false;
         }
