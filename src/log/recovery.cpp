@@ -109,6 +109,13 @@ const SegmentImage* successor(std::span<const SegmentImage> images, std::uint64_
     return nullptr;
 }
 
+Recovery follow(std::span<const SegmentImage> images, const Start& start) noexcept {
+    Recovery found;
+    walk_all(images, start, found);
+    found.newer = is_newer(found.fault);
+    return found;
+}
+
 Recovery recover(std::span<const SegmentImage> images, const Start& start) noexcept {
     Recovery found;
     walk_all(images, start, found);

@@ -56,6 +56,10 @@ struct Recovery {
 /// follows the end.
 [[nodiscard]] Recovery recover(std::span<const SegmentImage> images, const Start& start) noexcept;
 
+/// Only accepts: for who died in this boot, so that all that was stored is there and nothing behind
+/// the end needs to be judged.
+[[nodiscard]] Recovery follow(std::span<const SegmentImage> images, const Start& start) noexcept;
+
 /// The image that continues the log behind `from`, or null.
 [[nodiscard]] const SegmentImage* successor(std::span<const SegmentImage> images,
                                             std::uint64_t number, std::uint64_t not_below) noexcept;

@@ -18,7 +18,7 @@ namespace os {
 /// it has changed.
 [[nodiscard]] std::uint32_t fork_generation() noexcept;
 
-/// Owns a locked file. In a child of fork() the file is closed at once.
+/// Owns a locked file, and others that go with it. In a child of fork() the file is closed at once.
 class ForkGuard {
 public:
     explicit ForkGuard(std::unique_ptr<File> file) noexcept;
@@ -28,10 +28,13 @@ public:
 
     /// Null in a child.
     [[nodiscard]] File* file() noexcept { return file_.get(); }
+    /// Keeps another one exactly as long as this one.
+    void keep(std::unique_ptr<ForkGuard> other) noexcept { kept_ = std::move(other); }
 
 private:
     friend struct ForkRegistry;
     std::unique_ptr<File> file_;
+    std::unique_ptr<ForkGuard> kept_;
     ForkGuard* next_ = nullptr;
     ForkGuard* previous_ = nullptr;
 };

@@ -69,7 +69,18 @@ public:
         return sync_bytes(begin, base::align_up(offset + length, kSimPage) - begin);
     }
     Result<void> sync() noexcept override { return sync_bytes(0, inode_->size()); }
-    Result<void> punch(std::uint64_t, std::uint64_t) noexcept override { return {}; }
+    Result<void> punch(std::uint64_t offset, std::uint64_t length) noexcept override {
+        VARVE_TRY(env_.step(path_));
+        const std::uint64_t begin = base::align_up(offset, kSimPage);
+        const std::uint64_t end =
+            base::align_down(std::min(offset + length, inode_->size()), kSimPage);
+        if (begin < end) {
+            std::memset(inode_->cache() + begin, 0, end - begin);
+            inode_->note(begin, end - begin);
+        }
+        env_.after_step();
+        return {};
+    }
     Result<bool> try_lock() noexcept override {
         if (inode_->lock_holder != nullptr && inode_->lock_holder != this) return false;
         inode_->lock_holder = this;

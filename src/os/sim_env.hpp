@@ -37,6 +37,7 @@ public:
     void fail_only(FailFor which) noexcept { fail_for_ = which; }
     void fail_syncs_only(bool only) noexcept { fail_for_ = only ? FailFor::syncs : FailFor::all; }
     /// As a kernel before 6.8, which cannot tell one mount from the next.
+    void set_clock(std::uint64_t us) noexcept { clock_us_ = us; }
     void forget_mount() noexcept { mount_ = 0; }
     void stop_failing() noexcept { fail_at_ = 0; }
     /// Bytes that all files together may have.

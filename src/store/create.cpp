@@ -34,12 +34,99 @@ Result<void> remove_if_there(const Meta& meta, const char* name) noexcept {
     return *there ? meta.env->remove(meta.in(name)) : Result<void>{};
 }
 
+/// True if every byte of the file is zero, or there is none.
+Result<bool> is_blank(const Meta& meta, const std::string& path) noexcept {
+    auto file = meta.env->open(path, os::OpenMode::read);
+    if (!file && file.error().code == ErrorCode::not_found) return true;
+    if (!file) return std::move(file).error();
+    std::vector<std::byte> bytes(64 << 10);
+    for (std::uint64_t at = 0;; at += bytes.size()) {
+        auto read = (*file)->read_at(at, bytes);
+        if (!read) return std::move(read).error();
+        if (!base::all_zero(base::Bytes{bytes}.first(*read))) return false;
+        if (*read < bytes.size()) return true;
+    }
+}
+
+/// The first append makes everything durable and leaves an entry in the manifest before it places
+/// anything: while there is neither, nothing was ever stored.
+Result<bool> was_never_used(const Meta& meta) noexcept {
+    auto blank = is_blank(meta, meta.in("manifest"));
+    if (!blank || !*blank) return blank;
+    auto numbers = list_segments(meta);
+    if (!numbers) return std::move(numbers).error();
+    for (const std::uint64_t number : *numbers) {
+        blank = is_blank(meta, meta.segment_path(number));
+        if (!blank || !*blank) return blank;
+    }
+    for (const char* name : {"consumers", "dropped"}) {
+        auto kept = meta.env->list(meta.in(name));
+        if (kept && !kept->empty()) return false;
+        if (!kept && kept.error().code != ErrorCode::not_found) return std::move(kept).error();
+    }
+    return true;
+}
+
+/// True if there is no such file, or it could be one of ours that a power cut has torn: short, and
+/// its first word zero or ours.
+Result<bool> could_be_ours(const Meta& meta, const char* name, std::uint64_t magic,
+                           std::uint64_t size) noexcept {
+    auto file = meta.env->open(meta.in(name), os::OpenMode::read);
+    if (!file && file.error().code == ErrorCode::not_found) return true;
+    if (!file) return std::move(file).error();
+    auto found = (*file)->size();
+    if (!found) return std::move(found).error();
+    std::array<std::byte, 8> word{};
+    auto read = (*file)->read_at(0, word);
+    if (!read) return std::move(read).error();
+    const auto first = base::load<std::uint64_t>(word.data());
+    return *found <= size && (first == 0 || first == magic);
+}
+
+/// True if something in the directory is not ours.
+Result<bool> holds_foreign(const Meta& meta) noexcept {
+    auto names = meta.env->list(meta.path);
+    if (!names) return std::move(names).error();
+    if (!std::all_of(names->begin(), names->end(), is_our_name)) return true;
+    struct Small {
+        const char* name;
+        std::uint64_t magic;
+        std::uint64_t size;
+    };
+    constexpr Small kSmall[] = {{"varve", file::kStoreMagic, file::kStoreFileSize},
+                                {"varve.new", file::kStoreMagic, file::kStoreFileSize},
+                                {"control", file::kControlMagic, file::kControlSize},
+                                {"control.new", file::kControlMagic, file::kControlSize}};
+    for (const Small& one : kSmall) {
+        auto ours = could_be_ours(meta, one.name, one.magic, one.size);
+        if (!ours) return std::move(ours).error();
+        if (!*ours) return true;
+    }
+    auto segments = meta.env->list(meta.log_directory());
+    if (!segments && segments.error().code == ErrorCode::not_found) return false;
+    if (!segments) return std::move(segments).error();
+    return !std::all_of(segments->begin(), segments->end(),
+                        [](const std::string& name) { return segment_number(name) != 0; });
+}
+
 }  // namespace
 
-Result<bool> holds_only_ours(os::Env& env, const std::string& path) noexcept {
-    auto names = env.list(path);
-    if (!names) return std::move(names).error();
-    return std::all_of(names->begin(), names->end(), is_our_name);
+Result<void> check_remains(const Meta& meta) noexcept {
+    auto foreign = holds_foreign(meta);
+    if (!foreign) return std::move(foreign).error();
+    auto numbers = list_segments(meta);
+    if (!numbers) return std::move(numbers).error();
+    if (*foreign && numbers->empty()) {
+        return failure(ErrorCode::not_a_store,
+                       "the directory holds something else; it was left untouched", meta.path);
+    }
+    auto unused = was_never_used(meta);
+    if (!unused) return std::move(unused).error();
+    if (*unused && !*foreign) return {};
+    return failure(ErrorCode::corrupt,
+                   "the file `varve` is missing or damaged beside a log that holds data; nothing "
+                   "was touched: put the file back from a copy of this store",
+                   meta.in("varve"));
 }
 
 Result<Ground> look_at_ground(os::Env& env, const std::string& path) noexcept {

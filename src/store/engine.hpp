@@ -65,8 +65,10 @@ private:
 enum class Ground : std::uint8_t { missing, empty, half_made, store, foreign };
 [[nodiscard]] Result<Ground> look_at_ground(os::Env& env, const std::string& path) noexcept;
 
-/// True if every name in the directory is one that a store uses.
-[[nodiscard]] Result<bool> holds_only_ours(os::Env& env, const std::string& path) noexcept;
+/// Success if all that stands in the directory can be what an interrupted making of a store has
+/// left, so that it may be made again. Else `not_a_store`, or `corrupt` for a store whose file is
+/// lost.
+[[nodiscard]] Result<void> check_remains(const Meta& meta) noexcept;
 
 /// Takes the writer's lock of the store in `meta.path`. `locked` says who has it.
 [[nodiscard]] Result<std::unique_ptr<os::ForkGuard>> take_lock(const Meta& meta) noexcept;

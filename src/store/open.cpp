@@ -1,7 +1,6 @@
 // The main story of opening: what stands there · create or load · lock · hand over to the writer or
 // the reader side.
 #include <algorithm>
-#include <array>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
@@ -58,55 +57,20 @@ void adopt(Meta& meta, const file::StoreFile& content) noexcept {
     meta.hasher = index::Hasher(content.secret, static_cast<std::uint8_t>(content.hash_bits));
 }
 
-/// True if every byte of the file is zero, or there is none.
-Result<bool> is_blank(const Meta& meta, const std::string& path) noexcept {
-    auto file = meta.env->open(path, os::OpenMode::read);
-    if (!file && file.error().code == ErrorCode::not_found) return true;
-    if (!file) return std::move(file).error();
-    std::vector<std::byte> bytes(64 << 10);
-    for (std::uint64_t at = 0;; at += bytes.size()) {
-        auto read = (*file)->read_at(at, bytes);
-        if (!read) return std::move(read).error();
-        if (!base::all_zero(base::Bytes{bytes}.first(*read))) return false;
-        if (*read < bytes.size()) return true;
+/// Loads the store's file. False if there is none yet and one may be made; what must not be touched
+/// is an error.
+Result<bool> load(Meta& meta, Ground ground) noexcept {
+    if (ground == Ground::missing || ground == Ground::empty) return false;
+    auto content = ground == Ground::store ? load_store_file(meta) : file::StoreFile{};
+    if (content && ground == Ground::store) {
+        adopt(meta, *content);
+        return true;
     }
-}
-
-/// True if nothing was ever stored: manifest and segments are blank. The first append makes
-/// everything durable and leaves an entry in the manifest before it places anything.
-Result<bool> was_never_used(const Meta& meta) noexcept {
-    auto blank = is_blank(meta, meta.in("manifest"));
-    if (!blank || !*blank) return blank;
-    auto numbers = list_segments(meta);
-    if (!numbers) return std::move(numbers).error();
-    for (const std::uint64_t number : *numbers) {
-        blank = is_blank(meta, meta.segment_path(number));
-        if (!blank || !*blank) return blank;
-    }
-    return true;
-}
-
-/// True if the file `varve` can be what a power cut left of ours: not longer, and its magic word is
-/// ours or not written yet.
-Result<bool> is_torn_store_file(const Meta& meta) noexcept {
-    auto file = meta.env->open(meta.in("varve"), os::OpenMode::read);
-    if (!file) return std::move(file).error();
-    std::array<std::byte, file::kStoreFileSize + 1> bytes{};
-    auto read = (*file)->read_at(0, bytes);
-    if (!read) return std::move(read).error();
-    const auto magic = base::load<std::uint64_t>(bytes.data());
-    return *read <= file::kStoreFileSize && (magic == 0 || magic == file::kStoreMagic);
-}
-
-/// A store that is not whole, found before anything is touched: may it be made again? Only if all
-/// that stands there is ours and nothing was ever stored. Otherwise the answer is `why`.
-Result<void> may_be_made_again(const Meta& meta, Error why) noexcept {
-    auto only_ours = holds_only_ours(*meta.env, meta.path);
-    if (!only_ours) return std::move(only_ours).error();
-    auto unused = was_never_used(meta);
-    if (!unused) return std::move(unused).error();
-    if (*only_ours && *unused) return {};
-    return why;
+    if (!content && content.error().code != ErrorCode::corrupt) return std::move(content).error();
+    auto remains = check_remains(meta);
+    if (remains) return false;
+    const bool ours = remains.error().code == ErrorCode::corrupt;
+    return ours && !content ? std::move(content).error() : std::move(remains).error();
 }
 
 struct Prepared {
@@ -114,41 +78,12 @@ struct Prepared {
     bool created = false;
 };
 
-/// A store file that does not verify: a torn one of a store that was never used may be replaced.
-Result<void> check_store_file(Meta& meta) noexcept {
-    auto content = load_store_file(meta);
-    if (content) {
-        adopt(meta, *content);
-        return {};
-    }
-    if (content.error().code != ErrorCode::corrupt) return std::move(content).error();
-    auto torn = is_torn_store_file(meta);
-    if (!torn) return std::move(torn).error();
-    auto only_ours = holds_only_ours(*meta.env, meta.path);
-    if (!only_ours) return std::move(only_ours).error();
-    if (!*torn && !*only_ours) {
-        return failure(ErrorCode::not_a_store,
-                       "the directory holds something else, and a file `varve` that is none of "
-                       "ours; it was left untouched",
-                       meta.path);
-    }
-    if (!*torn) return std::move(content).error();
-    return may_be_made_again(meta, std::move(content).error());
-}
-
-/// Files of ours without a store file: half made, or it was lost.
-Result<void> check_remains(const Meta& meta, Ground ground) noexcept {
-    if (ground != Ground::half_made) return {};
-    return may_be_made_again(
-        meta, failure(ErrorCode::corrupt,
-                      "the file `varve` is missing beside a log that holds data; nothing was "
-                      "touched: put the file back from a copy of this store",
-                      meta.in("varve")));
-}
-
 /// For writers: takes the lock, creates the store if there is none. Leaves `meta` complete.
 Result<Prepared> prepare_to_write(Meta& meta, Ground ground) noexcept {
     const OpenOptions& options = meta.options;
+    // Looked at before anything is made: not even a lock goes into a directory of somebody else's.
+    auto loaded = load(meta, ground);
+    if (!loaded) return std::move(loaded).error();
     const bool exists = ground == Ground::store;
     if (!exists && options.create == Create::never) {
         return failure(ErrorCode::not_found, "there is no store here", meta.path);
@@ -158,21 +93,15 @@ Result<Prepared> prepare_to_write(Meta& meta, Ground ground) noexcept {
     }
     if (ground == Ground::missing)
         VARVE_TRY(meta.env->make_directory(meta.path, meta.directory_mode()));
-    VARVE_TRY(exists ? check_store_file(meta) : check_remains(meta, ground));
     auto lock = take_lock(meta);
     if (!lock) return std::move(lock).error();
     // Somebody may have finished it while we waited for the lock.
     auto again = look_at_ground(*meta.env, meta.path);
     if (!again) return std::move(again).error();
-    if (*again == Ground::store) {
-        auto content = load_store_file(meta);
-        if (content) {
-            adopt(meta, *content);
-            return Prepared{std::move(*lock), false};
-        }
-        VARVE_TRY(check_store_file(meta));
-        VARVE_TRY(meta.env->remove(meta.in("varve")));
-    }
+    loaded = load(meta, *again);
+    if (!loaded) return std::move(loaded).error();
+    if (*loaded) return Prepared{std::move(*lock), false};
+    if (*again == Ground::store) VARVE_TRY(meta.env->remove(meta.in("varve")));
     auto made = create_store(meta, options.durability == Durability::disk);
     if (!made) return std::move(made).error();
     adopt(meta, *made);
@@ -180,12 +109,12 @@ Result<Prepared> prepare_to_write(Meta& meta, Ground ground) noexcept {
 }
 
 Result<void> prepare_to_read(Meta& meta, Ground ground) noexcept {
-    if (ground != Ground::store)
-        return failure(ErrorCode::not_found, "there is no store here", meta.path);
-    auto content = load_store_file(meta);
-    if (!content) return std::move(content).error();
-    adopt(meta, *content);
-    return {};
+    auto loaded = load(meta, ground);
+    if (!loaded) return std::move(loaded).error();
+    if (*loaded) return {};
+    return ground == Ground::store
+               ? failure(ErrorCode::corrupt, "the making of this store was interrupted", meta.path)
+               : failure(ErrorCode::not_found, "there is no store here", meta.path);
 }
 
 /// Checks the call and what stands at the path.

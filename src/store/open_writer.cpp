@@ -28,9 +28,13 @@ private:
     [[nodiscard]] Result<bool> roll_forward() noexcept;
     void name_lost(std::uint64_t published) noexcept;
     [[nodiscard]] Result<void> recover() noexcept;
+    void number_next() noexcept;
     [[nodiscard]] Result<void> check_end() const noexcept;
     [[nodiscard]] Result<void> fence() noexcept;
+    void give_back() noexcept;
+    [[nodiscard]] Result<void> drop_again() noexcept;
     [[nodiscard]] Result<void> drop_later_segments() noexcept;
+    [[nodiscard]] Result<void> drop(const std::vector<std::uint64_t>& numbers) noexcept;
     [[nodiscard]] Result<void> build_index(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> ready_indexes() noexcept;
     [[nodiscard]] Result<void> ready_control() noexcept;
@@ -42,11 +46,13 @@ private:
     file::Manifest manifest_;
     Files files_;
     SegmentListPtr list_ = std::make_shared<SegmentList>();
-    os::Mapping control_;  ///< the page found, believed or not
+    os::Mapping control_;                          ///< the page found, believed or not
+    std::unique_ptr<os::ForkGuard> control_lock_;  ///< where the kernel tells no mount
     bool believed_ = false;
     bool same_boot_ = false;  ///< indexes of this boot may be taken over
     bool in_place_ = true;    ///< the next commit may go right behind the end
     bool cut_ = false;
+    bool new_indexes_ = false;  ///< readers of the page found may map others that nobody fills
     bool sync_now_ =
         false;  ///< after a failed sync: what is still here is made durable before anything else
     log::LogPoint end_{};
@@ -86,14 +92,17 @@ Result<void> WriterOpening::load() noexcept {
     auto files = open_files(meta_, manifest_.content(), os::MapAccess::read_write);
     if (!files) return std::move(files).error();
     files_ = std::move(*files);
+    const log::LogPoint point = start_of(manifest_.content()).point;
+    if (!is_possible(files_, point)) {
+        return failure(ErrorCode::corrupt,
+                       "the manifest names position " + std::to_string(point.position) +
+                           ", which its segment cannot hold; nothing was changed",
+                       meta_.in("manifest"));
+    }
     newest_epoch_ = manifest_.content().highest_epoch();
     for (const log::SegmentImage& image : files_.images) {
         if (image.state == log::HeaderState::valid)
             newest_epoch_ = std::max(newest_epoch_, image.header.epoch);
-    }
-    next_number_ = files_.highest_used(closed_cleanly(manifest_.content(), files_)) + 1;
-    for (const file::ManifestEntry& entry : manifest_.content().entries) {
-        next_number_ = std::max(next_number_, entry.next_segment);
     }
     return {};
 }
@@ -181,7 +190,9 @@ Result<bool> WriterOpening::roll_forward() noexcept {
         start = {from, at_cut ? start.next_segment : 0, start.newest_epoch};
         adopted_from_ = published;
     }
-    found = log::recover(files_.images, start);
+    // After a failed sync pages may have been lost; else nothing behind the end is of interest, and
+    // looking at all of it would take long.
+    found = failed ? log::recover(files_.images, start) : log::follow(files_.images, start);
     VARVE_TRY(refuse_newer(meta_, found));
     end_ =
         base::seeded(SeededBug::drop_beyond_published) && published > 0 ? start.point : found.end;
@@ -249,6 +260,16 @@ Result<void> WriterOpening::check_end() const noexcept {
                    meta_.in("manifest"));
 }
 
+/// After the end is known: what the next segment is called.
+void WriterOpening::number_next() noexcept {
+    const bool whole = opening_.how == Opening::How::clean ||
+                       (opening_.how == Opening::How::rolled_forward && !sync_now_);
+    next_number_ = files_.highest_used(whole) + 1;
+    for (const file::ManifestEntry& entry : manifest_.content().entries) {
+        next_number_ = std::max(next_number_, entry.next_segment);
+    }
+}
+
 /// Makes what lies behind the end unreachable before anything new is placed.
 Result<void> WriterOpening::fence() noexcept {
     if (!cut_) return {};
@@ -263,23 +284,57 @@ Result<void> WriterOpening::fence() noexcept {
     entry.next_segment = next_number_;
     VARVE_TRY(manifest_.add(entry, true));
     in_place_ = false;
+    give_back();
     return drop_later_segments();
 }
 
+/// Whole pages behind a cut go back to the file system, unless a reader of this boot may have seen
+/// what is in them.
+void WriterOpening::give_back() noexcept {
+    if (control_.data() != nullptr) {
+        const file::Control& page = file::control_of(control_);
+        std::array<std::byte, 16> boot{};
+        env_.boot_id(boot);
+        const bool other_boot = !base::all_zero(base::Bytes{boot}) && page.identity.boot != boot;
+        if (!other_boot && page.published.load() > end_.position) return;
+    }
+    const SegmentPtr segment = files_.find(end_.segment);
+    if (segment == nullptr || end_.offset >= segment->log.size()) return;
+    // Best effort: what stays is only space.
+    static_cast<void>(
+        segment->file->punch(end_.offset, segment->log.size() - end_.offset).has_value());
+}
+
 Result<void> WriterOpening::drop_later_segments() noexcept {
-    bool moved = false;
+    std::vector<std::uint64_t> numbers;
     for (const OpenedSegment& one : files_.opened) {
         const std::uint64_t number = one.segment->number();
-        if (number <= end_.segment || number >= next_number_) continue;
+        if (number > end_.segment && number < next_number_) numbers.push_back(number);
+    }
+    return drop(numbers);
+}
+
+/// An earlier opening may have died between the entry of its cut and the moves.
+Result<void> WriterOpening::drop_again() noexcept {
+    std::vector<std::uint64_t> numbers;
+    std::erase_if(files_.opened, [&](const OpenedSegment& one) {
+        const bool dead = is_cut_off(manifest_.content(), one.segment->number());
+        if (dead) numbers.push_back(one.segment->number());
+        return dead;
+    });
+    return drop(numbers);
+}
+
+Result<void> WriterOpening::drop(const std::vector<std::uint64_t>& numbers) noexcept {
+    for (const std::uint64_t number : numbers) {
         const std::string from = meta_.segment_path(number);
         const std::string to = meta_.in("dropped") + from.substr(from.rfind('/'));
         auto there = env_.exists(meta_.in("dropped"));
         if (!there) return std::move(there).error();
         if (!*there) VARVE_TRY(env_.make_directory(meta_.in("dropped"), meta_.directory_mode()));
         VARVE_TRY(env_.rename(from, to));
-        moved = true;
     }
-    if (!moved) return {};
+    if (numbers.empty()) return {};
     VARVE_TRY(sync_names(env_, meta_.in("dropped")));
     VARVE_TRY(sync_names(env_, meta_.log_directory()));
     return sync_names(env_, meta_.path);
@@ -303,6 +358,7 @@ Result<void> WriterOpening::ready_indexes() noexcept {
                                         attach_index(meta_, segment, os::MapAccess::read_write));
         if (!own) {
             VARVE_TRY(build_index(segment, last));
+            new_indexes_ = true;
             continue;
         }
         if (last <= adopted_from_) continue;
@@ -330,6 +386,13 @@ Result<void> WriterOpening::new_control() noexcept {
     auto expected = file::expected_identity(env_, **file, meta_.file.uuid);
     if (!expected) return std::move(expected).error();
     base::store(mapping->data(), expected->identity);
+    if (expected->known_while_locked) {
+        // Tells readers that the mount is still the one the page was made in: whoever only holds
+        // the store's lock may not have replaced an older page yet.
+        auto locked = (*file)->try_lock();
+        if (!locked) return std::move(locked).error();
+        control_lock_ = std::make_unique<os::ForkGuard>(std::move(*file));
+    }
     const os::Mapping old = std::move(control_);
     control_ = std::move(*mapping);
     file::Control& page = file::control_of(control_);
@@ -354,7 +417,7 @@ Result<void> WriterOpening::new_control() noexcept {
 
 Result<void> WriterOpening::ready_control() noexcept {
     const bool lossy = opening_.lost_first.value != 0;
-    if (!believed_ || lossy) return new_control();
+    if (!believed_ || lossy || new_indexes_) return new_control();
     file::Control& page = file::control_of(control_);
     page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
     page.active.store(end_.segment, std::memory_order_relaxed);
@@ -381,6 +444,8 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     newest_epoch_ = std::max(newest_epoch_, end_.epoch);
     VARVE_TRY(check_end());
     VARVE_ASSERT(durable_.position <= end_.position);
+    number_next();
+    VARVE_TRY(drop_again());
     VARVE_TRY(fence());
     VARVE_TRY(ready_indexes());
     log::CommitHeader last;
@@ -389,6 +454,7 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
         recorded_us_ = std::max(recorded_us_, last.recorded_us);
     VARVE_TRY(ready_control());
     WriterStart start;
+    if (control_lock_ != nullptr) lock->keep(std::move(control_lock_));
     start.lock = std::move(lock);
     start.control = std::move(control_);
     start.manifest = std::move(manifest_);

@@ -27,14 +27,6 @@ Result<void> ReaderSide::open(Opening& opening) noexcept {
     return {};
 }
 
-/// True if somebody holds the writer's lock. Who may not look at it does not know.
-bool ReaderSide::writer_lives() noexcept {
-    auto lock = meta_->env->open(meta_->in("lock"), os::OpenMode::read);
-    if (!lock) return false;
-    auto locked = (*lock)->is_locked();
-    return locked && *locked;
-}
-
 /// Maps the control page and checks whose it is. False if it must not be believed.
 Result<bool> ReaderSide::attach() noexcept {
     auto file = meta_->env->open(meta_->in("control"), os::OpenMode::read);
@@ -48,7 +40,13 @@ Result<bool> ReaderSide::attach() noexcept {
     const file::Control& page = file::control_of(*mapping);
     const auto state = static_cast<file::WriterState>(page.state.load(std::memory_order_acquire));
     if (!(page.identity == expected->identity)) return false;
-    if (!expected->known && !(expected->known_while_locked && writer_lives())) return false;
+    if (!expected->known) {
+        // The lock of this very page, not the store's: a writer that has just come may not have
+        // judged the page yet.
+        if (!expected->known_while_locked) return false;
+        auto held = (*file)->is_locked();
+        if (!held || !*held) return false;
+    }
     if (state == file::WriterState::none || state == file::WriterState::superseded) return false;
     control_ = std::make_shared<os::Mapping>(std::move(*mapping));
     return true;
@@ -171,7 +169,10 @@ Result<void> ReaderSide::stand_alone() noexcept {
     const file::ManifestContent content = manifest ? std::move(*manifest) : file::ManifestContent{};
     auto files = open_files(*meta_, content, os::MapAccess::read);
     if (!files) return std::move(files).error();
-    const log::Recovery found = log::recover(files->images, start_of(content));
+    log::Start start = start_of(content);
+    // A hostile manifest vouches for nothing: then the log is read from its beginning.
+    if (!is_possible(*files, start.point)) start = {{}, 0, start.newest_epoch};
+    const log::Recovery found = log::recover(files->images, start);
     VARVE_TRY(refuse_newer(*meta_, found));
     const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;
     list_ = readable_chain(*files, found.damaged ? newest : found.end.segment);
@@ -180,7 +181,7 @@ Result<void> ReaderSide::stand_alone() noexcept {
         // Behind the damage there is more: everything that verifies alone is shown.
         published_ = std::max(published_, plausible_end(*list_->items.back()));
     }
-    durable_ = std::min(published_, start_of(content).point.position);
+    durable_ = std::min(published_, start.point.position);
     epoch_ = std::max(content.highest_epoch(), found.end.epoch);
     for (std::size_t n = 0; n < list_->items.size(); ++n) {
         Segment& segment = *list_->items[n];

@@ -28,7 +28,6 @@ public:
     [[nodiscard]] Result<void> look_again() noexcept;
 
 private:
-    [[nodiscard]] bool writer_lives() noexcept;
     [[nodiscard]] bool is_replaced() noexcept;
     [[nodiscard]] Result<bool> attach() noexcept;
     [[nodiscard]] Result<void> add_segments(SegmentList& list, std::uint64_t published) noexcept;

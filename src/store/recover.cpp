@@ -70,6 +70,18 @@ Result<void> refuse_newer(const Meta& meta, const log::Recovery& found) noexcept
                    found.end.offset);
 }
 
+bool is_possible(const Files& files, const log::LogPoint& point) noexcept {
+    if (point.segment == 0) return point.position == 0;
+    for (const OpenedSegment& one : files.opened) {
+        if (one.segment->number() != point.segment) continue;
+        // What is missing or damaged is judged where the log is read.
+        if (one.image.state != log::HeaderState::valid) return true;
+        return point.position != ~0ULL && point.position + 1 >= one.segment->first() &&
+               point.position <= plausible_last(*one.segment);
+    }
+    return true;
+}
+
 bool closed_cleanly(const file::ManifestContent& manifest, const Files& files) noexcept {
     if (manifest.torn || manifest.entries.empty()) return false;
     const file::ManifestEntry& last = manifest.entries.back();

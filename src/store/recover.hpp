@@ -32,6 +32,9 @@ struct Files {
 /// whole, so nothing may be cut.
 [[nodiscard]] Result<void> refuse_newer(const Meta& meta, const log::Recovery& found) noexcept;
 
+/// False if no log could have that point: the segment that it names cannot hold its position.
+[[nodiscard]] bool is_possible(const Files& files, const log::LogPoint& point) noexcept;
+
 /// True if the last writer closed the store here and nothing was stored since.
 [[nodiscard]] bool closed_cleanly(const file::ManifestContent& manifest,
                                   const Files& files) noexcept;

@@ -8,7 +8,7 @@
 
 namespace varve::test {
 
-class PatientEnv final : public os::Env {
+class PatientEnv : public os::Env {
 public:
     Result<std::unique_ptr<os::File>> open(const std::string& path, os::OpenMode mode,
                                            std::uint32_t permissions) noexcept override {
