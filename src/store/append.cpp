@@ -216,7 +216,7 @@ Result<index::Head> Writer::find_head(index::Key key, std::string_view stream) c
         const Segment& segment = *list->items[n];
         index::Postings postings = segment.index.postings(key);
         for (std::uint32_t ordinal = 0; postings.next(ordinal);) {
-            const std::uint64_t offset = std::uint64_t{segment.index.offset8(ordinal)} * 8;
+            const std::uint64_t offset = segment.offset_of(ordinal);
             const std::uint64_t position = segment.first() + ordinal;
             log::RecordView record;
             const log::Fault fault = log::decode_record(
@@ -248,13 +248,13 @@ Result<void> Writer::place(Plan& plan, Durability level, Appended& done) noexcep
     header.epoch = epoch_;
     header.prev_chain = end_.chain;
     VARVE_ASSERT(header.durable_hint < header.first_position);
-    VARVE_ASSERT(base::fits(end_.offset, plan.bytes, active_->log.size()));
+    VARVE_ASSERT(base::fits(end_.offset, plan.bytes, active_->log().size()));
 
-    std::byte* const mapped = active_->log.data() + end_.offset;
+    std::byte* const mapped = active_->log().data() + end_.offset;
     if (level == Durability::disk && plan.bytes >= kWriteThreshold && grow(run_, plan.bytes)) {
         header.chain = encode_all(plan, run_.data(), header);
         log::encode_commit_header(run_.data(), header, active_->keys);
-        VARVE_TRY(active_->file->write_at(end_.offset, run_));
+        VARVE_TRY(active_->file().write_at(end_.offset, run_));
         if (run_.size() > kKeepRun) run_ = {};
     } else {
         header.chain = encode_all(plan, mapped, header);
@@ -276,7 +276,7 @@ Result<void> Writer::place(Plan& plan, Durability level, Appended& done) noexcep
         if (stream.head.version > 0) heads_.put(stream.key, stream.name, stream.head);
     }
     end_ = log::after_commit(end_, header);
-    if (!past_half_ && end_.offset > active_->log.size() / 2) {
+    if (!past_half_ && end_.offset > active_->log().size() / 2) {
         past_half_ = true;
         signal_keeper();
     }

@@ -144,11 +144,11 @@ void Writer::populate_ahead() noexcept {
     }
     const std::uint64_t placed = placed_offset_.load(std::memory_order_relaxed);
     const std::uint64_t until = populated_until_.load(std::memory_order_relaxed);
-    if (until >= active.log.size() || placed + window_ / 2 < until) return;
+    if (until >= active.log().size() || placed + window_ / 2 < until) return;
     const std::uint64_t from = std::max(until, base::align_down(placed, kPage));
     const std::uint64_t to =
-        std::min<std::uint64_t>(active.log.size(), base::align_up(placed + window_, kPage));
-    if (from < to) env_.populate(active.log, from, to - from);
+        std::min<std::uint64_t>(active.log().size(), base::align_up(placed + window_, kPage));
+    if (from < to) env_.populate(active.log(), from, to - from);
     populated_until_.store(to, std::memory_order_relaxed);
     window_ = std::min(window_ * 2, kWindowMax);
     // The index grows with the log: about a third of its bytes in cells and offsets.
@@ -174,13 +174,14 @@ void Writer::prepare_next() noexcept {
     {
         const std::lock_guard lock(place_mutex_);
         if (active_ == nullptr || new_segment_) return;
-        if (active_->log.size() < kAtOnce && end_.offset < active_->log.size() / 2) return;
+        if (active_->log().size() < kAtOnce && end_.offset < active_->log().size() / 2) return;
         number = next_number_;
         capacity = std::clamp(active_->header.capacity * kSegmentGrowth,
                               meta_->file.segment_size_first, meta_->file.segment_size_max);
         active = active_;
         density = density_;
-        if (end_.offset >= active_->log.size() / 2) density = {active_->index.keys(), end_.offset};
+        if (end_.offset >= active_->log().size() / 2)
+            density = {active_->index.keys(), end_.offset};
     }
     SegmentPtr made;
     {
@@ -194,7 +195,7 @@ void Writer::prepare_next() noexcept {
     }
     if (!env_.has_threads()) return;
     // Outside the lock: a roll need not wait for it.
-    env_.populate(made->log, 0, 64 << 10);
+    env_.populate(made->log(), 0, 64 << 10);
     env_.populate(made->act, 0, made->index.capacity().offsets_at());
 }
 
@@ -217,7 +218,7 @@ void Writer::seal_rolled() noexcept {
         for (std::size_t n = 0; n < list->items.size(); ++n) {
             Segment& segment = *list->items[n];
             if (segment.number() <= until.segment && list->last_of(n, until.position) > durable)
-                env_.let_go(segment.log, 0, segment.log.size());
+                env_.let_go(segment.log(), 0, segment.log().size());
         }
         lead_syncs(&until);
     }

@@ -299,10 +299,10 @@ void WriterOpening::give_back() noexcept {
         if (!other_boot && page.published.load() > end_.position) return;
     }
     const SegmentPtr segment = files_.find(end_.segment);
-    if (segment == nullptr || end_.offset >= segment->log.size()) return;
+    if (segment == nullptr || end_.offset >= segment->log().size()) return;
     // Best effort: what stays is only space.
     static_cast<void>(
-        segment->file->punch(end_.offset, segment->log.size() - end_.offset).has_value());
+        segment->file().punch(end_.offset, segment->log().size() - end_.offset).has_value());
 }
 
 Result<void> WriterOpening::drop_later_segments() noexcept {

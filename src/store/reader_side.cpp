@@ -97,7 +97,7 @@ Result<void> ReaderSide::extend(std::uint64_t published) noexcept {
     if (newest.own_act != nullptr) VARVE_TRY(extend_private(newest, published));
     const auto is_there = [&] {
         const Segment& last = *list_->items.back();
-        return last.index.offset8(published - last.first()) != 0;
+        return last.offset_of(published - last.first()) != 0;
     };
     // Its index may be another file by now: the one we have was removed and made again.
     if (!is_there()) VARVE_TRY(reopen_newest(published));
@@ -152,7 +152,7 @@ Result<void> ReaderSide::extend_private(Segment& segment, std::uint64_t last) no
     const std::uint64_t keys = count_keys(*fresh, first_point(*fresh), last);
     const std::uint64_t events = last + 1 - fresh->first();
     VARVE_TRY(private_index(*meta_, *fresh,
-                            index::capacity_for(fresh->log.size(), 2 * events, 2 * keys)));
+                            index::capacity_for(fresh->log().size(), 2 * events, 2 * keys)));
     VARVE_TRY(fill(*fresh, first_point(*fresh), last));
     auto list = std::make_shared<SegmentList>(*list_);
     list->items.back() = std::move(fresh);

@@ -39,7 +39,7 @@ Error damaged(const Meta& meta, const Segment& segment, std::uint64_t ordinal, s
 
 bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal, log::Check check,
                  log::RecordView& record, std::optional<Error>& error) noexcept {
-    const std::uint64_t offset = std::uint64_t{segment.index.offset8(ordinal)} * 8;
+    const std::uint64_t offset = segment.offset_of(ordinal);
     if (offset == 0) [[unlikely]] {
         error = damaged(
             meta, segment, ordinal, 0,
@@ -237,8 +237,7 @@ std::size_t Reading::plan_batch() noexcept {
         for (; count < room && listed_ < ordinals_.size(); ++listed_) {
             const std::uint32_t ordinal = ordinals_[listed_];
             batch_[count++] = {&segment, ordinal};
-            const std::byte* record =
-                segment.bytes().data() + std::uint64_t{segment.index.offset8(ordinal)} * 8;
+            const std::byte* record = segment.bytes().data() + segment.offset_of(ordinal);
             for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
         }
         if (ordinals_left_ > 0 || listed_ < ordinals_.size()) continue;

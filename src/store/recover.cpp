@@ -87,7 +87,7 @@ bool closed_cleanly(const file::ManifestContent& manifest, const Files& files) n
     const file::ManifestEntry& last = manifest.entries.back();
     if (last.kind != static_cast<std::uint32_t>(file::EntryKind::closed)) return false;
     const SegmentPtr segment = files.find(last.segment);
-    if (segment == nullptr || last.offset > segment->log.size()) return false;
+    if (segment == nullptr || last.offset > segment->log().size()) return false;
     const log::LogPoint point{last.segment, last.offset, last.position, last.chain, last.epoch};
     log::CommitHeader header;
     const log::Fault next = log::check_next_commit(segment->bytes(), segment->keys, point, header);
@@ -149,8 +149,7 @@ bool commit_ending_at(const SegmentList& segments, std::uint64_t position,
                       log::CommitHeader& header, log::LogPoint& point) noexcept {
     const Segment* segment = segments.find(position);
     if (segment == nullptr) return false;
-    const std::uint64_t offset =
-        std::uint64_t{segment->index.offset8(position - segment->first())} * 8;
+    const std::uint64_t offset = segment->offset_of(position - segment->first());
     log::RecordView record;
     if (offset == 0 || log::decode_record(segment->bytes(), offset, position, segment->keys.seed,
                                           log::Check::head, record) != nullptr) {
@@ -178,7 +177,7 @@ std::uint64_t plausible_end(const Segment& segment) noexcept {
 }
 
 std::uint64_t plausible_last(const Segment& segment) noexcept {
-    const std::uint64_t most = segment.log.size() / sizeof(log::RecordHeader);
+    const std::uint64_t most = segment.log().size() / sizeof(log::RecordHeader);
     return segment.first() > ~0ULL - most ? ~0ULL : segment.first() + most;
 }
 

@@ -81,11 +81,11 @@ Result<SegmentPtr> Writer::build_segment(std::uint64_t number, std::uint64_t cap
     auto opened = open_segment(*meta_, number, os::MapAccess::read_write);
     if (!opened) return std::move(opened).error();
     SegmentPtr segment = std::move(opened->segment);
-    if (opened->image.state != log::HeaderState::unused || segment->log.size() < capacity) {
+    if (opened->image.state != log::HeaderState::unused || segment->log().size() < capacity) {
         return base::failure(ErrorCode::corrupt, "a segment file that should be unused holds data",
                              meta_->segment_path(number));
     }
-    auto synced = segment->file->sync();
+    auto synced = segment->file().sync();
     if (synced) synced = sync_names(env_, meta_->log_directory());
     // Asked again, the kernel would say yes without having written anything.
     if (!synced) fail();
@@ -102,7 +102,7 @@ Result<SegmentPtr> Writer::take_next(const Plan& plan) noexcept {
         return index::capacity_for(bytes, plan.events.size(), plan.keys.size(), density_);
     };
     // Made when less was known: half the wanted slots will do.
-    const bool suits = prepared_ != nullptr && prepared_->log.size() >= capacity &&
+    const bool suits = prepared_ != nullptr && prepared_->log().size() >= capacity &&
                        prepared_->index.has_room(plan.events.size(), std::span(plan.keys)) &&
                        prepared_->index.capacity().slots >= index_of(capacity).slots / 2;
     if (suits) return std::exchange(prepared_, nullptr);
@@ -137,7 +137,7 @@ Result<void> Writer::roll(const Plan& plan) noexcept {
     std::uint64_t unsealed = 0;
     for (const SegmentPtr& segment : segments()->items) {
         if (segment->first() > control().durable.load(std::memory_order_relaxed))
-            unsealed += segment->log.size();
+            unsealed += segment->log().size();
     }
     begin_segment(**next);
     if (active_ != nullptr) rolled_.push_back(end_);
@@ -168,13 +168,13 @@ void Writer::begin_segment(Segment& next) noexcept {
     header.number = next.number();
     header.previous = end_.segment;
     header.first_position = end_.position + 1;
-    header.capacity = next.log.size();
+    header.capacity = next.log().size();
     header.salt = next.keys.salt;
     header.created_us = env_.now_us();
     header.prev_chain = end_.chain;
     next.header = header;
-    log::encode_segment_header(next.log.data(), header);
-    note(next.log.data(), log::kSegmentHeaderSize);
+    log::encode_segment_header(next.log().data(), header);
+    note(next.log().data(), log::kSegmentHeaderSize);
     base::store(next.act.data() + offsetof(index::ActHeader, first_position),
                 header.first_position);
 }

@@ -59,17 +59,18 @@ Result<OpenedSegment> open_segment(const Meta& meta, std::uint64_t number,
     if (!size) return std::move(size).error();
     OpenedSegment opened;
     opened.segment = std::make_shared<Segment>();
+    opened.segment->log_file = std::make_shared<LogFile>();
     if (*size >= log::kSegmentHeaderSize) {
         auto mapping = (*file)->map(static_cast<std::size_t>(*size), access);
         if (!mapping) return std::move(mapping).error();
-        opened.segment->log = std::move(*mapping);
+        opened.segment->log_file->map = std::move(*mapping);
     }
     opened.image = log::look_at(number, opened.segment->bytes(), meta.file.uuid, meta.file.secret);
     if (opened.image.state == log::HeaderState::newer) {
         return failure(ErrorCode::unsupported_version,
                        "a segment of a newer format; use a newer varve to open it", path);
     }
-    opened.segment->file = std::move(*file);
+    opened.segment->log_file->file = std::move(*file);
     opened.segment->keys = opened.image.keys;
     opened.segment->header = opened.image.header;
     opened.segment->header.number = number;

@@ -19,11 +19,17 @@ namespace varve {
 inline namespace v0 {
 namespace store {
 
+/// The file of a segment and the map of it. Shared by all that is known of the segment, whatever
+/// indexes it.
+struct LogFile {
+    std::unique_ptr<os::File> file;
+    os::Mapping map;  ///< none if the file has no room for a header
+};
+
 struct Segment {
     log::SegmentHeader header{};
     log::SegmentKeys keys{};
-    std::unique_ptr<os::File> file;
-    os::Mapping log;
+    std::shared_ptr<LogFile> log_file;
     os::Mapping act;                       ///< shared index, or
     std::unique_ptr<std::byte[]> own_act;  ///< a private one
     index::ActiveIndex index;
@@ -33,7 +39,14 @@ struct Segment {
 
     [[nodiscard]] std::uint64_t number() const noexcept { return header.number; }
     [[nodiscard]] std::uint64_t first() const noexcept { return header.first_position; }
-    [[nodiscard]] base::Bytes bytes() const noexcept { return log.bytes(); }
+    [[nodiscard]] const os::Mapping& log() const noexcept { return log_file->map; }
+    [[nodiscard]] os::File& file() const noexcept { return *log_file->file; }
+    [[nodiscard]] base::Bytes bytes() const noexcept { return log().bytes(); }
+    /// Where event `ordinal` of the segment begins, in bytes; 0 if that is not known. `ordinal` may
+    /// be anything.
+    [[nodiscard]] std::uint64_t offset_of(std::uint64_t ordinal) const noexcept {
+        return std::uint64_t{index.offset8(ordinal)} * 8;
+    }
 };
 
 using SegmentPtr = std::shared_ptr<Segment>;

@@ -171,8 +171,9 @@ Result<void> Writer::sync_log(const log::LogPoint& from, const log::LogPoint& to
         const bool entered =
             segment->number() != from.segment || from.offset <= log::kSegmentHeaderSize;
         const std::uint64_t begin = entered ? 0 : from.offset;
-        const std::uint64_t end = segment->number() == to.segment ? to.offset : segment->log.size();
-        if (begin < end) VARVE_TRY(segment->file->sync_range(segment->log, begin, end - begin));
+        const std::uint64_t end =
+            segment->number() == to.segment ? to.offset : segment->log().size();
+        if (begin < end) VARVE_TRY(segment->file().sync_range(segment->log(), begin, end - begin));
     }
     return {};
 }
@@ -188,12 +189,13 @@ void Writer::dirty_again(const log::LogPoint& from, const log::LogPoint& to) noe
             segment->number() == from.segment && from.offset > log::kSegmentHeaderSize
                 ? base::align_down(from.offset, kPage)
                 : 0;
-        const std::uint64_t end = segment->number() == to.segment ? to.offset : segment->log.size();
+        const std::uint64_t end =
+            segment->number() == to.segment ? to.offset : segment->log().size();
         for (std::uint64_t at = begin; at < end; at += kPage) {
-            auto* byte = reinterpret_cast<volatile unsigned char*>(segment->log.data() + at);
+            auto* byte = reinterpret_cast<volatile unsigned char*>(segment->log().data() + at);
             *byte = *byte;
         }
-        if (begin < end) note(segment->log.data() + begin, end - begin);
+        if (begin < end) note(segment->log().data() + begin, end - begin);
     }
 }
 

@@ -75,7 +75,7 @@ void Verification::check_segment(const Segment& segment, const log::SegmentImage
                                  std::uint64_t last, bool newest) {
     const std::string path = meta_.segment_path(segment.number());
     ++report_.segments;
-    report_.bytes += segment.log.size();
+    report_.bytes += segment.log().size();
     if (segment.header_damaged)
         damage(path, 0, log::kSegmentHeaderSize, 0, 0, "the segment's header fails its checksum");
     check_link(segment, reached_);
@@ -113,7 +113,7 @@ Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t ac
     const SegmentListPtr list = readable_chain(*files, believed        ? active
                                                        : found.damaged ? newest
                                                                        : found.end.segment);
-    for (const SegmentPtr& segment : list->items) total_ += segment->log.size();
+    for (const SegmentPtr& segment : list->items) total_ += segment->log().size();
     std::uint64_t end = believed ? published : found.end.position;
     if (!believed && found.newer) {
         damage(meta_.segment_path(std::max<std::uint64_t>(found.end.segment, 1)), found.end.offset,
@@ -182,8 +182,7 @@ void log_bytes(const View& view, Stats& stats) noexcept {
         const Segment& segment = *view.segments->items[n];
         const std::uint64_t last = view.segments->last_of(n, view.published);
         if (last < segment.first()) continue;
-        const std::uint64_t offset =
-            std::uint64_t{segment.index.offset8(last - segment.first())} * 8;
+        const std::uint64_t offset = segment.offset_of(last - segment.first());
         log::RecordView record;
         if (offset == 0 || log::decode_record(segment.bytes(), offset, last, segment.keys.seed,
                                               log::Check::structure, record) != nullptr) {
