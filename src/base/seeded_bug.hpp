@@ -23,6 +23,10 @@ enum class SeededBug : std::uint8_t {
     verify_skips_last_segment,
     padding_not_covered,
     pages_not_dirtied_again,
+    index_named_before_sync,
+    merge_input_removed_at_once,
+    missing_index_answers_short,
+    list_not_clipped,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -24,6 +24,15 @@ Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissio
     return durable ? (*file)->sync() : Result<void>{};
 }
 
+bool is_index(const ManifestEntry& entry) noexcept {
+    return entry.kind == static_cast<std::uint32_t>(EntryKind::sealed) ||
+           entry.kind == static_cast<std::uint32_t>(EntryKind::merged);
+}
+
+SealedRange range_of(const ManifestEntry& entry) noexcept {
+    return {entry.segment, entry.next_segment};
+}
+
 }  // namespace
 
 const ManifestEntry* ManifestContent::last_point() const noexcept {
@@ -45,6 +54,21 @@ void encode_entry(std::span<std::byte, kManifestEntrySize> to, const ManifestEnt
                   std::uint32_t seed) noexcept {
     base::store(to.data(), entry);
     base::store(to.data() + kEntryCrcOffset, base::crc32c(seed, to.first(kEntryCrcOffset)));
+}
+
+std::vector<SealedRange> ManifestContent::sealed() const {
+    std::vector<SealedRange> ranges;
+    for (const ManifestEntry& entry : entries) {
+        const SealedRange range = range_of(entry);
+        if (!is_index(entry) || range.first == 0 || range.first > range.last) continue;
+        std::erase_if(ranges, [&](const SealedRange& other) {
+            return other.first <= range.last && range.first <= other.last;
+        });
+        ranges.push_back(range);
+    }
+    std::sort(ranges.begin(), ranges.end(),
+              [](const SealedRange& a, const SealedRange& b) { return a.first < b.first; });
+    return ranges;
 }
 
 ManifestContent decode_manifest(Bytes bytes, std::uint32_t seed) noexcept {
@@ -118,7 +142,7 @@ Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std:
 
 Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
     entry.number = content_.entries.empty() ? 1 : content_.entries.back().number + 1;
-    VARVE_ASSERT(entry.kind >= 1 && entry.kind <= 4);
+    VARVE_ASSERT(entry.kind >= 1 && entry.kind <= static_cast<std::uint32_t>(EntryKind::merged));
     if (content_.offset + kManifestEntrySize > kManifestSize || content_.torn) VARVE_TRY(compact());
     std::array<std::byte, kManifestEntrySize> raw;
     encode_entry(raw, entry, seed_);
@@ -144,12 +168,16 @@ Result<void> Manifest::compact() noexcept {
     // The segments behind old cuts are long in `dropped`: of very many only the latest are kept.
     constexpr std::size_t kKeepCuts = kManifestSize / kManifestEntrySize / 4;
     std::vector<ManifestEntry> kept;
+    const std::vector<SealedRange> sealed = content_.sealed();
     for (const ManifestEntry& entry : content_.entries) {
-        const bool unknown = entry.kind > static_cast<std::uint32_t>(EntryKind::closed);
+        const bool unknown = entry.kind > static_cast<std::uint32_t>(EntryKind::merged);
+        const bool index = is_index(entry) &&
+                           std::find(sealed.begin(), sealed.end(), range_of(entry)) != sealed.end();
         const bool cut = entry.kind == static_cast<std::uint32_t>(EntryKind::cut);
         const bool late_cut = cut && cuts <= kKeepCuts;
         cuts -= cut ? 1U : 0U;
-        if (&entry == point || &entry == newest || unknown || late_cut) kept.push_back(entry);
+        if (&entry == point || &entry == newest || unknown || index || late_cut)
+            kept.push_back(entry);
     }
     if (kept.size() >= kManifestSize / kManifestEntrySize) {
         return base::failure(

@@ -200,6 +200,9 @@ Result<void> Engine::open_here() const noexcept {
 Result<View> Engine::view() noexcept {
     VARVE_TRY(open_here());
     if (reader_ != nullptr) return reader_->view();
+    const std::uint32_t damage = meta_->index_damage->load(std::memory_order_relaxed);
+    if (damage != damage_seen_.exchange(damage, std::memory_order_relaxed)) [[unlikely]]
+        writer_->heal();
     const file::Control& page = writer_->control();
     View view;
     // Partner: the release store in Writer::publish. The list is read afterwards, so it covers the

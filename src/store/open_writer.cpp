@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
 #include "store/engine.hpp"
+#include "store/sealed.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -35,6 +36,7 @@ private:
     [[nodiscard]] Result<void> drop_again() noexcept;
     [[nodiscard]] Result<void> drop_later_segments() noexcept;
     [[nodiscard]] Result<void> drop(const std::vector<std::uint64_t>& numbers) noexcept;
+    void give_sealed(SegmentList& list, std::uint64_t end) noexcept;
     [[nodiscard]] Result<void> build_index(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> ready_indexes() noexcept;
     [[nodiscard]] Result<void> ready_control() noexcept;
@@ -46,6 +48,7 @@ private:
     file::Manifest manifest_;
     Files files_;
     SegmentListPtr list_ = std::make_shared<SegmentList>();
+    OpenedSealed sealed_;
     os::Mapping control_;                          ///< the page found, believed or not
     std::unique_ptr<os::ForkGuard> control_lock_;  ///< where the kernel tells no mount
     bool believed_ = false;
@@ -180,12 +183,15 @@ Result<bool> WriterOpening::roll_forward() noexcept {
     if (published > 0) {
         auto chain = chain_of(meta_, files_, page.active.load());
         if (!chain) return false;
-        for (const SegmentPtr& segment : (*chain)->items) {
+        SegmentList indexed = **chain;
+        give_sealed(indexed, published);
+        for (const SegmentPtr& segment : indexed.items) {
+            if (segment->sealed != nullptr) continue;
             if (!attach_index(meta_, *segment, os::MapAccess::read_write)) return false;
         }
         log::LogPoint from;
-        if (!point_behind(**chain, failed ? durable : published, from)) return false;
-        if (durable == 0 || !point_behind(**chain, durable, durable_)) durable_ = {};
+        if (!point_behind(indexed, failed ? durable : published, from)) return false;
+        if (durable == 0 || !point_behind(indexed, durable, durable_)) durable_ = {};
         const bool at_cut = start.next_segment != 0 && start.point.position == from.position;
         start = {from, at_cut ? start.next_segment : 0, start.newest_epoch};
         adopted_from_ = published;
@@ -340,6 +346,12 @@ Result<void> WriterOpening::drop(const std::vector<std::uint64_t>& numbers) noex
     return sync_names(env_, meta_.path);
 }
 
+/// Gives segments the sealed indexes that the manifest names. One that is missing or damaged is
+/// made again later; until then its segments have active indexes.
+void WriterOpening::give_sealed(SegmentList& list, std::uint64_t end) noexcept {
+    static_cast<void>(attach_sealed(meta_, manifest_.content().sealed(), end, list, sealed_));
+}
+
 /// A new shared index of the segment's events up to `last`.
 Result<void> WriterOpening::build_index(Segment& segment, std::uint64_t last) noexcept {
     const log::LogPoint from = first_point(segment);
@@ -351,8 +363,14 @@ Result<void> WriterOpening::build_index(Segment& segment, std::uint64_t last) no
 }
 
 Result<void> WriterOpening::ready_indexes() noexcept {
+    auto list = std::make_shared<SegmentList>(*list_);
+    give_sealed(*list, end_.position);
+    list_ = std::move(list);
+    // What is sealed does not grow: the log goes on in a new segment.
+    if (!list_->items.empty() && list_->items.back()->sealed != nullptr) in_place_ = false;
     for (std::size_t n = 0; n < list_->items.size(); ++n) {
         Segment& segment = *list_->items[n];
+        if (segment.sealed != nullptr) continue;
         const std::uint64_t last = list_->last_of(n, end_.position);
         const bool own = same_boot_ && (segment.index.valid() ||
                                         attach_index(meta_, segment, os::MapAccess::read_write));

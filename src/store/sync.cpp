@@ -253,6 +253,7 @@ Result<void> Writer::write_closed() noexcept {
                              last->segment == end_.segment && last->offset == end_.offset;
     if (closed_here) return {};
     VARVE_TRY(lead_sync(nullptr));  // nobody else is inside
+    seal_at_close();
     file::ManifestEntry entry;
     entry.kind = static_cast<std::uint32_t>(file::EntryKind::closed);
     entry.epoch = epoch_;
