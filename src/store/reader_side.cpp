@@ -4,6 +4,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -162,6 +163,7 @@ Result<void> ReaderSide::reopen_newest(std::uint64_t published) noexcept {
 
 Result<void> ReaderSide::fill(Segment& segment, const log::LogPoint& from,
                               std::uint64_t last) noexcept {
+    if (base::seeded(base::SeededBug::missing_index_answers_short) && last < published_) return {};
     if (fill_index(*meta_, segment, from, last)) return {};
     return failure(ErrorCode::corrupt, "more events than there can be in a segment of this size",
                    meta_->segment_path(segment.number()));

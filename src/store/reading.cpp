@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -188,7 +189,9 @@ bool Reading::enter_unit() noexcept {
     if (bounds_.backwards ? last < bounds_.low : first > bounds_.high) return false;
     entered_ = true;
     const std::uint64_t low = std::max(bounds_.low, first);
-    const std::uint64_t high = std::min(bounds_.high, last);
+    const bool unclipped = base::seeded(base::SeededBug::list_not_clipped) && segment.sealed;
+    const std::uint64_t high =
+        unclipped ? segment.sealed->index.last_position() : std::min(bounds_.high, last);
     ordinals_.clear();
     listed_ = 0;
     cursor_.reset();

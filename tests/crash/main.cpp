@@ -38,6 +38,10 @@ constexpr BugName kBugs[] = {
     {"verify_skips_last_segment", SeededBug::verify_skips_last_segment},
     {"padding_not_covered", SeededBug::padding_not_covered},
     {"pages_not_dirtied_again", SeededBug::pages_not_dirtied_again},
+    {"index_named_before_sync", SeededBug::index_named_before_sync},
+    {"merge_input_removed_at_once", SeededBug::merge_input_removed_at_once},
+    {"missing_index_answers_short", SeededBug::missing_index_answers_short},
+    {"list_not_clipped", SeededBug::list_not_clipped},
 };
 
 struct Arguments {
@@ -93,6 +97,11 @@ Tally run_all(const Arguments& arguments) {
     run_by_hand(all, &older_writer_behind_newer);
     run_by_hand(all, &damage_in_the_last_segment, seed);
     run_by_hand(all, &flipped_padding, seed);
+    run_by_hand(all, &evidence_behind_a_roll);
+    run_by_hand(all, &named_indexes_are_whole, seed);
+    run_by_hand(all, &replaced_files_stay, seed);
+    run_by_hand(all, &missing_index, seed);
+    run_by_hand(all, &clipped_lists, seed);
     run_by_hand(all, &append_inside_append, seed);
     run_by_hand(all, &append_while_waiting, seed);
     run_by_hand(all, &contended_versions, std::uint64_t{2'000});

@@ -10,6 +10,7 @@
 #include "file/manifest.hpp"
 #include "file/store_file.hpp"
 #include "index/active_index.hpp"
+#include "index/sealed_format.hpp"
 #include "page.hpp"
 
 namespace varve::docs {
@@ -37,6 +38,10 @@ const Table kTables[] = {
     {"format/active-index.md", "Offset", index::kActOffsetFields, 4},
     {"format/active-index.md", "Small block", index::kActSmallBlockFields, 8 * index::kSmallCells},
     {"format/active-index.md", "Block", index::kActBlockFields, 8 * index::kBlockCells},
+    {"format/sealed-index.md", "Header page", index::kSealedHeaderFields, index::kSealedHeaderSize},
+    {"format/sealed-index.md", "Segment", index::kSealedSegmentFields,
+     sizeof(index::SealedSegment)},
+    {"format/sealed-index.md", "Times", index::kSealedTimesFields, sizeof(index::SealedTimes)},
 };
 
 std::string joined(const std::vector<std::string>& lines) {
