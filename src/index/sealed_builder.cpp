@@ -1,6 +1,7 @@
 #include "index/sealed_builder.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <new>
 
 #include "base/error.hpp"
@@ -19,6 +20,11 @@ std::uint64_t prefix_of(std::string_view text, std::size_t skip) noexcept {
     return prefix;
 }
 
+constexpr std::uint64_t kLogPerPart = 1 << 20;
+constexpr std::uint64_t kPartsMax = 256;
+constexpr std::uint64_t kLarge = 16 << 20;
+constexpr std::size_t kEntryHead = 16;
+
 std::size_t common_length(std::string_view a, std::string_view b, std::size_t most) noexcept {
     const std::size_t end = std::min({a.size(), b.size(), most});
     std::size_t n = 0;
@@ -28,64 +34,112 @@ std::size_t common_length(std::string_view a, std::string_view b, std::size_t mo
 
 }  // namespace
 
-SealedBuilder::SealedBuilder(const Hasher& hasher, const log::Uuid& uuid, Scratch& scratch)
+SealedBuilder::SealedBuilder(const Hasher& hasher, const log::Uuid& uuid, Scratch& scratch,
+                             std::uint64_t log_bytes)
     : hasher_(hasher),
       uuid_(uuid),
       scratch_(scratch),
+      chunk_bytes_(log_bytes >= kLarge ? 64 << 10 : 8 << 10),
+      parts_(std::bit_ceil(std::clamp<std::uint64_t>(log_bytes / kLogPerPart, 1, kPartsMax))),
       names_(scratch),
-      table_(scratch),
-      occurrences_(scratch),
+      ordinals_(scratch),
       offsets_(scratch),
       types_(scratch),
       times_(scratch),
       ids_(scratch) {}
 
-bool SealedBuilder::grow_table() noexcept {
-    const std::uint64_t size = std::max<std::uint64_t>(1024, 4 * table_.size());
-    ScratchArray<std::uint64_t> table(scratch_);
-    if (!table.resize(size)) return false;
-    for (std::uint64_t n = 0; n < names_.size(); ++n) {
-        const std::uint32_t print = fingerprint(names_[n].key);
-        std::uint64_t slot = mixed(print) & (size - 1);
-        while (table[slot] != 0) slot = (slot + 1) & (size - 1);
-        table[slot] = std::uint64_t{print} << 32 | (n + 1);
+/// Space for an entry at the end of a part.
+std::byte* SealedBuilder::room_in(Part& part, std::size_t bytes) {
+    if (part.at != nullptr && bytes <= static_cast<std::size_t>(part.end - part.at)) return part.at;
+    if (!part.chunks.empty())
+        part.chunks.back().used = static_cast<std::uint32_t>(part.at - part.chunks.back().begin);
+    if (arena_.size() < chunk_bytes_) {
+        arena_ = scratch_.take(chunk_bytes_ * std::min<std::size_t>(parts_.size(), 64));
+        if (arena_.size() < chunk_bytes_) return nullptr;
     }
-    table_ = table;
-    return true;
+    part.chunks.push_back({arena_.data(), 0});
+    part.at = arena_.data();
+    part.end = part.at + chunk_bytes_;
+    arena_ = arena_.subspan(chunk_bytes_);
+    return part.at;
 }
 
-/// The number of a name; new ones get the next.
-std::uint32_t SealedBuilder::intern(KeyKind kind, Key key, std::string_view name) noexcept {
-    if (2 * names_.size() >= table_.size() && !grow_table()) return kNone;
-    const std::uint32_t print = fingerprint(key);
-    std::uint64_t slot = mixed(print) & (table_.size() - 1);
-    for (; table_[slot] != 0; slot = (slot + 1) & (table_.size() - 1)) {
-        if (table_[slot] >> 32 != print) continue;
-        const auto number = static_cast<std::uint32_t>(table_[slot]) - 1;
-        const Name& known = names_[number];
-        if (known.kind == kind && text(known) == name) return number;
+void SealedBuilder::list(Key key, std::string_view name, std::uint32_t ordinal) noexcept {
+    if (name.empty() || no_memory_) return;
+    Part& part = parts_[fingerprint(key) & (parts_.size() - 1)];
+    const std::size_t bytes = base::align_up(kEntryHead + name.size(), 8);
+    std::byte* to = nullptr;
+    try {
+        to = room_in(part, bytes);
+    } catch (const std::bad_alloc&) {
     }
-    const auto number = static_cast<std::uint32_t>(names_.size());
-    if (!names_.push({name.data(), key, static_cast<std::uint32_t>(name.size()), 0, 0, 0, kind}))
-        return kNone;
-    table_[slot] = std::uint64_t{print} << 32 | (number + 1ULL);
-    return number;
-}
-
-void SealedBuilder::list(KeyKind kind, Key key, std::string_view name,
-                         std::uint32_t ordinal) noexcept {
-    if (name.empty()) return;
-    const std::uint32_t number = intern(kind, key, name);
-    if (number == kNone) {
+    if (to == nullptr) {
         no_memory_ = true;
         return;
     }
-    Name& of = names_[number];
-    if (of.count > 0 && of.last == ordinal) return;  // a name that an event carries twice
-    ++of.count;
-    of.last = ordinal;
-    if (kind == KeyKind::type) types_[ordinal] = number;
-    if (!occurrences_.push(std::uint64_t{number} << 32 | ordinal)) no_memory_ = true;
+    base::store(to, key);
+    base::store(to + 8, ordinal);
+    base::store(to + 12, static_cast<std::uint32_t>(name.size()));
+    std::memcpy(to + kEntryHead, name.data(), name.size());
+    part.at = to + bytes;
+}
+
+/// Gives each different name of a part a number, and its ordinals a place behind each other. False
+/// if there is no memory.
+bool SealedBuilder::tell_apart(Part& part) {
+    if (part.chunks.empty()) return true;
+    part.chunks.back().used = static_cast<std::uint32_t>(part.at - part.chunks.back().begin);
+    const auto first = static_cast<std::uint32_t>(names_.size());
+    std::uint64_t bytes = 0;
+    for (const Chunk& chunk : part.chunks) bytes += chunk.used;
+    const std::uint64_t slots = std::bit_ceil(bytes / 12 + 16);  // an entry has 24 at least
+    table_.assign(slots, 0);
+    occurrences_.clear();
+    for (const Chunk& chunk : part.chunks) {
+        for (const std::byte* at = chunk.begin; at < chunk.begin + chunk.used;) {
+            const Key key = base::load<Key>(at);
+            const auto ordinal = base::load<std::uint32_t>(at + 8);
+            const auto length = base::load<std::uint32_t>(at + 12);
+            const auto* const name = reinterpret_cast<const char*>(at + kEntryHead);
+            at += base::align_up(kEntryHead + length, 8);
+            const std::uint32_t print = fingerprint(key);
+            std::uint64_t slot = mixed(print) & (slots - 1);
+            std::uint32_t number = kNone;
+            for (; table_[slot] != 0; slot = (slot + 1) & (slots - 1)) {
+                if (table_[slot] >> 32 != print) continue;
+                const auto candidate = static_cast<std::uint32_t>(table_[slot]) - 1;
+                const Name& known = names_[candidate];
+                const bool same = known.kind == kind_of(key) && known.length == length &&
+                                  std::memcmp(known.text, name, length) == 0;
+                if (!same) continue;
+                number = candidate;
+                break;
+            }
+            if (number == kNone) {
+                number = static_cast<std::uint32_t>(names_.size());
+                if (!names_.push({name, 0, length, 0, kNone, kind_of(key)})) return false;
+                table_[slot] = std::uint64_t{print} << 32 | (number + 1ULL);
+            }
+            Name& of = names_[number];
+            if (of.last == ordinal) continue;  // a name that an event carries twice
+            ++of.count;
+            of.last = ordinal;
+            if (of.kind == KeyKind::type) types_[ordinal] = number;
+            occurrences_.push_back({number, ordinal});
+        }
+    }
+    std::uint64_t begin = ordinals_.size();
+    if (!ordinals_.resize(begin + occurrences_.size())) return false;
+    for (std::uint64_t n = first; n < names_.size(); ++n) {
+        names_[n].begin = begin;
+        begin += names_[n].count;
+        names_[n].count = 0;
+    }
+    for (const Occurrence& one : occurrences_) {
+        Name& name = names_[one.name];
+        ordinals_[name.begin + name.count++] = one.ordinal;
+    }
+    return true;
 }
 
 void SealedBuilder::note_times(std::uint32_t ordinal, std::int64_t event_us,
@@ -108,15 +162,12 @@ Result<void> SealedBuilder::add(std::uint32_t offset8, const log::RecordView& re
     if (!no_memory_) note_times(ordinal, record.header.time_us, recorded_us);
     if (!no_memory_ && is_listed(record)) {
         const std::string_view stream = record.stream();
-        if (!stream.empty()) list(KeyKind::stream, record.hash(0), stream, ordinal);
+        if (!stream.empty()) list(record.hash(0), stream, ordinal);
         const std::string_view category = category_of(stream);
-        if (!category.empty())
-            list(KeyKind::category, hasher_.key(KeyKind::category, category), category, ordinal);
-        if (record.header.type_length > 0)
-            list(KeyKind::type, record.hash(1), record.type(), ordinal);
+        if (!category.empty()) list(hasher_.key(KeyKind::category, category), category, ordinal);
+        if (record.header.type_length > 0) list(record.hash(1), record.type(), ordinal);
         std::size_t n = 2;
-        for (const std::string_view tag : record.tags())
-            list(KeyKind::tag, record.hash(n++), tag, ordinal);
+        for (const std::string_view tag : record.tags()) list(record.hash(n++), tag, ordinal);
         if (record.has_id()) {
             const std::byte* const id = record.hashes() + 8 * (2U + record.header.tag_count);
             const Key key = hasher_.key(KeyKind::id, base::as_text({id, 16}));
@@ -130,10 +181,12 @@ Result<void> SealedBuilder::add(std::uint32_t offset8, const log::RecordView& re
 /// Numbers of the names in the order of the dictionary.
 bool SealedBuilder::sort_names(ScratchArray<std::uint32_t>& order) noexcept {
     for (const KeyKind kind : {KeyKind::stream, KeyKind::category, KeyKind::type, KeyKind::tag}) {
+        const std::uint64_t first = order.size();
         if (!sort_kind(kind, order)) return false;
+        // The numbers of types are those of their order: they stand in a column.
+        for (std::uint64_t n = first; kind == KeyKind::type && n < order.size(); ++n)
+            names_[order[n]].last = static_cast<std::uint32_t>(n - first);
     }
-    for (std::uint64_t n = 0; n < order.size(); ++n)
-        names_[order[n]].order = static_cast<std::uint32_t>(n);
     return true;
 }
 
@@ -162,34 +215,30 @@ bool SealedBuilder::sort_kind(KeyKind kind, ScratchArray<std::uint32_t>& order) 
     return true;
 }
 
-/// The ordinals of all names, one name behind the other. Afterwards `last` of a name is where its
-/// ordinals end.
-bool SealedBuilder::gather(const ScratchArray<std::uint32_t>& order,
-                           ScratchArray<std::uint32_t>& ordinals) noexcept {
-    if (!ordinals.resize(occurrences_.size())) return false;
-    std::uint32_t begin = 0;
-    for (std::uint64_t n = 0; n < order.size(); ++n) {
-        Name& name = names_[order[n]];
-        name.last = begin;
-        begin += name.count;
+/// What a name needs lies anywhere: it is sent for some names ahead.
+void SealedBuilder::put_names(SealedWriter& writer, const ScratchArray<std::uint32_t>& order) {
+    constexpr std::uint64_t kFar = 32;
+    constexpr std::uint64_t kNear = 12;
+    for (std::uint64_t n = 0; n < order.size() && !writer.failed(); ++n) {
+        if (n + kFar < order.size()) __builtin_prefetch(&names_[order[n + kFar]]);
+        if (n + kNear < order.size()) {
+            const Name& next = names_[order[n + kNear]];
+            __builtin_prefetch(next.text);
+            __builtin_prefetch(&ordinals_[next.begin]);
+        }
+        const Name& name = names_[order[n]];
+        writer.begin_name(name.kind, text(name));
+        for (std::uint32_t at = 0; at < name.count; ++at) writer.add(ordinals_[name.begin + at]);
+        writer.end_name();
     }
-    for (std::uint64_t n = 0; n < occurrences_.size(); ++n) {
-        const std::uint64_t one = occurrences_[n];
-        ordinals[names_[one >> 32].last++] = static_cast<std::uint32_t>(one);
-    }
-    return true;
 }
 
 void SealedBuilder::put_columns(SealedWriter& writer) noexcept {
     writer.begin(Section::offsets);
     writer.put({reinterpret_cast<const std::byte*>(offsets_.data()), 4 * offsets_.size()});
-    std::uint32_t first_type = 0;
-    for (std::uint64_t n = 0; n < names_.size(); ++n)
-        first_type += names_[n].kind < KeyKind::type ? 1U : 0U;
     writer.begin(Section::types);
     for (std::uint64_t n = 0; n < types_.size(); ++n) {
-        const std::uint32_t number =
-            types_[n] == kNone ? kNone : names_[types_[n]].order - first_type;
+        const std::uint32_t number = types_[n] == kNone ? kNone : names_[types_[n]].last;
         writer.put_value(number == kNone        ? kNoType
                          : number >= kManyTypes ? kManyTypes
                                                 : static_cast<std::uint16_t>(number));
@@ -206,18 +255,16 @@ Result<void> SealedBuilder::write(Sink& to, std::uint32_t end_chain,
     };
     if (segment_.last_position - segment_.first_position + 1 != events_)
         return base::failure(ErrorCode::corrupt, "some positions of the segment were not found");
+    if (no_memory_) return no_memory();
     try {
-        ScratchArray<std::uint32_t> order(scratch_);
-        ScratchArray<std::uint32_t> ordinals(scratch_);
-        if (!sort_names(order) || !gather(order, ordinals)) return no_memory();
-        SealedWriter writer(hasher_, to, scratch_, go_on);
-        for (std::uint64_t n = 0; n < order.size() && !writer.failed(); ++n) {
-            const Name& name = names_[order[n]];
-            writer.begin_name(name.kind, text(name));
-            for (std::uint32_t at = name.last - name.count; at < name.last; ++at)
-                writer.add(ordinals[at]);
-            writer.end_name();
+        for (Part& part : parts_) {
+            if (!tell_apart(part)) return no_memory();
+            if (!go_on()) return base::failure(ErrorCode::busy, "making an index was given up");
         }
+        ScratchArray<std::uint32_t> order(scratch_);
+        if (!sort_names(order)) return no_memory();
+        SealedWriter writer(hasher_, to, scratch_, go_on);
+        put_names(writer, order);
         writer.finish_names({ids_.data(), ids_.size()});
         put_columns(writer);
         return writer.finish(uuid_, {&segment_, 1}, end_chain);

@@ -11,7 +11,9 @@ namespace varve::index {
 
 class SealedBuilder {
 public:
-    SealedBuilder(const Hasher& hasher, const log::Uuid& uuid, Scratch& scratch);
+    /// `log_bytes`: about how many bytes of log will be added; it decides how the work is cut.
+    SealedBuilder(const Hasher& hasher, const log::Uuid& uuid, Scratch& scratch,
+                  std::uint64_t log_bytes);
 
     /// Once, before anything else.
     void begin_segment(const SealedSegment& segment) noexcept { segment_ = segment; }
@@ -25,30 +27,44 @@ public:
                                      const std::function<bool()>& go_on) noexcept;
 
 private:
+    /// Names are dealt to parts by their keys, so that each part fits into a cache when its names
+    /// are told apart. A part is a list of chunks; in them stands, for each name of each event:
+    /// key, ordinal, length, bytes.
+    struct Chunk {
+        std::byte* begin;
+        std::uint32_t used;
+    };
+    struct Part {
+        std::vector<Chunk> chunks;
+        std::byte* at = nullptr;
+        std::byte* end = nullptr;
+    };
     struct Name {
-        const char* text;
-        Key key;
+        const char* text;     ///< in a chunk
+        std::uint64_t begin;  ///< of its ordinals
         std::uint32_t length;
         std::uint32_t count;
-        std::uint32_t last;   ///< ordinal
-        std::uint32_t order;  ///< among all names, once they are sorted
+        std::uint32_t last;  ///< ordinal
         KeyKind kind;
     };
     struct SortKey {
         std::uint64_t prefix;
         std::uint32_t name;
     };
+    struct Occurrence {
+        std::uint32_t name;
+        std::uint32_t ordinal;
+    };
     static constexpr std::uint32_t kNone = ~0U;
 
-    [[nodiscard]] std::uint32_t intern(KeyKind kind, Key key, std::string_view name) noexcept;
-    [[nodiscard]] bool grow_table() noexcept;
-    void list(KeyKind kind, Key key, std::string_view name, std::uint32_t ordinal) noexcept;
+    void list(Key key, std::string_view name, std::uint32_t ordinal) noexcept;
+    [[nodiscard]] std::byte* room_in(Part& part, std::size_t bytes);
     void note_times(std::uint32_t ordinal, std::int64_t event_us,
                     std::int64_t recorded_us) noexcept;
+    [[nodiscard]] bool tell_apart(Part& part);
     [[nodiscard]] bool sort_names(ScratchArray<std::uint32_t>& order) noexcept;
     [[nodiscard]] bool sort_kind(KeyKind kind, ScratchArray<std::uint32_t>& order) noexcept;
-    [[nodiscard]] bool gather(const ScratchArray<std::uint32_t>& order,
-                              ScratchArray<std::uint32_t>& ordinals) noexcept;
+    void put_names(SealedWriter& writer, const ScratchArray<std::uint32_t>& order);
     void put_columns(SealedWriter& writer) noexcept;
     [[nodiscard]] std::string_view text(const Name& name) const noexcept {
         return {name.text, name.length};
@@ -60,9 +76,13 @@ private:
     SealedSegment segment_{};
     bool no_memory_ = false;
     std::uint32_t events_ = 0;
+    std::size_t chunk_bytes_;
+    std::span<std::byte> arena_{};  ///< what is left of the memory that chunks are cut from
+    std::vector<Part> parts_;
+    std::vector<std::uint64_t> table_;     ///< of one part: fingerprint and number of a name
+    std::vector<Occurrence> occurrences_;  ///< of one part
     ScratchArray<Name> names_;
-    ScratchArray<std::uint64_t> table_;        ///< fingerprint and number of a name, plus one
-    ScratchArray<std::uint64_t> occurrences_;  ///< number of a name and ordinal
+    ScratchArray<std::uint32_t> ordinals_;  ///< of all names, one behind the other
     ScratchArray<std::uint32_t> offsets_;
     ScratchArray<std::uint32_t> types_;  ///< number of the type's name, or kNone
     ScratchArray<SealedTimes> times_;

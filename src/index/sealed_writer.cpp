@@ -12,7 +12,6 @@ namespace varve::index {
 namespace {
 
 constexpr std::uint32_t kHeaderSeed = 0x58444956;
-constexpr std::size_t kBuffer = 256 << 10;
 
 std::size_t encode_varint(std::byte* to, std::uint64_t value) noexcept {
     std::size_t size = 0;
@@ -29,10 +28,10 @@ SealedWriter::SealedWriter(const Hasher& hasher, Sink& sink, Scratch& scratch,
       sink_(sink),
       scratch_(scratch),
       go_on_(go_on),
+      buffer_(std::make_unique<std::byte[]>(kBuffer)),
       dictionary_(scratch),
       blocks_(scratch),
       names_(scratch) {
-    buffer_.reserve(kBuffer + 64);
     list_.reserve(kPostingsPerBlock);
     header_.sections[0] = {kSealedHeaderSize, 0};
 }
@@ -62,34 +61,33 @@ void SealedWriter::sum(base::Bytes bytes) noexcept {
 }
 
 void SealedWriter::flush() noexcept {
-    if (buffer_.empty() || error_) return;
-    if (summing_) sum(buffer_);
+    const base::Bytes bytes{buffer_.get(), std::exchange(used_, 0)};
+    if (bytes.empty() || error_) return;
+    if (summing_) sum(bytes);
     if (!go_on_()) fail(base::failure(ErrorCode::busy, "making an index was given up"));
-    auto done = sink_.write_at(written_, buffer_);
+    auto done = sink_.write_at(written_, bytes);
     if (!done) fail(std::move(done).error());
-    written_ += buffer_.size();
-    buffer_.clear();
+    written_ += bytes.size();
 }
 
 void SealedWriter::put(base::Bytes bytes) noexcept {
     while (!bytes.empty() && !error_) {
-        const std::size_t part = std::min(bytes.size(), kBuffer - buffer_.size());
-        buffer_.insert(buffer_.end(), bytes.begin(),
-                       bytes.begin() + static_cast<std::ptrdiff_t>(part));
+        std::byte* const to = room_for(1);
+        const std::size_t part = std::min(bytes.size(), kBuffer - used_);
+        std::memcpy(to, bytes.data(), part);
+        used_ += part;
         bytes = bytes.subspan(part);
-        if (buffer_.size() == kBuffer) flush();
     }
 }
 
 void SealedWriter::put_varint(std::uint64_t value) noexcept {
-    std::byte bytes[10];
-    put({bytes, encode_varint(bytes, value)});
+    used_ += encode_varint(room_for(10), value);
 }
 
 /// Ends the section and begins another one.
 void SealedWriter::begin(Section section) noexcept {
     SectionPlace& ended = header_.sections[static_cast<std::size_t>(section_)];
-    const std::uint64_t at = written_ + buffer_.size();
+    const std::uint64_t at = position();
     ended.length = at - ended.offset;
     const std::byte zeros[64] = {};
     put({zeros, base::align_up(at, 64) - at});
@@ -107,7 +105,7 @@ void SealedWriter::begin_name(KeyKind kind, std::string_view name) noexcept {
         list_.clear();
         count_ = 0;
         in_block_ = 0;
-        list_begin_ = written_ + buffer_.size() - header_.sections[0].offset;
+        list_begin_ = position() - header_.sections[0].offset;
     } catch (const std::bad_alloc&) {
         no_memory();
     }
@@ -126,8 +124,7 @@ void SealedWriter::add(std::uint32_t ordinal) {
             in_block_ = kPostingsPerBlock;
         }
         if (in_block_ == kPostingsPerBlock) {
-            const std::uint64_t end =
-                written_ + buffer_.size() - header_.sections[0].offset - list_begin_;
+            const std::uint64_t end = position() - header_.sections[0].offset - list_begin_;
             skips_.push_back({last_, static_cast<std::uint32_t>(end)});
             in_block_ = 0;
         }
@@ -142,7 +139,7 @@ void SealedWriter::end_name() {
     if (error_ || count_ == 0) return;
     std::uint64_t place = list_begin_;
     if (count_ > kPostingsPerBlock) {
-        place = written_ + buffer_.size() - header_.sections[0].offset;
+        place = position() - header_.sections[0].offset;
         skips_.push_back({last_, static_cast<std::uint32_t>(place - list_begin_)});
         for (const Skip& skip : skips_) put_value(skip);
     } else if (count_ > 2) {
@@ -250,7 +247,7 @@ void SealedWriter::put_tables(std::span<const SealedSegment> segments) noexcept 
         put(bytes);
     };
     covered(std::as_bytes(segments));
-    const std::uint64_t at = written_ + buffer_.size();
+    const std::uint64_t at = position();
     SectionPlace& own = header_.sections[static_cast<std::size_t>(Section::segments)];
     own.length = at - own.offset;
     const std::byte zeros[64] = {};

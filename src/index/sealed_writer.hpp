@@ -90,7 +90,8 @@ public:
     void put(base::Bytes bytes) noexcept;
     template <class T>
     void put_value(const T& value) noexcept {
-        put({reinterpret_cast<const std::byte*>(&value), sizeof value});
+        base::store(room_for(sizeof value), value);
+        used_ += sizeof value;
     }
 
     /// Writes ids, tables and header. Errors: `busy` if `go_on` said no, the Sink's,
@@ -107,6 +108,12 @@ private:
     void no_memory() noexcept;
     void flush() noexcept;
     void sum(base::Bytes bytes) noexcept;
+    /// Where the next bytes go: there is room for so many.
+    [[nodiscard]] std::byte* room_for(std::size_t bytes) noexcept {
+        if (used_ + bytes > kBuffer) flush();
+        return buffer_.get() + used_;
+    }
+    [[nodiscard]] std::uint64_t position() const noexcept { return written_ + used_; }
     void put_varint(std::uint64_t value) noexcept;
     void enter(std::uint64_t value) noexcept;
     void put_dictionary() noexcept;
@@ -121,7 +128,9 @@ private:
     std::optional<Error> error_;
     SealedHeader header_;
 
-    std::vector<std::byte> buffer_;
+    static constexpr std::size_t kBuffer = 256 << 10;
+    std::unique_ptr<std::byte[]> buffer_;
+    std::size_t used_ = 0;                       ///< bytes in it
     std::uint64_t written_ = kSealedHeaderSize;  ///< bytes of the file before `buffer_`
     std::vector<std::uint32_t> sums_;            ///< of the blocks so far
     std::uint32_t sum_ = 0;                      ///< of the block that is begun

@@ -61,8 +61,10 @@ private:
         if (!file) return std::move(file).error();
         VARVE_TRY(env.remove(path));
         VARVE_TRY((*file)->allocate(base::align_up(bytes, 4096)));
-        return (*file)->map(static_cast<std::size_t>(base::align_up(bytes, 4096)),
-                            os::MapAccess::read_write);
+        auto mapping = (*file)->map(static_cast<std::size_t>(base::align_up(bytes, 4096)),
+                                    os::MapAccess::read_write);
+        if (mapping) env.populate(*mapping, 0, mapping->size());
+        return mapping;
     }
 
     const Meta& meta_;
@@ -198,7 +200,7 @@ SegmentPtr indexed_by(const Segment& segment, const SealedPtr& sealed) {
 Result<log::LogPoint> build_sealed(const Meta& meta, const Segment& segment, std::uint64_t last,
                                    const GoOn& go_on) noexcept {
     FileScratch scratch(meta);
-    index::SealedBuilder builder(meta.hasher, meta.file.uuid, scratch);
+    index::SealedBuilder builder(meta.hasher, meta.file.uuid, scratch, segment.log().size());
     builder.begin_segment({segment.number(), segment.keys.salt, segment.first(), last});
     log::SegmentScanner scanner(segment.bytes(), segment.keys, first_point(segment), last);
     std::uint32_t until_asked = 0;
