@@ -24,6 +24,8 @@ enum class EntryKind : std::uint32_t {
     synced = 2,  ///< everything up to this point is durable
     cut = 3,     ///< the log ends here and continues in a new segment
     closed = 4,  ///< the log ended here when its writer closed it
+    erasing = 16,  ///< the newest erase record of the log stands at this place, and is durable
+    erased = 17,   ///< all that erase records up to that one name is gone, durably
 };
 
 /// Bit of a kind: who does not know the kind must not write here. Kinds without it that are not
@@ -69,6 +71,8 @@ struct ManifestContent {
 
     /// The last entry that names a place in the log (synced, cut or closed), or null.
     [[nodiscard]] const ManifestEntry* last_point() const noexcept;
+    /// The entry of this kind with the highest position, or null.
+    [[nodiscard]] const ManifestEntry* furthest(EntryKind kind) const noexcept;
     [[nodiscard]] std::uint32_t highest_epoch() const noexcept;
 };
 
