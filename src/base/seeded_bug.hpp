@@ -23,6 +23,7 @@ enum class SeededBug : std::uint8_t {
     verify_skips_last_segment,
     padding_not_covered,
     pages_not_dirtied_again,
+    erased_body_breaks_recovery,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

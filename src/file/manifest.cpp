@@ -139,13 +139,19 @@ Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
     std::array<std::byte, kManifestEntrySize> raw;
     encode_entry(raw, entry, seed_);
     VARVE_TRY(file_->write_at(content_.offset, raw));
-    if (durable) VARVE_TRY(file_->sync());
+    if (durable) VARVE_TRY(sync());
     content_.offset += kManifestEntrySize;
     content_.entries.push_back(entry);
     return {};
 }
 
-Result<void> Manifest::sync() noexcept { return file_->sync(); }
+Result<void> Manifest::sync() noexcept {
+    auto synced = file_->sync();
+    // Asked again, the kernel would say yes without having written anything: the next entry makes
+    // the file anew.
+    if (!synced) content_.torn = true;
+    return synced;
+}
 
 Result<void> Manifest::compact() noexcept {
     // What later openings need: the newest place in the log, the newest epoch, the cuts, how far

@@ -357,6 +357,7 @@ void Writer::after_publish(Durability level) noexcept {
         prepare_next();
         seal_rolled();
         sync_by_interval();
+        erase_in_background();
         return;
     }
     if (level == Durability::disk) {

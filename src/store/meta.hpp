@@ -1,7 +1,7 @@
 // What everybody in an open store needs to know and nobody changes: where it is, whose it is, how
 // names are hashed.
 //
-// Any thread; immutable after opening.
+// Any thread; immutable after opening, but for what is known of erased events.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,7 @@
 #include "file/store_file.hpp"
 #include "index/key.hpp"
 #include "os/env.hpp"
+#include "store/erased.hpp"
 #include "varve/options.hpp"
 
 namespace varve {
@@ -22,6 +23,7 @@ struct Meta {
     file::StoreFile file;
     index::Hasher hasher;
     OpenOptions options;
+    std::shared_ptr<Erasures> erasures = std::make_shared<Erasures>();
 
     [[nodiscard]] std::string in(const char* name) const { return path + "/" + name; }
     /// The directory that holds the store's own name.

@@ -39,6 +39,7 @@ private:
     [[nodiscard]] Result<void> ready_indexes() noexcept;
     [[nodiscard]] Result<void> ready_control() noexcept;
     [[nodiscard]] Result<void> new_control() noexcept;
+    [[nodiscard]] Result<void> find_erasures() noexcept;
 
     const Meta& meta_;
     os::Env& env_;
@@ -53,6 +54,7 @@ private:
     bool in_place_ = true;    ///< the next commit may go right behind the end
     bool cut_ = false;
     bool new_indexes_ = false;  ///< readers of the page found may map others that nobody fills
+    bool forgotten_ = false;    ///< the manifest may have lost what it knew of erasures
     bool sync_now_ =
         false;  ///< after a failed sync: what is still here is made durable before anything else
     log::LogPoint end_{};
@@ -79,6 +81,7 @@ Result<void> WriterOpening::load() noexcept {
                        "the manifest holds entries of a newer version; use a newer varve to write",
                        meta_.in("manifest"));
     }
+    forgotten_ = forgets_erasures(manifest_.content());
     for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
         there = env_.exists(directory);
         if (!there) return std::move(there).error();
@@ -185,7 +188,9 @@ Result<bool> WriterOpening::roll_forward() noexcept {
         }
         log::LogPoint from;
         if (!point_behind(**chain, failed ? durable : published, from)) return false;
-        if (durable == 0 || !point_behind(**chain, durable, durable_)) durable_ = {};
+        if (durable == 0 || !point_behind(**chain, durable, durable_)) {
+            durable_ = start.point.position <= published ? start.point : log::LogPoint{};
+        }
         const bool at_cut = start.next_segment != 0 && start.point.position == from.position;
         start = {from, at_cut ? start.next_segment : 0, start.newest_epoch};
         adopted_from_ = published;
@@ -218,7 +223,7 @@ Result<bool> WriterOpening::roll_forward() noexcept {
 
 Result<void> WriterOpening::recover() noexcept {
     const log::Start start = start_of(manifest_.content());
-    const log::Recovery found = log::recover(files_.images, start);
+    const log::Recovery found = recover_log(files_, start, forgotten_);
     VARVE_TRY(refuse_newer(meta_, found));
     if (found.damaged) {
         return failure(ErrorCode::corrupt,
@@ -373,6 +378,22 @@ Result<void> WriterOpening::ready_indexes() noexcept {
     return {};
 }
 
+/// A manifest that was lost or damaged learns again where the newest erase record stands.
+Result<void> WriterOpening::find_erasures() noexcept {
+    if (!forgotten_ || end_.position == 0) return {};
+    auto found = scan_erased(*list_, end_.position);
+    if (!found) return std::move(found).error();
+    if (found->newest.position == 0) return {};
+    file::ManifestEntry entry;
+    entry.kind = static_cast<std::uint32_t>(file::EntryKind::erasing);
+    entry.epoch = newest_epoch_;
+    entry.segment = found->newest.segment;
+    entry.offset = found->newest.offset;
+    entry.position = found->newest.position;
+    entry.time_us = env_.now_us();
+    return manifest_.add(entry, true);
+}
+
 Result<void> WriterOpening::new_control() noexcept {
     const std::string fresh = meta_.in("control.new");
     auto stale = env_.exists(fresh);
@@ -448,6 +469,7 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     VARVE_TRY(drop_again());
     VARVE_TRY(fence());
     VARVE_TRY(ready_indexes());
+    VARVE_TRY(find_erasures());
     log::CommitHeader last;
     log::LogPoint behind;
     if (commit_ending_at(*list_, end_.position, last, behind))

@@ -46,7 +46,8 @@ private:
     std::optional<Error> unseen_;
 };
 
-/// Decodes event `ordinal` of a segment; on failure `error` says where.
+/// Decodes event `ordinal` of a segment; on failure `error` says where. An event whose content was
+/// erased is no failure: the view says so, unless only the head is asked for.
 [[nodiscard]] bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
                                log::Check check, log::RecordView& record,
                                std::optional<Error>& error) noexcept;

@@ -172,7 +172,7 @@ Result<void> ReaderSide::stand_alone() noexcept {
     log::Start start = start_of(content);
     // A hostile manifest vouches for nothing: then the log is read from its beginning.
     if (!is_possible(*files, start.point)) start = {{}, 0, start.newest_epoch};
-    const log::Recovery found = log::recover(files->images, start);
+    const log::Recovery found = recover_log(*files, start, forgets_erasures(content));
     VARVE_TRY(refuse_newer(*meta_, found));
     const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;
     list_ = readable_chain(*files, found.damaged ? newest : found.end.segment);

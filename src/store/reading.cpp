@@ -48,8 +48,22 @@ bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal
     }
     const log::Fault fault = log::decode_record(segment.bytes(), offset, segment.first() + ordinal,
                                                 segment.keys.seed, check, record);
-    if (fault == nullptr) [[likely]]
-        return true;
+    if (fault == nullptr) [[likely]] {
+        if (check == log::Check::head || !log::body_is_zero(record)) [[likely]]
+            return true;
+    } else if (fault != log::kBodyFault) {
+        error = damaged(meta, segment, ordinal, offset, fault);
+        return false;
+    }
+    const std::uint64_t position = record.header.position;
+    auto erased = fault != nullptr ? meta.erasures->explain(meta, position)
+                                   : meta.erasures->holds(meta, position);
+    if (!erased) {
+        error = std::move(erased).error();
+        return false;
+    }
+    record.erased = *erased;
+    if (fault == nullptr || *erased) return true;
     error = damaged(meta, segment, ordinal, offset, fault);
     return false;
 }
