@@ -20,10 +20,10 @@ inline constexpr std::size_t kManifestEntrySize = 128;
 inline constexpr std::size_t kManifestSize = 64 << 10;
 
 enum class EntryKind : std::uint32_t {
-    opened = 1,  ///< a writer with this epoch begins to append
-    synced = 2,  ///< everything up to this point is durable
-    cut = 3,     ///< the log ends here and continues in a new segment
-    closed = 4,  ///< the log ended here when its writer closed it
+    opened = 1,    ///< a writer with this epoch begins to append
+    synced = 2,    ///< everything up to this point is durable
+    cut = 3,       ///< the log ends here and continues in a new segment
+    closed = 4,    ///< the log ended here when its writer closed it
     erasing = 16,  ///< the newest erase record of the log stands at this place, and is durable
     erased = 17,   ///< all that erase records up to that one name is gone, durably
 };

@@ -107,8 +107,8 @@ LogPoint after_commit(const LogPoint& from, const CommitHeader& header) noexcept
     return next;
 }
 
-Walk walk_commits(Bytes segment, const SegmentKeys& keys, const LogPoint& from,
-                  std::uint64_t until, const Bodies& bodies) noexcept {
+Walk walk_commits(Bytes segment, const SegmentKeys& keys, const LogPoint& from, std::uint64_t until,
+                  const Bodies& bodies) noexcept {
     Walk walk{.end = from};
     while (walk.end.position < until) {
         CommitHeader header;

@@ -42,8 +42,7 @@ bool decode_erase(const RecordView& record, EraseMark& previous,
     if (data.size() != sizeof header + header.count * sizeof(PositionRange)) return false;
     previous = {header.previous_position, header.previous_segment, header.previous_offset};
     for (std::uint32_t n = 0; n < header.count; ++n) {
-        auto range =
-            base::load<PositionRange>(at + sizeof header + n * sizeof(PositionRange));
+        auto range = base::load<PositionRange>(at + sizeof header + n * sizeof(PositionRange));
         range.first = std::max<std::uint64_t>(range.first, 1);
         range.last = std::min(range.last, own - 1);
         if (range.first <= range.last) ranges.push_back(range);
@@ -57,7 +56,8 @@ void normalise(std::vector<PositionRange>& ranges) noexcept {
     });
     std::size_t kept = 0;
     for (const PositionRange& range : ranges) {
-        if (kept > 0 && range.first <= ranges[kept - 1].last + 1) {
+        const std::uint64_t before = kept > 0 ? ranges[kept - 1].last : 0;
+        if (kept > 0 && (range.first <= before || range.first - before == 1)) {
             ranges[kept - 1].last = std::max(ranges[kept - 1].last, range.last);
         } else {
             ranges[kept++] = range;

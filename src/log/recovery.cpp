@@ -47,8 +47,7 @@ void walk_all(std::span<const SegmentImage> images, const Start& start,
                 break;
             }
             const std::uint64_t until = next != nullptr ? next->header.first_position - 1 : ~0ULL;
-            const Walk walk =
-                walk_commits(image->bytes, image->keys, at, until, {true, erased});
+            const Walk walk = walk_commits(image->bytes, image->keys, at, until, {true, erased});
             if (walk.commits > 0) found.recorded_us = walk.recorded_us;
             at = walk.end;
             found.fault = walk.fault;

@@ -19,7 +19,8 @@ namespace {
 constexpr std::uint64_t kLookAgainUs = 1'000'000;
 
 EraseMark mark_of(const file::ManifestEntry* entry) noexcept {
-    return entry == nullptr ? EraseMark{} : EraseMark{entry->position, entry->segment, entry->offset};
+    return entry == nullptr ? EraseMark{}
+                            : EraseMark{entry->position, entry->segment, entry->offset};
 }
 
 Error no_memory() noexcept {
@@ -35,9 +36,8 @@ Result<void> read_record_at(const Meta& meta, const EraseMark& mark, SegmentPtr&
         segment = std::move(opened->segment);
     }
     log::RecordView record;
-    const log::Fault fault =
-        log::decode_record(segment->bytes(), mark.offset, mark.position, segment->keys.seed,
-                           log::Check::body, record);
+    const log::Fault fault = log::decode_record(segment->bytes(), mark.offset, mark.position,
+                                                segment->keys.seed, log::Check::body, record);
     if (fault == nullptr && log::decode_erase(record, previous, ranges)) return {};
     return failure(ErrorCode::corrupt,
                    "the erase record at position " + std::to_string(mark.position) +

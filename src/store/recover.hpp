@@ -28,9 +28,9 @@ struct Files {
 /// The last place in the log that the manifest vouches for.
 [[nodiscard]] log::Start start_of(const file::ManifestContent& manifest) noexcept;
 
-/// `log::recover`, also where the manifest has forgotten points (`forgotten`) and so the log is read
-/// over events that were erased: then the erase records are looked for before bodies of zeros are
-/// judged.
+/// `log::recover`, also where the manifest has forgotten points (`forgotten`) and so the log is
+/// read over events that were erased: then the erase records are looked for before bodies of zeros
+/// are judged.
 [[nodiscard]] log::Recovery recover_log(const Files& files, const log::Start& start,
                                         bool forgotten) noexcept;
 

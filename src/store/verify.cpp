@@ -98,8 +98,7 @@ void Verification::check_segment(const Segment& segment, const log::SegmentImage
             ++report_.erased;
             continue;
         }
-        damage(path, scanner.offset(), scanner.length(), position, position,
-               log::kBodyFault);
+        damage(path, scanner.offset(), scanner.length(), position, position, log::kBodyFault);
         whole = false;
     }
     report_.commits += scanner.commits();

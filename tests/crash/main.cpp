@@ -38,6 +38,7 @@ constexpr BugName kBugs[] = {
     {"verify_skips_last_segment", SeededBug::verify_skips_last_segment},
     {"padding_not_covered", SeededBug::padding_not_covered},
     {"pages_not_dirtied_again", SeededBug::pages_not_dirtied_again},
+    {"erased_body_breaks_recovery", SeededBug::erased_body_breaks_recovery},
 };
 
 struct Arguments {
@@ -101,6 +102,7 @@ Tally run_all(const Arguments& arguments) {
     run(all, seed, images / 200 + 20, &Rig::run_damage, "damage");
     run(all, seed, images / 10 + 500, &Rig::run_failed_syncs, "failed syncs");
     run(all, seed, images / 10 + 500, &Rig::run_failing_calls, "failing calls");
+    run(all, seed, images / 8 + 500, &Rig::run_erasures, "erasures");
     run(all, seed, images / 4, &Rig::run_exhaustive, "exhaustive");
     run(all, seed, images > all.images ? images - all.images : 1, &Rig::run_workloads, "workloads");
     return all;
