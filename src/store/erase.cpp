@@ -180,6 +180,7 @@ Result<log::EraseMark> Writer::erase(std::span<const log::PositionRange> ranges)
 
 /// Under the erase lock: records for all ranges, durable, known to the manifest and to readers.
 Result<void> Writer::write_erase(std::span<const log::PositionRange> ranges) {
+    VARVE_TRY(check_newest());
     file::ManifestEntry point;
     for (std::size_t at = 0; at < ranges.size(); at += log::kMaxEraseRanges) {
         const auto part = ranges.subspan(at, std::min(log::kMaxEraseRanges, ranges.size() - at));
@@ -198,6 +199,21 @@ Result<void> Writer::write_erase(std::span<const log::PositionRange> ranges) {
     return {};
 }
 
+/// Under the erase lock: what is said to be the newest erase record is one; a manifest that
+/// somebody has changed must not lead later records astray.
+Result<void> Writer::check_newest() {
+    if (erase_checked_ || newest_erase_.position == 0) return {};
+    const bool leads = newest_erase_.position <= control().published.load() &&
+                       follow_erased(*meta_, newest_erase_, newest_erase_.position - 1);
+    if (!leads) {
+        auto set = scan_erased(*segments(), control().published.load(std::memory_order_acquire));
+        if (!set) return std::move(set).error();
+        newest_erase_ = set->newest;
+    }
+    erase_checked_ = true;
+    return {};
+}
+
 /// Under the erase lock: what an earlier writer has left to do. What it told the manifest is told
 /// again: it may have died before that was synced, or a sync may have failed.
 Result<void> Writer::read_unfinished() {
@@ -206,6 +222,7 @@ Result<void> Writer::read_unfinished() {
         const std::lock_guard lock(place_mutex_);
         point = entry_at(file::EntryKind::synced);
     }
+    VARVE_TRY(check_newest());
     VARVE_TRY(wait_durable(point.position));
     VARVE_TRY(mark_erasing(point, file::EntryKind::erasing, newest_erase_));
     auto set = follow_erased(*meta_, newest_erase_, erased_until_);

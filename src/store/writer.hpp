@@ -138,6 +138,7 @@ private:
                                             const log::EraseMark& mark) noexcept;
     [[nodiscard]] Result<void> write_erase(std::span<const log::PositionRange> ranges);
     [[nodiscard]] Result<void> read_unfinished();
+    [[nodiscard]] Result<void> check_newest();
     [[nodiscard]] Result<void> zero_pending(const Progress* progress) noexcept;
     [[nodiscard]] Result<void> zero(std::span<const log::PositionRange> ranges,
                                     const Progress* progress) noexcept;
@@ -201,10 +202,11 @@ private:
     std::mutex prepare_mutex_;  // guards the next
     SegmentPtr prepared_;
 
-    std::mutex erase_mutex_;  // guards the next four; taken before all other locks but the next
+    std::mutex erase_mutex_;  // guards the next five; taken before all other locks but the next
     log::EraseMark newest_erase_;
     std::uint64_t erased_until_ = 0;  ///< position of the last erase record that was carried out
     bool erase_unread_ = false;       ///< an earlier writer has left something to do
+    bool erase_checked_ = false;      ///< `newest_erase_` is known to be one
     std::vector<log::PositionRange> to_zero_;
     std::mutex zero_mutex_;  // one thread carries out; taken before `erase_mutex_`
     std::atomic<bool> erase_pending_{false};

@@ -48,6 +48,18 @@ class Erase(CommandLineTest):
         events = self.varve("read", self.folder / "copy", "--json").json
         self.assertEqual([event.get("data") for event in events], [None, {"n": 2}])
 
+    def test_import_goes_on_behind_an_erasure(self):
+        lines = [f'{{"stream":"s","data":{{"n":{n}}}}}\n' for n in range(1, 5)]
+        for last in (1, 2):
+            with self.subTest(last=last):
+                store, file = self.folder / f"resumed{last}", self.folder / "all.ndjson"
+                file.write_text("".join(lines))
+                self.varve("append", store, input="".join(lines[:2]))
+                self.varve("erase", store, "--position", last, "--yes")
+                self.varve("import", store, file, "--resume")
+                data = [event.get("data") for event in self.varve("read", store, "--json").json]
+                self.assertEqual(data, [None if n == last else {"n": n} for n in range(1, 5)])
+
     def test_asks_first(self):
         self.fill(2)
         before = self.content()

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/crc32c.hpp"
 #include "file/manifest.hpp"
 #include "file/store_file.hpp"
 #include "os/sim_env.hpp"
@@ -368,6 +369,47 @@ TEST(Erase, ALostManifestIsNoDamage) {
         auto reader = read(*image);
         EXPECT_TRUE(reader->snapshot()->at(Position{1})->erased);
         EXPECT_TRUE(reader->snapshot()->at(Position{2})->erased);
+    }
+}
+
+/// A manifest changed by somebody names an erase record where there is none.
+TEST(Erase, AManifestThatPointsNowhereMisleadsNobody) {
+    for (const file::EntryKind kind : {file::EntryKind::erasing, file::EntryKind::erased}) {
+        for (const std::uint64_t position : {std::uint64_t{1}, std::uint64_t{900}, ~std::uint64_t{0}}) {
+            os::SimEnv world(1);
+            auto store = write(world);
+            fill(*store);
+            ASSERT_TRUE(store->erase(kSecond));
+            ASSERT_TRUE(store->close());
+            auto image = world.kill(2);
+            const auto raw = bytes_of(*image, "store/varve");
+            const auto uuid = file::decode_store_file(raw, "varve")->uuid;
+            {
+                auto manifest = file::Manifest::open(
+                    *image, "store", base::crc32c(0x4D414E49, base::Bytes{uuid}), 0600);
+                ASSERT_TRUE(manifest);
+                file::ManifestEntry entry;
+                entry.kind = static_cast<std::uint32_t>(kind);
+                entry.epoch = 1;
+                entry.position = position;
+                entry.segment = 1;
+                entry.offset = 4096 + 64;
+                ASSERT_TRUE(manifest->add(entry, true));
+            }
+            auto reader = read(*image);
+            expect_second_erased(*reader);
+            auto writer = write(*image);
+            ASSERT_TRUE(writer) << writer.error().message;
+            expect_second_erased(*writer);
+            const Position fourth[] = {Position{4}};
+            ASSERT_TRUE(writer->erase(fourth));
+            EXPECT_TRUE(writer->snapshot()->at(Position{4})->erased);
+            ASSERT_TRUE(writer->close());
+            auto again = read(*image);
+            EXPECT_TRUE(again->snapshot()->at(Position{2})->erased);
+            EXPECT_TRUE(again->snapshot()->at(Position{4})->erased);
+            EXPECT_FALSE(again->snapshot()->at(Position{1})->erased);
+        }
     }
 }
 
