@@ -283,11 +283,12 @@ public:
     /// index entries remain, and so does the event: reads go on handing it out, with `erased` set
     /// and without content. When the call returns the decision is durable, whatever the level of
     /// the store; with `EraseOptions::wait` the content is overwritten on the disk as well. Views
-    /// of these events that somebody still holds turn to zeros. `progress` gets events; cancelling
-    /// leaves the rest to the background. Idempotent. Errors: `not_found` for a position that holds
-    /// no event (then nothing is erased); `corrupt` if the head of one cannot be read;
-    /// `permission`, `no_space`, `durability_lost`, `poisoned`, `closed`, `out_of_memory`, `io`.
-    /// After an error the request may still take effect; repeat it.
+    /// of these events that somebody still holds turn to zeros. `progress` gets events and must
+    /// not call the store; cancelling leaves the rest to the background. Idempotent. Errors:
+    /// `not_found` for a position that holds no event (then nothing is erased); `corrupt` if the
+    /// head of one cannot be read; `permission`, `no_space`, `durability_lost`, `poisoned`,
+    /// `closed`, `out_of_memory`, `io`. After an error the request may still take effect; repeat
+    /// it.
     [[nodiscard]] Result<Erasure> erase(std::span<const Position> positions,
                                         const EraseOptions& options = {},
                                         const Progress& progress = {}) noexcept;

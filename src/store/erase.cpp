@@ -7,6 +7,7 @@
 // changes nothing.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
@@ -166,19 +167,23 @@ Result<log::EraseMark> Writer::erase(std::span<const log::PositionRange> ranges)
     const AppendGuard guard(in_flight_);
     VARVE_TRY(usable());
     log::EraseMark mark;
+    Result<void> written;
     try {
         const std::lock_guard lock(erase_mutex_);
-        VARVE_TRY(write_erase(ranges));
+        written = write_erase(ranges);
         mark = newest_erase_;
     } catch (const std::bad_alloc&) {
-        return no_memory();
+        written = no_memory();
     }
     after_publish(Durability::disk);
     signal_keeper();
+    if (!written) return std::move(written).error();
     return mark;
 }
 
 /// Under the erase lock: records for all ranges, durable, known to the manifest and to readers.
+/// Where it ends halfway, later records lead to those that were placed: what they name is then
+/// erased together with what the later ones name.
 Result<void> Writer::write_erase(std::span<const log::PositionRange> ranges) {
     VARVE_TRY(check_newest());
     file::ManifestEntry point;
@@ -187,16 +192,20 @@ Result<void> Writer::write_erase(std::span<const log::PositionRange> ranges) {
         const std::vector<std::byte> data = log::encode_erase(newest_erase_, part);
         Plan plan = plan_of(*meta_, base::as_text(data));
         log::EraseMark mark;
+        unmarked_.reserve(unmarked_.size() + part.size());
         VARVE_TRY(place_control(plan, mark, point));
         newest_erase_ = mark;
+        unmarked_.insert(unmarked_.end(), part.begin(), part.end());
     }
+    to_zero_.reserve(to_zero_.size() + unmarked_.size());
     if (base::seeded(SeededBug::erased_body_breaks_recovery)) VARVE_TRY(zero(ranges, nullptr));
     VARVE_TRY(wait_durable(point.position));
     VARVE_TRY(mark_erasing(point, file::EntryKind::erasing, newest_erase_));
-    VARVE_TRY(meta_->erasures->add(*meta_, ranges, newest_erase_));
-    to_zero_.insert(to_zero_.end(), ranges.begin(), ranges.end());
+    marked_erase_ = newest_erase_;
+    to_zero_.insert(to_zero_.end(), unmarked_.begin(), unmarked_.end());
     erase_pending_.store(true, std::memory_order_release);
-    return {};
+    const std::vector<log::PositionRange> marked = std::exchange(unmarked_, {});
+    return meta_->erasures->add(*meta_, marked, newest_erase_);
 }
 
 /// Under the erase lock: what is said to be the newest erase record is one; a manifest that
@@ -223,12 +232,18 @@ Result<void> Writer::read_unfinished() {
         point = entry_at(file::EntryKind::synced);
     }
     VARVE_TRY(check_newest());
+    if (newest_erase_.position == 0) {
+        erase_unread_ = false;
+        return {};
+    }
     VARVE_TRY(wait_durable(point.position));
     VARVE_TRY(mark_erasing(point, file::EntryKind::erasing, newest_erase_));
+    marked_erase_ = newest_erase_;
     auto set = follow_erased(*meta_, newest_erase_, erased_until_);
     if (!set) set = scan_erased(*segments(), control().published.load(std::memory_order_acquire));
     if (!set) return std::move(set).error();
     to_zero_.insert(to_zero_.end(), set->ranges.begin(), set->ranges.end());
+    unmarked_.clear();  // the records lead to them
     erase_unread_ = false;
     return {};
 }
@@ -250,12 +265,12 @@ Result<void> Writer::zero_pending(const Progress* progress) noexcept {
             if (erase_unread_) VARVE_TRY(read_unfinished());
             ranges = to_zero_;
             taken = to_zero_.size();
-            mark = newest_erase_;
+            mark = marked_erase_;
         }
         log::normalise(ranges);
         VARVE_TRY(zero(ranges, progress));
         VARVE_TRY(usable_to_erase());
-        VARVE_TRY(mark_erasing({}, file::EntryKind::erased, mark));
+        if (!ranges.empty()) VARVE_TRY(mark_erasing({}, file::EntryKind::erased, mark));
         const std::lock_guard lock(erase_mutex_);
         to_zero_.erase(to_zero_.begin(), to_zero_.begin() + static_cast<std::ptrdiff_t>(taken));
         erase_pending_.store(!to_zero_.empty(), std::memory_order_release);
@@ -315,7 +330,16 @@ Result<void> Writer::zero(std::span<const log::PositionRange> ranges,
 /// What fails here is tried again in the next round, and by the next writer.
 void Writer::erase_in_background() noexcept {
     if (!erase_pending_.load(std::memory_order_acquire)) return;
-    static_cast<void>(zero_pending(nullptr).has_value());
+    // The other work of this thread does not wait until all is done.
+    const Progress chores = [this](std::uint64_t done, std::uint64_t) {
+        constexpr std::uint64_t kEvery = 64;
+        if (done % kEvery != 0) return true;
+        prepare_next();
+        seal_rolled();
+        sync_by_interval();
+        return true;
+    };
+    static_cast<void>(zero_pending(env_.has_threads() ? &chores : nullptr).has_value());
 }
 
 }  // namespace store

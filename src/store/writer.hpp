@@ -202,12 +202,14 @@ private:
     std::mutex prepare_mutex_;  // guards the next
     SegmentPtr prepared_;
 
-    std::mutex erase_mutex_;  // guards the next five; taken before all other locks but the next
+    std::mutex erase_mutex_;  // guards the next seven; taken before all other locks but the next
     log::EraseMark newest_erase_;
     std::uint64_t erased_until_ = 0;  ///< position of the last erase record that was carried out
     bool erase_unread_ = false;       ///< an earlier writer has left something to do
     bool erase_checked_ = false;      ///< `newest_erase_` is known to be one
-    std::vector<log::PositionRange> to_zero_;
+    log::EraseMark marked_erase_;     ///< the newest one that the manifest knows
+    std::vector<log::PositionRange> unmarked_;  ///< named by records that it does not know yet
+    std::vector<log::PositionRange> to_zero_;   ///< named by those that it knows
     std::mutex zero_mutex_;  // one thread carries out; taken before `erase_mutex_`
     std::atomic<bool> erase_pending_{false};
 

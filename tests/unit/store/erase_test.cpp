@@ -5,107 +5,13 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "base/crc32c.hpp"
 #include "file/manifest.hpp"
 #include "file/store_file.hpp"
-#include "os/sim_env.hpp"
-#include "store/erased.hpp"
-#include "varve/varve.hpp"
+#include "support/erasing.hpp"
 
 namespace varve::test {
 namespace {
-
-OpenOptions options_for(os::SimEnv& world, Access access = Access::read_write) {
-    OpenOptions options;
-    options.env = &world;
-    options.access = access;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 64 << 10;
-    return options;
-}
-
-Result<Store> write(os::SimEnv& world) { return Store::open("store", options_for(world)); }
-Result<Store> read(os::SimEnv& world) {
-    return Store::open("store", options_for(world, Access::read_only));
-}
-
-std::vector<std::byte> bytes_of(os::SimEnv& world, const std::string& path) {
-    auto file = world.open(path, os::OpenMode::read, 0600);
-    std::vector<std::byte> bytes(file ? *(*file)->size() : 0);
-    if (file) static_cast<void>((*file)->read_at(0, bytes));
-    return bytes;
-}
-
-/// True if the text stands in any file below the store.
-bool is_found(os::SimEnv& world, std::string_view text) {
-    for (const char* folder : {"store", "store/log", "store/index", "store/dropped"}) {
-        auto names = world.list(folder);
-        if (!names) continue;
-        for (const std::string& name : *names) {
-            const auto bytes = bytes_of(world, std::string(folder) + "/" + name);
-            if (base::as_text(bytes).find(text) != std::string_view::npos) return true;
-        }
-    }
-    return false;
-}
-
-const Position kSecond[] = {Position{2}};
-
-/// Events 1 to 4 of streams "a" and "b" in turn; the second holds "secret".
-void fill(Store& store) {
-    ASSERT_TRUE(store.append({{.stream = "a", .type = "T", .tags = {"x"}, .data = "first"}}));
-    ASSERT_TRUE(store.append({{.stream = "b",
-                               .type = "T",
-                               .tags = {"x"},
-                               .data = "secret data",
-                               .metadata = "secret meta"},
-                              {.stream = "a", .data = "third"}}));
-    ASSERT_TRUE(store.append({{.stream = "b", .data = "fourth"}}));
-}
-
-/// Every way of reading: event 2 is there without content, the others with it.
-void expect_second_erased(const Store& store, std::uint64_t events = 4) {
-    auto snapshot = store.snapshot();
-    ASSERT_TRUE(snapshot);
-    for (const Verify verify : {Verify::always, Verify::trusted}) {
-        std::uint64_t seen_events = 0;
-        const auto check = [&](const EventView& event) {
-            ++seen_events;
-            EXPECT_EQ(event.erased, event.position.value == 2) << event.position.value;
-            EXPECT_EQ(event.data.empty(), event.erased);
-            EXPECT_TRUE(event.metadata.empty());
-            if (event.position.value != 2) return;
-            EXPECT_EQ(event.stream, "b");
-            EXPECT_EQ(event.type, "T");
-            EXPECT_EQ(event.revision.value, 1U);
-            EXPECT_TRUE(event.tags.contains("x"));
-        };
-        ASSERT_TRUE(snapshot->read(Source::all(), {.verify = verify}).for_each(check));
-        EXPECT_EQ(seen_events, events);
-        ASSERT_TRUE(snapshot->read(Source::stream("b"), {.verify = verify}).for_each(check));
-        ASSERT_TRUE(snapshot->read(Source::tag("x"), {.verify = verify}).for_each(check));
-        ASSERT_TRUE(snapshot->read(Source::type("T"), {.verify = verify}).for_each(check));
-        EXPECT_EQ(seen_events, events + 6);
-        auto one = snapshot->at(Position{2}, verify);
-        ASSERT_TRUE(one) << one.error().message;
-        check(*one);
-    }
-    auto version = snapshot->version("b");
-    ASSERT_TRUE(version);
-    EXPECT_EQ(*version, 2U);
-}
-
-/// No damage but that the file `without` is missing.
-void expect_verified(os::SimEnv& world, std::uint64_t erased, const std::string& without = "") {
-    auto report = Store::verify("store", options_for(world));
-    ASSERT_TRUE(report) << report.error().message;
-    for (const Damage& one : report->damaged) {
-        if (one.file != without) ADD_FAILURE() << one.file << ": " << one.what;
-    }
-    EXPECT_EQ(report->erased, erased);
-}
 
 TEST(Erase, TakesTheContentAndLeavesTheEvent) {
     os::SimEnv world(1);
@@ -375,7 +281,8 @@ TEST(Erase, ALostManifestIsNoDamage) {
 /// A manifest changed by somebody names an erase record where there is none.
 TEST(Erase, AManifestThatPointsNowhereMisleadsNobody) {
     for (const file::EntryKind kind : {file::EntryKind::erasing, file::EntryKind::erased}) {
-        for (const std::uint64_t position : {std::uint64_t{1}, std::uint64_t{900}, ~std::uint64_t{0}}) {
+        for (const std::uint64_t position :
+             {std::uint64_t{1}, std::uint64_t{900}, ~std::uint64_t{0}}) {
             os::SimEnv world(1);
             auto store = write(world);
             fill(*store);
@@ -442,61 +349,6 @@ TEST(Erase, ZerosThatNobodyAskedForAreDamage) {
         ASSERT_FALSE(third);
         EXPECT_EQ(third.error().code, ErrorCode::corrupt);
         EXPECT_TRUE(reader->snapshot()->at(Position{2})->erased);
-    }
-}
-
-TEST(Erase, AFullDiskRefusesAndLaterGoesOn) {
-    os::SimEnv world(1);
-    auto store = write(world);
-    fill(*store);
-    world.limit_space(0);
-    // There is room for the record where the log is; fill that first.
-    while (store->append({{.data = std::string(3000, 'f')}})) {
-    }
-    while (store->append({{.data = "f"}})) {
-    }
-    auto full = store->erase(kSecond);
-    ASSERT_FALSE(full);
-    EXPECT_EQ(full.error().code, ErrorCode::no_space);
-    EXPECT_EQ(store->snapshot()->at(Position{2})->data, "secret data");
-    world.limit_space(~0ULL);
-    ASSERT_TRUE(store->erase(kSecond));
-    EXPECT_TRUE(store->snapshot()->at(Position{2})->erased);
-    EXPECT_FALSE(is_found(world, "secret"));
-}
-
-/// Each call fails in turn: the answer is an error or the truth, and the next writer finishes.
-TEST(Erase, EachCallMayFail) {
-    for (const ErrorCode code : {ErrorCode::io, ErrorCode::no_space}) {
-        for (std::uint64_t n = 1; n < 60; ++n) {
-            SCOPED_TRACE(n);
-            os::SimEnv world(n);
-            std::unique_ptr<os::SimEnv> after;
-            bool done = false;
-            {
-                auto store = write(world);
-                fill(*store);
-                world.fail_call(n, code, false);
-                auto erased = store->erase(kSecond);
-                done = erased.has_value() && erased->done;
-                const bool failed = world.failed_calls() > 0;
-                world.stop_failing();
-                if (done) {
-                    EXPECT_FALSE(is_found(world, "secret"));
-                }
-                after = world.power_cut(n, {os::SimCut::Style::mixed, 0});
-                if (!failed) break;
-            }
-            if (done) {
-                EXPECT_FALSE(is_found(*after, "secret"));
-            }
-            expect_verified(*after, Store::verify("store", options_for(*after))->erased);
-            auto store = write(*after);
-            ASSERT_TRUE(store) << store.error().message;
-            EXPECT_EQ(store->snapshot()->at(Position{4})->data, "fourth");
-            ASSERT_TRUE(store->erase(kSecond));
-            expect_second_erased(*store);
-        }
     }
 }
 
