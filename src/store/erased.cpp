@@ -94,6 +94,21 @@ Result<ErasedSet> scan_erased(const SegmentList& list, std::uint64_t last) noexc
     }
 }
 
+Result<void> remember_erasures(const SegmentList& list, std::uint64_t last, std::uint32_t epoch,
+                               std::int64_t now_us, file::Manifest& manifest) noexcept {
+    auto found = scan_erased(list, last);
+    if (!found) return std::move(found).error();
+    if (found->newest.position == 0) return {};
+    file::ManifestEntry entry;
+    entry.kind = static_cast<std::uint32_t>(file::EntryKind::erasing);
+    entry.epoch = epoch;
+    entry.segment = found->newest.segment;
+    entry.offset = found->newest.offset;
+    entry.position = found->newest.position;
+    entry.time_us = now_us;
+    return manifest.add(entry, true);
+}
+
 Result<ErasedSet> follow_erased(const Meta& meta, const EraseMark& newest,
                                 std::uint64_t until) noexcept {
     try {

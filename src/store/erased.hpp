@@ -43,6 +43,12 @@ struct ErasedSet {
 /// The same by reading the log: every erase record in `list` up to position `last`.
 [[nodiscard]] Result<ErasedSet> scan_erased(const SegmentList& list, std::uint64_t last) noexcept;
 
+/// A manifest that was lost or damaged learns again where the newest erase record up to position
+/// `last` stands.
+[[nodiscard]] Result<void> remember_erasures(const SegmentList& list, std::uint64_t last,
+                                             std::uint32_t epoch, std::int64_t now_us,
+                                             file::Manifest& manifest) noexcept;
+
 /// What erase records name, from the newest one back to the one at position `until`, which is left
 /// out. `corrupt` if a record on the way is not readable.
 [[nodiscard]] Result<ErasedSet> follow_erased(const Meta& meta, const log::EraseMark& newest,

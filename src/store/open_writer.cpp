@@ -39,7 +39,6 @@ private:
     [[nodiscard]] Result<void> ready_indexes() noexcept;
     [[nodiscard]] Result<void> ready_control() noexcept;
     [[nodiscard]] Result<void> new_control() noexcept;
-    [[nodiscard]] Result<void> find_erasures() noexcept;
 
     const Meta& meta_;
     os::Env& env_;
@@ -378,22 +377,6 @@ Result<void> WriterOpening::ready_indexes() noexcept {
     return {};
 }
 
-/// A manifest that was lost or damaged learns again where the newest erase record stands.
-Result<void> WriterOpening::find_erasures() noexcept {
-    if (!forgotten_ || end_.position == 0) return {};
-    auto found = scan_erased(*list_, end_.position);
-    if (!found) return std::move(found).error();
-    if (found->newest.position == 0) return {};
-    file::ManifestEntry entry;
-    entry.kind = static_cast<std::uint32_t>(file::EntryKind::erasing);
-    entry.epoch = newest_epoch_;
-    entry.segment = found->newest.segment;
-    entry.offset = found->newest.offset;
-    entry.position = found->newest.position;
-    entry.time_us = env_.now_us();
-    return manifest_.add(entry, true);
-}
-
 Result<void> WriterOpening::new_control() noexcept {
     const std::string fresh = meta_.in("control.new");
     auto stale = env_.exists(fresh);
@@ -469,7 +452,9 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     VARVE_TRY(drop_again());
     VARVE_TRY(fence());
     VARVE_TRY(ready_indexes());
-    VARVE_TRY(find_erasures());
+    if (forgotten_ && end_.position > 0)
+        VARVE_TRY(
+            remember_erasures(*list_, end_.position, newest_epoch_, env_.now_us(), manifest_));
     log::CommitHeader last;
     log::LogPoint behind;
     if (commit_ending_at(*list_, end_.position, last, behind))
