@@ -202,6 +202,8 @@ Result<void> Writer::write_erase(std::span<const log::PositionRange> ranges) {
     VARVE_TRY(wait_durable(point.position));
     VARVE_TRY(mark_erasing(point, file::EntryKind::erasing, newest_erase_));
     marked_erase_ = newest_erase_;
+    // Partner: the acquire load of every view; who sees it finds the record through the manifest.
+    control().erasures.fetch_add(1, std::memory_order_release);
     to_zero_.insert(to_zero_.end(), unmarked_.begin(), unmarked_.end());
     erase_pending_.store(true, std::memory_order_release);
     const std::vector<log::PositionRange> marked = std::exchange(unmarked_, {});

@@ -16,8 +16,6 @@ using log::EraseMark;
 
 namespace {
 
-constexpr std::uint64_t kLookAgainUs = 1'000'000;
-
 EraseMark mark_of(const file::ManifestEntry* entry) noexcept {
     return entry == nullptr ? EraseMark{}
                             : EraseMark{entry->position, entry->segment, entry->offset};
@@ -145,7 +143,6 @@ Result<ErasedSet> load_erased(const Meta& meta) noexcept {
 /// Under the lock. Brings the set up to date.
 Result<void> Erasures::look(const Meta& meta) noexcept {
     try {
-        looked_us_ = meta.env->monotonic_us();
         auto manifest = manifest_of(meta);
         if (!manifest) return std::move(manifest).error();
         const bool forgotten = forgets_erasures(*manifest);
@@ -175,10 +172,17 @@ Result<bool> Erasures::explain(const Meta& meta, std::uint64_t position) noexcep
 
 Result<bool> Erasures::holds(const Meta& meta, std::uint64_t position) noexcept {
     const std::lock_guard lock(mutex_);
-    if (loaded_ && set_.holds(position)) return true;
-    if (loaded_ && meta.env->monotonic_us() - looked_us_ < kLookAgainUs) return false;
-    VARVE_TRY(look(meta));
+    if (!loaded_) VARVE_TRY(look(meta));
     return set_.holds(position);
+}
+
+bool Erasures::any(const Meta& meta, std::uint32_t count) noexcept {
+    if (seen_.load(std::memory_order_acquire) == count) return any_.load(std::memory_order_relaxed);
+    const std::lock_guard lock(mutex_);
+    if (!look(meta)) return true;
+    any_.store(!set_.ranges.empty(), std::memory_order_relaxed);
+    seen_.store(count, std::memory_order_release);
+    return any_.load(std::memory_order_relaxed);
 }
 
 Result<ErasedSet> Erasures::all(const Meta& meta) noexcept {
@@ -199,6 +203,7 @@ Result<void> Erasures::add(const Meta& meta, std::span<const log::PositionRange>
         set_.ranges.insert(set_.ranges.end(), ranges.begin(), ranges.end());
         log::normalise(set_.ranges);
         set_.newest = newest;
+        any_.store(true, std::memory_order_relaxed);
         return {};
     } catch (const std::bad_alloc&) {
         return no_memory();

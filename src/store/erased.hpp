@@ -7,6 +7,7 @@
 // are still whole.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -60,8 +61,11 @@ class Erasures {
 public:
     /// For a body that fails its checksum: looks again if `position` is not known to be erased.
     [[nodiscard]] Result<bool> explain(const Meta& meta, std::uint64_t position) noexcept;
-    /// For a body of zeros that may well be what was appended: looks again once a second at most.
+    /// For a body of zeros that may well be what was appended.
     [[nodiscard]] Result<bool> holds(const Meta& meta, std::uint64_t position) noexcept;
+    /// False if nothing was erased, as far as a view tells whose control page says `count`: looks
+    /// again if that has changed. True also if that cannot be found out.
+    [[nodiscard]] bool any(const Meta& meta, std::uint32_t count) noexcept;
     /// All of it now.
     [[nodiscard]] Result<ErasedSet> all(const Meta& meta) noexcept;
     /// What this process has erased.
@@ -75,7 +79,9 @@ private:
     ErasedSet set_;
     bool loaded_ = false;
     bool scanned_ = false;  ///< by reading the log: not again while the manifest says nothing
-    std::uint64_t looked_us_ = 0;
+    static constexpr std::uint64_t kNever = ~0ULL;
+    std::atomic<std::uint64_t> seen_{kNever};  ///< `count` of the last look
+    std::atomic<bool> any_{true};
 };
 
 }  // namespace store

@@ -209,6 +209,7 @@ Result<View> Engine::view() noexcept {
     view.segments = writer_->segments();
     view.durable = std::min(view.published, page.durable.load(std::memory_order_acquire));
     view.epoch = writer_->epoch();
+    view.erasures = page.erasures.load(std::memory_order_acquire);
     return view;
 }
 

@@ -405,6 +405,8 @@ Result<void> WriterOpening::new_control() noexcept {
     page.active.store(end_.segment, std::memory_order_relaxed);
     page.lost_from.store(opening_.lost_first.value, std::memory_order_relaxed);
     page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
+    // Another number than any in the page before: who looked at that looks again.
+    page.erasures.store((newest_epoch_ + 1) << 12, std::memory_order_relaxed);
     page.state.store(static_cast<std::uint32_t>(file::WriterState::running),
                      std::memory_order_release);
     VARVE_TRY(env_.rename(fresh, meta_.in("control")));
