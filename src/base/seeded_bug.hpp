@@ -27,6 +27,7 @@ enum class SeededBug : std::uint8_t {
     merge_input_removed_at_once,
     missing_index_answers_short,
     list_not_clipped,
+    erased_body_breaks_recovery,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -20,12 +20,14 @@ inline constexpr std::size_t kManifestEntrySize = 128;
 inline constexpr std::size_t kManifestSize = 64 << 10;
 
 enum class EntryKind : std::uint32_t {
-    opened = 1,  ///< a writer with this epoch begins to append
-    synced = 2,  ///< everything up to this point is durable
-    cut = 3,     ///< the log ends here and continues in a new segment
-    closed = 4,  ///< the log ended here when its writer closed it
-    sealed = 5,  ///< a sealed index of segments `segment`…`next_segment` is in place
-    merged = 6,  ///< the same, made of others that it takes the place of
+    opened = 1,    ///< a writer with this epoch begins to append
+    synced = 2,    ///< everything up to this point is durable
+    cut = 3,       ///< the log ends here and continues in a new segment
+    closed = 4,    ///< the log ended here when its writer closed it
+    sealed = 5,    ///< a sealed index of segments `segment`…`next_segment` is in place
+    merged = 6,    ///< the same, made of others that it takes the place of
+    erasing = 16,  ///< the newest erase record of the log stands at this place, and is durable
+    erased = 17,   ///< all that erase records up to that one name is gone, durably
 };
 
 /// Bit of a kind: who does not know the kind must not write here. Kinds without it that are not
@@ -79,6 +81,8 @@ struct ManifestContent {
 
     /// The last entry that names a place in the log (synced, cut or closed), or null.
     [[nodiscard]] const ManifestEntry* last_point() const noexcept;
+    /// The entry of this kind with the highest position, or null.
+    [[nodiscard]] const ManifestEntry* furthest(EntryKind kind) const noexcept;
     [[nodiscard]] std::uint32_t highest_epoch() const noexcept;
     /// The sealed indexes that are in use, ascending, none within another.
     [[nodiscard]] std::vector<SealedRange> sealed() const;

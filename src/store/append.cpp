@@ -333,6 +333,7 @@ void Writer::after_publish(Durability level) noexcept {
         sync_rolled();
         sync_by_interval();
         index_work();
+        erase_in_background();
         return;
     }
     if (level == Durability::disk) {

@@ -54,6 +54,16 @@ void Writer::start_threads() noexcept {
     if (!env_.has_threads() || helper_.joinable()) return;
     try {
         helper_ = std::thread([this] { help(); });
+    } catch (const std::exception&) {
+        return;
+    }
+    start_keeper();
+}
+
+/// Under the place lock. It may have begun before the session, to go on erasing.
+void Writer::start_keeper() noexcept {
+    if (keeper_.joinable()) return;
+    try {
         keeper_ = std::thread([this] { keep(); });
         sealer_ = std::thread([this] { seal_all(); });
     } catch (const std::exception&) {
@@ -98,6 +108,7 @@ void Writer::keep() noexcept {
         prepare_next();
         sync_rolled();
         sync_by_interval();
+        erase_in_background();
         if (stop_.load(std::memory_order_seq_cst)) break;
         env_.wait_on(keeper_word_, word, std::min(until_interval_us() + 1, kSleepUs));
     }
@@ -177,7 +188,7 @@ void Writer::prepare_next() noexcept {
     std::uint64_t capacity = 0;
     {
         const std::lock_guard lock(place_mutex_);
-        if (active_ == nullptr || new_segment_) return;
+        if (active_ == nullptr || new_segment_ || !session_begun_) return;
         if (active_->log().size() < kAtOnce && end_.offset < active_->log().size() / 2) return;
         number = next_number_;
         capacity = std::clamp(active_->header.capacity * kSegmentGrowth,

@@ -1,7 +1,7 @@
 // What everybody in an open store needs to know and nobody changes: where it is, whose it is, how
 // names are hashed.
 //
-// Any thread; immutable after opening, but for one counter.
+// Any thread; immutable after opening, but for what is known of erased events and damaged indexes.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 #include "file/store_file.hpp"
 #include "index/key.hpp"
 #include "os/env.hpp"
+#include "store/erased.hpp"
 #include "varve/options.hpp"
 
 namespace varve {
@@ -27,6 +28,7 @@ struct Meta {
     /// Grows when somebody meets a damaged index, so that it is made again.
     std::shared_ptr<std::atomic<std::uint32_t>> index_damage =
         std::make_shared<std::atomic<std::uint32_t>>(0);
+    std::shared_ptr<Erasures> erasures = std::make_shared<Erasures>();
 
     [[nodiscard]] std::string in(const char* name) const { return path + "/" + name; }
     /// The directory that holds the store's own name.

@@ -184,6 +184,7 @@ Result<std::shared_ptr<Engine>> Engine::open(const std::string& path,
         auto engine = std::make_shared<Engine>(meta, opening);
         engine->writer_ = std::make_unique<Writer>(meta, std::move(*start));
         if (resync) VARVE_TRY(engine->writer_->sync());
+        engine->writer_->resume_erasure();
         return engine;
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to open the store", path);
@@ -211,6 +212,7 @@ Result<View> Engine::view() noexcept {
     view.segments = writer_->segments();
     view.durable = std::min(view.published, page.durable.load(std::memory_order_acquire));
     view.epoch = writer_->epoch();
+    view.erasures = page.erasures.load(std::memory_order_acquire);
     return view;
 }
 

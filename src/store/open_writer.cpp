@@ -56,6 +56,7 @@ private:
     bool in_place_ = true;    ///< the next commit may go right behind the end
     bool cut_ = false;
     bool new_indexes_ = false;  ///< readers of the page found may map others that nobody fills
+    bool forgotten_ = false;    ///< the manifest may have lost what it knew of erasures
     bool sync_now_ =
         false;  ///< after a failed sync: what is still here is made durable before anything else
     log::LogPoint end_{};
@@ -82,6 +83,7 @@ Result<void> WriterOpening::load() noexcept {
                        "the manifest holds entries of a newer version; use a newer varve to write",
                        meta_.in("manifest"));
     }
+    forgotten_ = forgets_erasures(manifest_.content());
     for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
         there = env_.exists(directory);
         if (!there) return std::move(there).error();
@@ -191,7 +193,9 @@ Result<bool> WriterOpening::roll_forward() noexcept {
         }
         log::LogPoint from;
         if (!point_behind(indexed, failed ? durable : published, from)) return false;
-        if (durable == 0 || !point_behind(indexed, durable, durable_)) durable_ = {};
+        if (durable == 0 || !point_behind(indexed, durable, durable_)) {
+            durable_ = start.point.position <= published ? start.point : log::LogPoint{};
+        }
         const bool at_cut = start.next_segment != 0 && start.point.position == from.position;
         start = {from, at_cut ? start.next_segment : 0, start.newest_epoch};
         adopted_from_ = published;
@@ -224,7 +228,7 @@ Result<bool> WriterOpening::roll_forward() noexcept {
 
 Result<void> WriterOpening::recover() noexcept {
     const log::Start start = start_of(manifest_.content());
-    const log::Recovery found = log::recover(files_.images, start);
+    const log::Recovery found = recover_log(files_, start, forgotten_);
     VARVE_TRY(refuse_newer(meta_, found));
     if (found.damaged) {
         return failure(ErrorCode::corrupt,
@@ -419,6 +423,8 @@ Result<void> WriterOpening::new_control() noexcept {
     page.active.store(end_.segment, std::memory_order_relaxed);
     page.lost_from.store(opening_.lost_first.value, std::memory_order_relaxed);
     page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
+    // Another number than any in the page before: who looked at that looks again.
+    page.erasures.store((newest_epoch_ + 1) << 12, std::memory_order_relaxed);
     page.state.store(static_cast<std::uint32_t>(file::WriterState::running),
                      std::memory_order_release);
     VARVE_TRY(env_.rename(fresh, meta_.in("control")));
@@ -466,6 +472,9 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     VARVE_TRY(drop_again());
     VARVE_TRY(fence());
     VARVE_TRY(ready_indexes());
+    if (forgotten_ && end_.position > 0)
+        VARVE_TRY(
+            remember_erasures(*list_, end_.position, newest_epoch_, env_.now_us(), manifest_));
     log::CommitHeader last;
     log::LogPoint behind;
     if (commit_ending_at(*list_, end_.position, last, behind))

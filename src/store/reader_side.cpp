@@ -214,7 +214,7 @@ Result<void> ReaderSide::stand_alone() noexcept {
     log::Start start = start_of(content);
     // A hostile manifest vouches for nothing: then the log is read from its beginning.
     if (!is_possible(*files, start.point)) start = {{}, 0, start.newest_epoch};
-    const log::Recovery found = log::recover(files->images, start);
+    const log::Recovery found = recover_log(*files, start, forgets_erasures(content));
     VARVE_TRY(refuse_newer(*meta_, found));
     const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;
     list_ = readable_chain(*files, found.damaged ? newest : found.end.segment);
@@ -243,14 +243,14 @@ Result<View> ReaderSide::view() noexcept {
     const std::lock_guard lock(mutex_);
     // Who never waits learns here that a writer has come, or that one had to give events up.
     VARVE_TRY(renew());
-    if (control_ == nullptr) return View{list_, published_, durable_, epoch_};
+    if (control_ == nullptr) return View{list_, published_, durable_, epoch_, 0};
     const file::Control& page = file::control_of(*control_);
     const std::uint64_t published = page.published.load(std::memory_order_acquire);
     VARVE_TRY(extend(published));
     published_ = published;
     epoch_ = page.epoch.load(std::memory_order_relaxed);
     durable_ = std::min(published, page.durable.load(std::memory_order_acquire));
-    return View{list_, published_, durable_, epoch_};
+    return View{list_, published_, durable_, epoch_, page.erasures.load(std::memory_order_acquire)};
 }
 
 std::shared_ptr<os::Mapping> ReaderSide::control() const noexcept {

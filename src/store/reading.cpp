@@ -36,6 +36,14 @@ Error damaged(const Meta& meta, const Segment& segment, std::uint64_t ordinal, s
                    meta.segment_path(segment.number()), offset);
 }
 
+/// Asks for the reason why a body fails its checksum. `error` says if that cannot be found out.
+bool is_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& error) noexcept {
+    auto erased = meta.erasures->explain(meta, record.header.position);
+    record.erased = erased && *erased;
+    if (!erased) error = std::move(erased).error();
+    return record.erased;
+}
+
 }  // namespace
 
 bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal, log::Check check,
@@ -55,8 +63,17 @@ bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal
                                                 segment.keys.seed, check, record);
     if (fault == nullptr) [[likely]]
         return true;
-    error = damaged(meta, segment, ordinal, offset, fault);
+    if (fault == log::kBodyFault && is_erased(meta, record, error)) return true;
+    if (!error) error = damaged(meta, segment, ordinal, offset, fault);
     return false;
+}
+
+bool mark_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& error) noexcept {
+    if (record.erased || !log::body_is_zero(record)) return true;
+    auto erased = meta.erasures->holds(meta, record.header.position);
+    if (erased) record.erased = *erased;
+    if (!erased) error = std::move(erased).error();
+    return erased.has_value();
 }
 
 Result<log::RecordView> Pinned::record(std::uint64_t position, log::Check check) const noexcept {
@@ -74,6 +91,8 @@ Result<log::RecordView> Pinned::record(std::uint64_t position, log::Check check)
     log::RecordView record;
     std::optional<Error> error;
     if (!read_record(*meta_, segment, position - segment.first(), check, record, error))
+        return std::move(*error);
+    if (may_be_erased_ && check != log::Check::head && !mark_erased(*meta_, record, error))
         return std::move(*error);
     return record;
 }
@@ -310,6 +329,7 @@ bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
     log::RecordView record;
     if (!read_record(pinned_->meta(), segment, ordinal, check_, record, error_)) return false;
     if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return true;
+    if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
     if (kind_ != Source::Kind::all) {
         if (!index::carries(record, key_kind(kind_), name_)) return true;
         if (kind_ == Source::Kind::stream) {

@@ -70,6 +70,14 @@ public:
     [[nodiscard]] Result<Position> sync() noexcept;
     [[nodiscard]] Result<void> close() noexcept;
 
+    /// Writes down that the content of these events (ascending, without overlaps) is to be gone:
+    /// durable when it returns. The bodies follow in the background, or in `finish_erasure`.
+    [[nodiscard]] Result<log::EraseMark> erase(std::span<const log::PositionRange> ranges) noexcept;
+    /// Returns when all that was asked for is zeros, durably. `progress` gets events; null: none.
+    [[nodiscard]] Result<void> finish_erasure(const Progress* progress) noexcept;
+    /// Right after opening, before others use the writer.
+    void resume_erasure() noexcept;
+
     [[nodiscard]] SegmentListPtr segments() const noexcept;
     /// Has damaged indexes made again soon.
     void heal() noexcept;
@@ -122,12 +130,28 @@ private:
     void fail() noexcept;
     void note(const std::byte* at, std::uint64_t length) noexcept;
 
+    // erase.cpp
+    [[nodiscard]] Result<void> place_control(Plan& plan, log::EraseMark& mark,
+                                             file::ManifestEntry& point) noexcept;
+    [[nodiscard]] file::ManifestEntry entry_at(file::EntryKind kind) const noexcept;
+    [[nodiscard]] Result<void> mark_erasing(const file::ManifestEntry& point, file::EntryKind kind,
+                                            const log::EraseMark& mark) noexcept;
+    [[nodiscard]] Result<void> write_erase(std::span<const log::PositionRange> ranges);
+    [[nodiscard]] Result<void> read_unfinished();
+    [[nodiscard]] Result<void> check_newest();
+    [[nodiscard]] Result<void> zero_pending(const Progress* progress) noexcept;
+    [[nodiscard]] Result<void> zero(std::span<const log::PositionRange> ranges,
+                                    const Progress* progress) noexcept;
+    [[nodiscard]] Result<void> usable_to_erase() const noexcept;
+    void erase_in_background() noexcept;
+
     // helper.cpp
     void help() noexcept;
     bool help_once() noexcept;
     void keep() noexcept;
     void signal_keeper() noexcept;
     void start_threads() noexcept;
+    void start_keeper() noexcept;
     void stop_threads() noexcept;
     void signal_helper() noexcept;
     void populate_ahead() noexcept;
@@ -203,6 +227,17 @@ private:
 
     std::mutex prepare_mutex_;  // guards the next
     SegmentPtr prepared_;
+
+    std::mutex erase_mutex_;  // guards the next seven; taken before all other locks but the next
+    log::EraseMark newest_erase_;
+    std::uint64_t erased_until_ = 0;  ///< position of the last erase record that was carried out
+    bool erase_unread_ = false;       ///< an earlier writer has left something to do
+    bool erase_checked_ = false;      ///< `newest_erase_` is known to be one
+    log::EraseMark marked_erase_;     ///< the newest one that the manifest knows
+    std::vector<log::PositionRange> unmarked_;  ///< named by records that it does not know yet
+    std::vector<log::PositionRange> to_zero_;   ///< named by those that it knows
+    std::mutex zero_mutex_;  // one thread carries out; taken before `erase_mutex_`
+    std::atomic<bool> erase_pending_{false};
 
     std::thread helper_;
     std::thread keeper_;

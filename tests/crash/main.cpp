@@ -42,6 +42,7 @@ constexpr BugName kBugs[] = {
     {"merge_input_removed_at_once", SeededBug::merge_input_removed_at_once},
     {"missing_index_answers_short", SeededBug::missing_index_answers_short},
     {"list_not_clipped", SeededBug::list_not_clipped},
+    {"erased_body_breaks_recovery", SeededBug::erased_body_breaks_recovery},
 };
 
 struct Arguments {
@@ -110,6 +111,7 @@ Tally run_all(const Arguments& arguments) {
     run(all, seed, images / 200 + 20, &Rig::run_damage, "damage");
     run(all, seed, images / 10 + 500, &Rig::run_failed_syncs, "failed syncs");
     run(all, seed, images / 10 + 500, &Rig::run_failing_calls, "failing calls");
+    run(all, seed, images / 8 + 500, &Rig::run_erasures, "erasures");
     run(all, seed, images / 4, &Rig::run_exhaustive, "exhaustive");
     run(all, seed, images > all.images ? images - all.images : 1, &Rig::run_workloads, "workloads");
     return all;

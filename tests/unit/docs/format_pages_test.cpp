@@ -11,6 +11,7 @@
 #include "file/store_file.hpp"
 #include "index/active_index.hpp"
 #include "index/sealed_format.hpp"
+#include "log/erase.hpp"
 #include "page.hpp"
 
 namespace varve::docs {
@@ -31,6 +32,8 @@ const Table kTables[] = {
     {"format/log.md", "Segment header", log::kSegmentHeaderFields, log::kSegmentHeaderSize},
     {"format/log.md", "Commit header", log::kCommitHeaderFields, sizeof(log::CommitHeader)},
     {"format/log.md", "Record header", log::kRecordHeaderFields, sizeof(log::RecordHeader)},
+    {"format/erasure.md", "Header", log::kEraseHeaderFields, sizeof(log::EraseHeader)},
+    {"format/erasure.md", "Range", log::kEraseRangeFields, sizeof(log::PositionRange)},
     {"format/active-index.md", "Header page", index::kActHeaderFields, index::kActHeaderSize},
     {"format/active-index.md", "Counters page", index::kActCounterFields,
      index::kActSlotsOffset - index::kActCountersOffset},
