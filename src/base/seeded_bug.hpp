@@ -23,6 +23,7 @@ enum class SeededBug : std::uint8_t {
     verify_skips_last_segment,
     padding_not_covered,
     pages_not_dirtied_again,
+    id_checked_after_condition,
 };
 
 #if defined(VARVE_SEEDED_BUGS)
