@@ -106,9 +106,6 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
         VARVE_TRY(load_heads(plan));
         VARVE_TRY(check_demands(plan));
     }
-    if (observer_ != nullptr) observer_->gap();
-    const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
-    if (behind > control().durable.load(std::memory_order_relaxed)) VARVE_TRY(wait_durable(behind));
     Request request;
     request.plan = &plan;
     request.level = std::max(options.durability, meta_->options.durability);
@@ -120,14 +117,23 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
     }
     auto repeated = look_up_ids(request);
     if (!repeated) return std::move(repeated).error();
+    if (observer_ != nullptr) observer_->gap();
     if (*repeated) {
         wait_for_repeated(request);
         settle(&request, request);
     } else {
+        VARVE_TRY(wait_for_the_helper());
         commit(request);
     }
     if (request.error) return std::move(*request.error);
     return std::move(request.appended);
+}
+
+/// While too much of the log lacks its `synced` entry, appends wait before they take the lock.
+Result<void> Writer::wait_for_the_helper() noexcept {
+    const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
+    if (behind <= control().durable.load(std::memory_order_relaxed)) return {};
+    return wait_durable(behind);
 }
 
 /// Before the place lock, where a look at old events keeps nobody waiting. True if the append was

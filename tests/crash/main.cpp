@@ -38,6 +38,7 @@ constexpr BugName kBugs[] = {
     {"verify_skips_last_segment", SeededBug::verify_skips_last_segment},
     {"padding_not_covered", SeededBug::padding_not_covered},
     {"pages_not_dirtied_again", SeededBug::pages_not_dirtied_again},
+    {"id_checked_after_condition", SeededBug::id_checked_after_condition},
 };
 
 struct Arguments {
@@ -94,6 +95,7 @@ Tally run_all(const Arguments& arguments) {
     run_by_hand(all, &damage_in_the_last_segment, seed);
     run_by_hand(all, &flipped_padding, seed);
     run_by_hand(all, &append_inside_append, seed);
+    run_by_hand(all, &repeated_append_inside, seed);
     run_by_hand(all, &append_while_waiting, seed);
     run_by_hand(all, &contended_versions, std::uint64_t{2'000});
     run_by_hand(all, &lost_wake_ups, std::uint64_t{200});
