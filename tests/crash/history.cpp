@@ -1,6 +1,7 @@
 #include "history.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "os/sim_disk.hpp"
@@ -20,7 +21,7 @@ Made::Made(std::uint64_t seed, std::size_t size_limit) {
     if (random.below(4) == 0) metadata = "{\"seed\":" + std::to_string(seed) + "}";
     if (random.below(4) == 0) return;
     id.emplace();
-    for (std::byte& byte : id->bytes) byte = static_cast<std::byte>(random.next());
+    std::memcpy(id->bytes.data(), &seed, sizeof seed);
 }
 
 NewEvent Made::event() const {
