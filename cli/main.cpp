@@ -159,12 +159,9 @@ private:
         read.add_flag("--trusted", read_.trusted, "do not check the checksums");
         read.add_flag("--durable", read_.durable, "only events that survive a power cut");
         read.add_flag("--json", read_.json, "NDJSON instead of a table");
-        for (CLI::Option* other : read.get_options()) {
-            const std::string name = other->get_name();
-            const bool fits = name == "STORE" || name == "--id" || name == "--help" ||
-                              name == "--json" || name == "--trusted";
-            if (!fits) read.get_option("--id")->excludes(other);
-        }
+        for (const char* other : {"--stream", "--category", "--type", "--tag", "--from", "--after",
+                                  "--until", "--limit", "--backwards", "--durable"})
+            read.get_option("--id")->excludes(read.get_option(other));
         runs(read, [this] { return run_read(read_); });
         CLI::App& tail = command("tail", "print events as they come", tail_.store);
         add_source(tail, tail_.source);
