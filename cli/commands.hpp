@@ -31,7 +31,8 @@ struct ReadArguments {
     SourceArguments source;
     std::uint64_t from = 0, after = 0, until = 0, limit = ~0ULL;
     std::uint64_t from_revision = 0, until_revision = 0;
-    bool backwards = false, json = false, trusted = false, durable = false;
+    std::string since, before;  ///< as parse_moment reads them; empty: no bound
+    bool backwards = false, json = false, trusted = false, durable = false, recorded = false;
 };
 struct TailArguments {
     std::string store;

@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "completion.hpp"
 #include "line_source.hpp"
+#include "moment.hpp"
 #include "terminal.hpp"
 
 namespace varve::cli {
@@ -41,6 +42,15 @@ const CLI::Validator kExpected(
         return word || number ? "" : "must be any, none, exists or a version";
     },
     "any|none|exists|N");
+
+/// Checks that a moment can be read.
+const CLI::Validator kMoment(
+    [](std::string& text) -> std::string {
+        return parse_moment(text, 0) ? ""
+                                     : "must be an RFC 3339 time or date, milliseconds since 1970, "
+                                       "now, or a distance from now such as -15m, -1h, -7d";
+    },
+    "TIME");
 
 void add_source(CLI::App& command, SourceArguments& source) {
     auto* group = command.add_option_group("source", "which events; all of them if none is given");
@@ -144,6 +154,14 @@ private:
         read.add_option("--until-revision", read_.until_revision, "with --stream: last revision")
             ->check(kWhole)
             ->needs(read.get_option("--stream"));
+        read.add_option("--since", read_.since,
+                        "only events of this time or later: RFC 3339, milliseconds since 1970, or "
+                        "-15m, -1h, -7d from now")
+            ->check(kMoment);
+        read.add_option("--before", read_.before, "only events before this time")->check(kMoment);
+        read.add_flag("--recorded", read_.recorded,
+                      "--since and --before mean when the store took the event; that time is "
+                      "printed too");
         read.add_option("--limit", read_.limit, "at most so many events")->check(kWhole);
         read.add_flag("--backwards", read_.backwards, "newest first");
         read.add_flag("--trusted", read_.trusted, "do not check the checksums");

@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "json_events.hpp"
+#include "moment.hpp"
 #include "terminal.hpp"
 
 namespace varve::cli {
@@ -41,7 +42,8 @@ void print_event(const EventView& event) {
     std::string tags;
     for (const std::string_view tag : event.tags)
         tags += (tags.empty() ? "" : " ") + printable(tag, 60);
-    const std::string time = printable_time(event.time_us);
+    std::string time = printable_time(event.time_us);
+    if (event.recorded_us()) time += " (recorded " + printable_time(*event.recorded_us()) + ")";
     print("{:>9}  {}{}{} {}{}{}  {}{}  {}{}\n", event.position.value, bold,
           event.type.empty() ? "(no type)" : printable(event.type, 60), plain, dim, time, plain,
           event.stream.empty()
@@ -98,6 +100,11 @@ int run_read(const ReadArguments& arguments) {
     options.limit = arguments.limit;
     options.direction = arguments.backwards ? Direction::backwards : Direction::forwards;
     options.verify = arguments.trusted ? Verify::trusted : Verify::always;
+    const std::int64_t now = now_us();
+    if (!arguments.since.empty()) options.since_us = parse_moment(arguments.since, now);
+    if (!arguments.before.empty()) options.until_us = parse_moment(arguments.before, now);
+    options.clock = arguments.recorded ? TimeKind::recorded : TimeKind::event;
+    options.with_recorded = arguments.recorded;
     std::string buffer;
     auto seen =
         snapshot.read(arguments.source.source(), options).for_each([&](const EventView& event) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "log/record.hpp"
 
@@ -36,6 +37,14 @@ void encode_commit_header(std::byte* to, CommitHeader header, const SegmentKeys&
 /// A header whose own checksum holds and that is understood. False if there is none at `offset`.
 [[nodiscard]] bool decode_commit_header(base::Bytes segment, std::uint64_t offset,
                                         const SegmentKeys& keys, CommitHeader& header) noexcept;
+
+/// When the record at `offset`, which belongs to `position` and says that its commit begins
+/// `distance8` · 8 bytes before it, was recorded: microseconds since 1970. Absent if no commit
+/// header that verifies and covers the position begins there.
+[[nodiscard]] std::optional<std::int64_t> recorded_time(base::Bytes segment, std::uint64_t offset,
+                                                        std::uint64_t position,
+                                                        std::uint32_t distance8,
+                                                        const SegmentKeys& keys) noexcept;
 
 /// Checks header, records, and that the commit's chain value follows from its own `prev_chain`. It
 /// verifies alone.

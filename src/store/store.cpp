@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "store/catalogue.hpp"
 #include "store/following.hpp"
+#include "store/times.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -75,7 +76,11 @@ Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept
                                                  std::to_string(position.value) +
                                                  " is the store's own and no event");
     }
-    return log::to_event(*record);
+    EventView event = log::to_event(*record);
+    const store::Segment* segment = pinned_->view().segments->find(position.value);
+    event.recorded_or_never_us =
+        store::RecordedTimes().of(*segment, *record).value_or(EventView::kNever);
+    return event;
 }
 
 Result<std::vector<CatalogueEntry>> Snapshot::streams(std::string_view prefix) const noexcept {

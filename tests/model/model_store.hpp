@@ -20,6 +20,7 @@ struct ModelEvent {
     std::string stream, type, data, metadata;
     std::vector<std::string> tags;
     std::optional<std::int64_t> time_us;
+    std::int64_t recorded_us = 0;  ///< what the store said; the model has no clock
 };
 
 class ModelStore {
@@ -85,6 +86,11 @@ public:
                 wanted = wanted && (backwards ? r <= from_r : r >= from_r);
             if (source.kind == Source::Kind::stream && until_r != 0)
                 wanted = wanted && (backwards ? r >= until_r : r <= until_r);
+            const std::int64_t time = options.clock == TimeKind::recorded
+                                          ? event.recorded_us
+                                          : event.time_us.value_or(event.recorded_us);
+            if (options.since_us) wanted = wanted && time >= *options.since_us;
+            if (options.until_us) wanted = wanted && time < *options.until_us;
             if (wanted) found.push_back(p);
         }
         if (backwards) std::reverse(found.begin(), found.end());
@@ -92,6 +98,10 @@ public:
         return found;
     }
     [[nodiscard]] const std::vector<ModelEvent>& events() const { return events_; }
+    /// Tells when the store took the event at `position`.
+    void recorded(std::uint64_t position, std::int64_t time_us) {
+        events_[position - 1].recorded_us = time_us;
+    }
 
 private:
     std::vector<ModelEvent> events_;

@@ -125,13 +125,28 @@ private:
         if (below(3) == 0) options.limit = below(10);
         if (below(2) == 0) options.direction = Direction::backwards;
         if (below(2) == 0) options.verify = Verify::trusted;
+        if (below(3) == 0) options.since_us = moment();
+        if (below(3) == 0) options.until_us = moment();
+        if (below(3) == 0) options.clock = TimeKind::recorded;
+        options.with_recorded = below(3) == 0;
         return options;
+    }
+
+    /// A time near those of the events, given or recorded; often exactly one of them.
+    std::int64_t moment() {
+        if (model_.events().empty() || below(3) == 0)
+            return static_cast<std::int64_t>(below(1'000'000)) - 500'000;
+        const ModelEvent& near = model_.events()[below(model_.events().size())];
+        const std::int64_t time =
+            below(2) == 0 ? near.recorded_us : near.time_us.value_or(near.recorded_us);
+        return time + static_cast<std::int64_t>(below(3)) - 1;
     }
 
     void compare(const Store& store) {
         auto snapshot = store.snapshot();
         ASSERT_TRUE(snapshot) << snapshot.error().message;
         ASSERT_EQ(snapshot->published().value, model_.events().size());
+        std::int64_t recorded = 0;
         for (const ModelEvent& wanted : model_.events()) {
             auto found = snapshot->at(Position{wanted.position});
             ASSERT_TRUE(found) << found.error().message;
@@ -142,7 +157,14 @@ private:
             EXPECT_EQ(found->metadata, wanted.metadata);
             EXPECT_TRUE(std::equal(found->tags.begin(), found->tags.end(), wanted.tags.begin(),
                                    wanted.tags.end()));
-            EXPECT_EQ(found->time_us, wanted.time_us.value_or(found->time_us));
+            ASSERT_TRUE(found->recorded_us());
+            EXPECT_EQ(found->time_us, wanted.time_us.value_or(*found->recorded_us()));
+            EXPECT_GE(*found->recorded_us(), recorded);
+            if (wanted.recorded_us != 0) {
+                EXPECT_EQ(*found->recorded_us(), wanted.recorded_us);
+            }
+            recorded = *found->recorded_us();
+            model_.recorded(wanted.position, recorded);
         }
         for (int n = 0; n < 60; ++n) {
             const std::string stream =
@@ -158,6 +180,13 @@ private:
             std::vector<std::uint64_t> found;
             auto seen = snapshot->read(source, options).for_each([&](const EventView& e) {
                 found.push_back(e.position.value);
+                const bool asked =
+                    options.with_recorded ||
+                    (options.clock == TimeKind::recorded && (options.since_us || options.until_us));
+                ASSERT_EQ(e.recorded_us().has_value(), asked);
+                if (asked) {
+                    EXPECT_EQ(*e.recorded_us(), model_.events()[e.position.value - 1].recorded_us);
+                }
             });
             ASSERT_TRUE(seen) << seen.error().message;
             EXPECT_EQ(found, model_.read(source, options));
