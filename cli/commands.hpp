@@ -42,7 +42,8 @@ struct TailArguments {
     bool json = false, durable = false;
 };
 struct ListArguments {
-    std::string store, prefix;
+    std::string store, prefix, after;
+    std::uint64_t limit = ~0ULL, since = 0;
     bool json = false;
 };
 struct StoreArguments {

@@ -184,6 +184,13 @@ private:
         const auto list = [this](const char* name, const char* what, Listed listed) {
             CLI::App& added = command(name, what, list_.store);
             added.add_option("--prefix", list_.prefix, "only names that begin so");
+            added.add_option("--after", list_.after, "only names behind this one, by bytes")
+                ->check(kName);
+            added.add_option("--limit", list_.limit, "at most so many names")->check(kWhole);
+            added
+                .add_option("--since", list_.since,
+                            "only names whose first event lies beyond this position")
+                ->check(kWhole);
             added.add_flag("--json", list_.json, "one JSON object per line");
             runs(added, [this, listed] { return run_list(list_, listed); });
         };

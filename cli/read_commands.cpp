@@ -1,4 +1,5 @@
 // Commands that only read: read, tail, streams, types, tags, stats, verify, export.
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -64,6 +65,19 @@ void flush(std::string& buffer) {
     put(buffer);
     buffer.clear();
     flush_output();
+}
+
+/// One name of the catalogue as a line.
+void write_name(const CatalogueEntry& entry, bool json, std::string& buffer) {
+    if (!json) {
+        buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", entry.count, entry.first.value,
+                              entry.last.value, printable(entry.name));
+        return;
+    }
+    buffer += "{\"name\":";
+    write_string(entry.name, buffer);
+    buffer += fmt::format(",\"events\":{},\"first\":{},\"last\":{}}}\n", entry.count,
+                          entry.first.value, entry.last.value);
 }
 
 const char* how(Opening::How how) {
@@ -148,27 +162,28 @@ int run_tail(const TailArguments& arguments) {
 int run_list(const ListArguments& arguments, Listed what) {
     const Store store = open_to_read(arguments.store);
     const Snapshot snapshot = snapshot_of(store);
-    auto entries = what == Listed::streams ? snapshot.streams(arguments.prefix)
-                   : what == Listed::tags  ? snapshot.tags(arguments.prefix)
-                   : what == Listed::types ? snapshot.types()
-                                           : snapshot.categories();
-    if (!entries) throw Failed(entries.error());
+    constexpr NameKind kKinds[] = {NameKind::stream, NameKind::category, NameKind::type,
+                                   NameKind::tag};
+    constexpr std::uint64_t kPage = 4096;  // names in memory at once
+    std::string after = arguments.after;
     std::string buffer;
-    if (!arguments.json && !entries->empty())
-        buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", "events", "first", "last", "name");
-    for (const CatalogueEntry& entry : *entries) {
-        if (!entry.name.starts_with(arguments.prefix)) continue;
-        if (arguments.json) {
-            buffer += "{\"name\":";
-            write_string(entry.name, buffer);
-            buffer += fmt::format(",\"events\":{},\"first\":{},\"last\":{}}}\n", entry.count,
-                                  entry.first.value, entry.last.value);
-        } else {
-            buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", entry.count, entry.first.value,
-                                  entry.last.value, printable(entry.name));
-        }
+    bool titled = arguments.json;
+    for (std::uint64_t left = arguments.limit; left > 0;) {
+        const NamesOptions page{arguments.prefix, after, std::min(left, kPage),
+                                Position{arguments.since}};
+        auto entries = snapshot.names(kKinds[static_cast<std::size_t>(what)], page);
+        if (!entries) throw Failed(entries.error());
+        if (!titled && !entries->empty())
+            buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", "events", "first", "last", "name");
+        titled = true;
+        for (const CatalogueEntry& entry : *entries) write_name(entry, arguments.json, buffer);
+        put(buffer);
+        buffer.clear();
+        if (entries->size() < page.limit) break;
+        left -= entries->size();
+        after = std::move(entries->back().name);
     }
-    flush(buffer);
+    flush_output();
     return kOk;
 }
 

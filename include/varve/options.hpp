@@ -144,7 +144,7 @@ struct Source {
 /// Which time of an event is meant.
 enum class TimeKind : std::uint8_t {
     event,     ///< `EventView::time_us`: what the event says, in any order
-    recorded,  ///< `EventView::recorded_us`: when the store took it, never falling
+    recorded,  ///< `EventView::recorded_us()`: when the store took it, never falling
 };
 
 /// Which part of the source, and how. Results come in position order of the direction.
@@ -167,7 +167,7 @@ struct ReadOptions {
     /// follow each other share no event.
     std::optional<std::int64_t> until_us{};
     TimeKind clock = TimeKind::event;  ///< which time `since_us` and `until_us` are about
-    bool with_recorded = false;  ///< fill in `EventView::recorded_us`, also without time bounds
+    bool with_recorded = false;  ///< fill in `EventView::recorded_us()`, also without time bounds
 };
 
 struct FollowOptions {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -107,6 +108,18 @@ struct CatalogueEntry {
     Position last{};
 };
 
+/// What a name of the catalogue is for.
+enum class NameKind : std::uint8_t { stream, category, type, tag };
+
+/// Which names of the catalogue. Views are borrowed for the duration of the call only.
+struct NamesOptions {
+    std::string_view prefix{};  ///< only names that start with it
+    std::string_view after{};   ///< only names behind it in byte order: the last one of a page asks
+                                ///< for the next page; empty: from the beginning
+    std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();  ///< at most so many names
+    Position since{};  ///< only names whose first event lies beyond it: what is new since then
+};
+
 /// A consistent view of everything published when it was taken. Cheap, wait-free, writes nothing.
 /// Copies share it; mappings live as long as any copy, even after the Store is closed.
 class VARVE_EXPORT Snapshot {
@@ -132,7 +145,14 @@ public:
                                        Verify verify = Verify::always) const& noexcept;
     Result<EventView> at(Position position, Verify verify = Verify::always) const&& = delete;
 
-    /// Names that start with `prefix`, sorted by bytes. Exact: names are compared, not hashes.
+    /// A page of the names of one kind, sorted by bytes, each with its count and positions as of
+    /// this snapshot. Answered from the indexes, never by reading the log. Exact: names are
+    /// compared, not hashes. The names of young segments are collected at the first call and kept
+    /// with the snapshot: ask one snapshot for all pages. Errors: `corrupt` where damage leaves the
+    /// answer unknown, `out_of_memory`.
+    [[nodiscard]] Result<std::vector<CatalogueEntry>> names(
+        NameKind kind, const NamesOptions& options = {}) const noexcept;
+    /// All names that start with `prefix`, as `names` gives them.
     [[nodiscard]] Result<std::vector<CatalogueEntry>> streams(
         std::string_view prefix = {}) const noexcept;
     [[nodiscard]] Result<std::vector<CatalogueEntry>> categories() const noexcept;

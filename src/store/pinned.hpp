@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "store/names.hpp"
 #include "store/view.hpp"
 #include "varve/store.hpp"
 
@@ -20,6 +21,8 @@ public:
 
     [[nodiscard]] const Meta& meta() const noexcept { return *meta_; }
     [[nodiscard]] const View& view() const noexcept { return view_; }
+
+    [[nodiscard]] NameCache& names() noexcept { return names_; }
 
     /// Remembers an error whose reader went away without having been told.
     void leave(Error error) noexcept {
@@ -41,6 +44,7 @@ public:
 private:
     std::shared_ptr<const Meta> meta_;
     View view_;
+    NameCache names_;
     std::mutex mutex_;
     std::atomic<bool> has_unseen_{false};
     std::optional<Error> unseen_;

@@ -83,21 +83,24 @@ Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept
     return event;
 }
 
-Result<std::vector<CatalogueEntry>> Snapshot::streams(std::string_view prefix) const noexcept {
+Result<std::vector<CatalogueEntry>> Snapshot::names(NameKind kind,
+                                                    const NamesOptions& options) const noexcept {
     if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
-    return store::catalogue(*pinned_, index::KeyKind::stream, prefix);
+    constexpr index::KeyKind kKinds[] = {index::KeyKind::stream, index::KeyKind::category,
+                                         index::KeyKind::type, index::KeyKind::tag};
+    return store::catalogue(*pinned_, kKinds[static_cast<std::size_t>(kind)], options);
+}
+Result<std::vector<CatalogueEntry>> Snapshot::streams(std::string_view prefix) const noexcept {
+    return names(NameKind::stream, {.prefix = prefix});
 }
 Result<std::vector<CatalogueEntry>> Snapshot::categories() const noexcept {
-    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
-    return store::catalogue(*pinned_, index::KeyKind::category, {});
+    return names(NameKind::category);
 }
 Result<std::vector<CatalogueEntry>> Snapshot::types() const noexcept {
-    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
-    return store::catalogue(*pinned_, index::KeyKind::type, {});
+    return names(NameKind::type);
 }
 Result<std::vector<CatalogueEntry>> Snapshot::tags(std::string_view prefix) const noexcept {
-    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
-    return store::catalogue(*pinned_, index::KeyKind::tag, prefix);
+    return names(NameKind::tag, {.prefix = prefix});
 }
 
 // ---- Subscription

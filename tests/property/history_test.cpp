@@ -197,23 +197,54 @@ private:
         compare_catalogue(*snapshot);
     }
 
+    using Names = std::map<std::string, CatalogueEntry>;
+    static void count(Names& names, const std::string& name, std::uint64_t position) {
+        if (name.empty()) return;
+        CatalogueEntry& entry = names[name];
+        entry.name = name;
+        if (entry.count++ == 0) entry.first = Position{position};
+        entry.last = Position{position};
+    }
+
     void compare_catalogue(const Snapshot& snapshot) {
-        std::map<std::string, std::uint64_t> streams, tags, types;
+        Names names[4];
         for (const ModelEvent& event : model_.events()) {
-            if (!event.stream.empty()) ++streams[event.stream];
-            if (!event.type.empty()) ++types[event.type];
-            for (const std::string& tag : event.tags) ++tags[tag];
+            count(names[0], event.stream, event.position);
+            count(names[1], ModelStore::category(event.stream), event.position);
+            count(names[2], event.type, event.position);
+            for (const std::string& tag : event.tags) count(names[3], tag, event.position);
         }
-        const auto equal = [](Result<std::vector<CatalogueEntry>> found,
-                              const std::map<std::string, std::uint64_t>& wanted) {
-            ASSERT_TRUE(found) << found.error().message;
-            std::map<std::string, std::uint64_t> counts;
-            for (const CatalogueEntry& entry : *found) counts[entry.name] = entry.count;
-            EXPECT_EQ(counts, wanted);
-        };
-        equal(snapshot.streams(), streams);
-        equal(snapshot.types(), types);
-        equal(snapshot.tags(), tags);
+        constexpr NameKind kKinds[] = {NameKind::stream, NameKind::category, NameKind::type,
+                                       NameKind::tag};
+        for (std::size_t n = 0; n < 4; ++n) {
+            compare_names(snapshot.names(kKinds[n]), names[n], {});
+            for (int page = 0; page < 6; ++page) {
+                const std::string prefix = pick({"", "", "o", "tag/1", "order-", "P", "z"});
+                const std::string after = pick({"", "", "cart", "order-1", "tag/3", "Paid", "zz"});
+                NamesOptions options{prefix, after};
+                if (below(2) == 0) options.limit = below(4);
+                if (below(2) == 0) options.since = Position{below(model_.events().size() + 2)};
+                compare_names(snapshot.names(kKinds[n], options), names[n], options);
+            }
+        }
+    }
+
+    static void compare_names(Result<std::vector<CatalogueEntry>> found, const Names& all,
+                              const NamesOptions& options) {
+        ASSERT_TRUE(found) << found.error().message;
+        std::vector<CatalogueEntry> wanted;
+        for (const auto& [name, entry] : all) {
+            const bool fits = name.starts_with(options.prefix) && name > options.after &&
+                              entry.first > options.since && wanted.size() < options.limit;
+            if (fits) wanted.push_back(entry);
+        }
+        ASSERT_EQ(found->size(), wanted.size());
+        for (std::size_t n = 0; n < wanted.size(); ++n) {
+            EXPECT_EQ((*found)[n].name, wanted[n].name);
+            EXPECT_EQ((*found)[n].count, wanted[n].count) << wanted[n].name;
+            EXPECT_EQ((*found)[n].first, wanted[n].first) << wanted[n].name;
+            EXPECT_EQ((*found)[n].last, wanted[n].last) << wanted[n].name;
+        }
     }
 
     /// A second opening that may not write sees the same, beside the writer.
