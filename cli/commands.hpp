@@ -50,6 +50,11 @@ struct StoreArguments {
     std::string store;
     bool json = false;
 };
+struct StatsArguments {
+    std::string store, prefix;
+    std::uint64_t top = 0;  ///< 0: all streams, in the order of their names
+    bool streams = false, json = false;
+};
 struct ImportArguments {
     std::string store, file;
     bool skip_invalid = false, resume = false, ignore_unknown = false, json = false;
@@ -65,7 +70,7 @@ int run_read(const ReadArguments& arguments);
 int run_tail(const TailArguments& arguments);
 enum class Listed { streams, categories, types, tags };
 int run_list(const ListArguments& arguments, Listed what);
-int run_stats(const StoreArguments& arguments);
+int run_stats(const StatsArguments& arguments);
 int run_verify(const StoreArguments& arguments);
 int run_import(const ImportArguments& arguments);
 int run_export(const ExportArguments& arguments);

@@ -106,7 +106,7 @@ public:
 private:
     [[nodiscard]] bool wants_json() const {
         return create_.json || append_.json || read_.json || tail_.json || list_.json ||
-               store_.json || import_.json || export_.json;
+               store_.json || stats_.json || import_.json || export_.json;
     }
     CLI::App& command(const char* name, const char* what, std::string& store) {
         CLI::App& added = *app_.add_subcommand(name, what);
@@ -198,9 +198,15 @@ private:
         list("categories", "list the categories of streams", Listed::categories);
         list("types", "list the types", Listed::types);
         list("tags", "list the tags", Listed::tags);
-        CLI::App& stats = command("stats", "how much there is", store_.store);
-        stats.add_flag("--json", store_.json, "as JSON");
-        runs(stats, [this] { return run_stats(store_); });
+        CLI::App& stats = command("stats", "how much there is", stats_.store);
+        auto* streams =
+            stats.add_flag("--streams", stats_.streams, "events and bytes of each stream");
+        stats.add_option("--prefix", stats_.prefix, "only streams that begin so")->needs(streams);
+        stats.add_option("--top", stats_.top, "only so many streams, the largest first")
+            ->check(kWhole)
+            ->needs(streams);
+        stats.add_flag("--json", stats_.json, "as JSON");
+        runs(stats, [this] { return run_stats(stats_); });
         CLI::App& verify = command(
             "verify", "read everything, change nothing, name every damaged place", store_.store);
         verify.add_flag("--json", store_.json, "as JSON");
@@ -250,6 +256,7 @@ private:
     TailArguments tail_;
     ListArguments list_;
     StoreArguments store_;
+    StatsArguments stats_;
     ImportArguments import_;
     ExportArguments export_;
 };

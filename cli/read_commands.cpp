@@ -187,28 +187,91 @@ int run_list(const ListArguments& arguments, Listed what) {
     return kOk;
 }
 
-int run_stats(const StoreArguments& arguments) {
+namespace {
+
+struct StreamSize {
+    CatalogueEntry stream;
+    std::uint64_t bytes = 0;
+};
+
+void print_size(const StreamSize& size, bool json) {
+    if (!json) {
+        print("{:>9} {:>9}  {}\n", size.stream.count, human_bytes(size.bytes),
+              printable(size.stream.name));
+        return;
+    }
+    std::string line = "{\"stream\":";
+    write_string(size.stream.name, line);
+    print("{},\"events\":{},\"bytes\":{}}}\n", line, size.stream.count, size.bytes);
+}
+
+/// Events and bytes of each stream; with `top`, only that many stay in memory.
+int print_streams(const Snapshot& snapshot, const StatsArguments& arguments) {
+    const auto larger = [](const StreamSize& a, const StreamSize& b) { return a.bytes > b.bytes; };
+    std::vector<StreamSize> largest;  // a heap, the smallest of them in front
+    constexpr std::uint64_t kPage = 4096;
+    std::string after;
+    if (!arguments.json) print("{:>9} {:>9}  {}\n", "events", "bytes", "stream");
+    while (true) {
+        auto page = snapshot.names(NameKind::stream, {arguments.prefix, after, kPage});
+        if (!page) throw Failed(page.error());
+        for (const CatalogueEntry& entry : *page) {
+            auto bytes = snapshot.stream_bytes(entry.name);
+            if (!bytes) throw Failed(bytes.error());
+            const StreamSize size{entry, *bytes};
+            if (arguments.top == 0) {
+                print_size(size, arguments.json);
+                continue;
+            }
+            largest.push_back(size);
+            std::push_heap(largest.begin(), largest.end(), larger);
+            if (largest.size() <= arguments.top) continue;
+            std::pop_heap(largest.begin(), largest.end(), larger);
+            largest.pop_back();
+        }
+        if (page->size() < kPage) break;
+        after = std::move(page->back().name);
+    }
+    std::sort_heap(largest.begin(), largest.end(), larger);
+    for (const StreamSize& size : largest) print_size(size, arguments.json);
+    flush_output();
+    return kOk;
+}
+
+}  // namespace
+
+int run_stats(const StatsArguments& arguments) {
     const Store store = open_to_read(arguments.store);
     const Snapshot snapshot = snapshot_of(store);
+    if (arguments.streams) return print_streams(snapshot, arguments);
     auto stats = store.stats();
     if (!stats) throw Failed(stats.error());
-    const std::uint64_t bytes = stats->segment_bytes + stats->index_bytes + stats->other_bytes;
+    const std::uint64_t bytes = stats->segment_bytes + stats->index_bytes + stats->dropped_bytes +
+                                stats->consumer_bytes + stats->manifest_bytes + stats->other_bytes;
     if (arguments.json) {
         print(
             "{{\"events\":{},\"published\":{},\"durable\":{},\"epoch\":{},\"segments\":{},"
             "\"files\":{},\"bytes\":{},"
-            "\"log_bytes\":{},\"segment_bytes\":{},\"index_bytes\":{},\"other_bytes\":{},"
+            "\"log_bytes\":{},\"segment_bytes\":{},\"index_bytes\":{},"
+            "\"active_index_bytes\":{},\"sealed_index_bytes\":{},\"dropped_bytes\":{},"
+            "\"consumer_bytes\":{},\"manifest_bytes\":{},\"other_bytes\":{},"
             "\"opening\":\"{}\"}}\n",
             stats->events, snapshot.published().value, snapshot.durable().value, snapshot.epoch(),
             stats->segments, stats->files, bytes, stats->log_bytes, stats->segment_bytes,
-            stats->index_bytes, stats->other_bytes, how(store.opening().how));
+            stats->index_bytes, stats->active_index_bytes, stats->sealed_index_bytes,
+            stats->dropped_bytes, stats->consumer_bytes, stats->manifest_bytes, stats->other_bytes,
+            how(store.opening().how));
         return kOk;
     }
     print("events     {}\n", stats->events);
     print("durable    up to position {}\n", snapshot.durable().value);
     print("log        {} in {} segments ({} allocated)\n", human_bytes(stats->log_bytes),
           stats->segments, human_bytes(stats->segment_bytes));
-    print("indexes    {}\n", human_bytes(stats->index_bytes));
+    print("indexes    {}: {} active, {} sealed\n", human_bytes(stats->index_bytes),
+          human_bytes(stats->active_index_bytes), human_bytes(stats->sealed_index_bytes));
+    print("others     {} manifest, {} consumers, {} dropped, {} else\n",
+          human_bytes(stats->manifest_bytes), human_bytes(stats->consumer_bytes),
+          human_bytes(stats->dropped_bytes), human_bytes(stats->other_bytes));
     print("files      {}, {} in all\n", stats->files, human_bytes(bytes));
     print("opened     {}\n", how(store.opening().how));
     return kOk;

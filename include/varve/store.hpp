@@ -145,6 +145,10 @@ public:
                                        Verify verify = Verify::always) const& noexcept;
     Result<EventView> at(Position position, Verify verify = Verify::always) const&& = delete;
 
+    /// Bytes that the events of `stream` take in the log: their records, without the headers of
+    /// their commits. 0 if there is no such stream. Looks at every record of the stream.
+    [[nodiscard]] Result<std::uint64_t> stream_bytes(std::string_view stream) const noexcept;
+
     /// A page of the names of one kind, sorted by bytes, each with its count and positions as of
     /// this snapshot. Answered from the indexes, never by reading the log. Exact: names are
     /// compared, not hashes. The names of young segments are collected at the first call and kept
@@ -236,8 +240,13 @@ struct Stats {
     std::uint64_t segments = 0;
     std::uint64_t segment_bytes = 0;  ///< allocated
     std::uint64_t log_bytes = 0;      ///< of it, used by commits
-    std::uint64_t index_bytes = 0;    ///< allocated for indexes, derivable
-    std::uint64_t other_bytes = 0;
+    std::uint64_t index_bytes = 0;    ///< of indexes, derivable: active, sealed, unfinished ones
+    std::uint64_t active_index_bytes = 0;  ///< of them, allocated for young segments
+    std::uint64_t sealed_index_bytes = 0;  ///< of them, finished ones
+    std::uint64_t dropped_bytes = 0;       ///< what recoveries have cut off; never read again
+    std::uint64_t consumer_bytes = 0;      ///< checkpoints of consumers
+    std::uint64_t manifest_bytes = 0;
+    std::uint64_t other_bytes = 0;  ///< everything else in the store's directory
     std::uint64_t files = 0;
 };
 

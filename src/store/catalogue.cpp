@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "store/heads.hpp"
 #include "store/names.hpp"
+#include "store/reading.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -30,6 +31,25 @@ Result<std::vector<CatalogueEntry>> catalogue(Pinned& pinned, index::KeyKind kin
         return entries;
     } catch (const std::bad_alloc&) {
         return base::failure(ErrorCode::out_of_memory, "no memory for the catalogue");
+    }
+}
+
+Result<std::uint64_t> bytes_of(std::shared_ptr<Pinned> pinned, std::string_view stream) {
+    ReadOptions options;
+    options.verify =
+        Verify::trusted;  // lengths that contradict each other are noticed all the same
+    Reading reading(std::move(pinned), Source::stream(stream), options);
+    std::uint64_t bytes = 0;
+    while (true) {
+        auto run = reading.next();
+        if (!run) return std::move(run).error();
+        if (run->empty()) return bytes;
+        for (const EventView& event : *run) {
+            std::uint64_t names = event.stream.size() + event.type.size();
+            for (const std::string_view tag : event.tags) names += tag.size();
+            bytes += log::head_size(names, event.tags.size(), event.id_bytes != nullptr) +
+                     log::body_size(event.metadata.size(), event.data.size());
+        }
     }
 }
 

@@ -14,6 +14,10 @@ namespace store {
 [[nodiscard]] Result<std::vector<CatalogueEntry>> catalogue(Pinned& pinned, index::KeyKind kind,
                                                             const NamesOptions& options) noexcept;
 
+/// Bytes of the records of `stream`.
+[[nodiscard]] Result<std::uint64_t> bytes_of(std::shared_ptr<Pinned> pinned,
+                                             std::string_view stream);
+
 /// Number of events in `stream`.
 [[nodiscard]] Result<std::uint64_t> version_of(const Pinned& pinned,
                                                std::string_view stream) noexcept;

@@ -83,6 +83,14 @@ Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept
     return event;
 }
 
+Result<std::uint64_t> Snapshot::stream_bytes(std::string_view stream) const noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
+    try {
+        return store::bytes_of(pinned_, stream);
+    } catch (const std::bad_alloc&) {
+        return failure(ErrorCode::out_of_memory, "no memory to read");
+    }
+}
 Result<std::vector<CatalogueEntry>> Snapshot::names(NameKind kind,
                                                     const NamesOptions& options) const noexcept {
     if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
