@@ -32,7 +32,8 @@ struct ReadArguments {
     SourceArguments source;
     std::uint64_t from = 0, after = 0, until = 0, limit = ~0ULL;
     std::uint64_t from_revision = 0, until_revision = 0;
-    bool backwards = false, json = false, trusted = false, durable = false;
+    std::string since, before;  ///< as parse_moment reads them; empty: no bound
+    bool backwards = false, json = false, trusted = false, durable = false, recorded = false;
 };
 struct TailArguments {
     std::string store;
@@ -42,12 +43,18 @@ struct TailArguments {
     bool json = false, durable = false;
 };
 struct ListArguments {
-    std::string store, prefix;
+    std::string store, prefix, after;
+    std::uint64_t limit = ~0ULL, since = 0;
     bool json = false;
 };
 struct StoreArguments {
     std::string store;
     bool json = false;
+};
+struct StatsArguments {
+    std::string store, prefix;
+    std::uint64_t top = 0;  ///< 0: all streams, in the order of their names
+    bool streams = false, json = false;
 };
 struct ImportArguments {
     std::string store, file;
@@ -70,7 +77,7 @@ int run_read(const ReadArguments& arguments);
 int run_tail(const TailArguments& arguments);
 enum class Listed { streams, categories, types, tags };
 int run_list(const ListArguments& arguments, Listed what);
-int run_stats(const StoreArguments& arguments);
+int run_stats(const StatsArguments& arguments);
 int run_verify(const StoreArguments& arguments);
 int run_import(const ImportArguments& arguments);
 int run_erase(const EraseArguments& arguments);

@@ -207,7 +207,8 @@ std::string Parser::field(std::string_view key, simdjson::ondemand::value value,
         event.id = id;
         return {};
     }
-    const bool known = key == "position" || key == "revision" || key == "erased";
+    const bool known =
+        key == "position" || key == "revision" || key == "recorded" || key == "erased";
     return known || ignore_unknown_ ? "" : "is not a field of an event";
 }
 
@@ -360,6 +361,10 @@ void write_line(const EventView& event, std::string& out) {
     }
     out += ",\"time\":";
     write_time(event.time_us, out);
+    if (event.recorded_us()) {
+        out += ",\"recorded\":";
+        write_time(*event.recorded_us(), out);
+    }
     if (const auto id = event.id()) {
         out += ",\"id\":\"";
         write_id(*id, out);

@@ -13,6 +13,7 @@
 #include "completion.hpp"
 #include "json_events.hpp"
 #include "line_source.hpp"
+#include "moment.hpp"
 #include "terminal.hpp"
 
 namespace varve::cli {
@@ -50,6 +51,15 @@ const CLI::Validator kId(
         return parse_id(text, id) ? "" : "must be a UUID: 32 hexadecimal digits";
     },
     "UUID");
+
+/// Checks that a moment can be read.
+const CLI::Validator kMoment(
+    [](std::string& text) -> std::string {
+        return parse_moment(text, 0) ? ""
+                                     : "must be an RFC 3339 time or date, milliseconds since 1970, "
+                                       "now, or a distance from now such as -15m, -1h, -7d";
+    },
+    "TIME");
 
 void add_source(CLI::App& command, SourceArguments& source) {
     auto* group = command.add_option_group("source", "which events; all of them if none is given");
@@ -106,7 +116,7 @@ public:
 private:
     [[nodiscard]] bool wants_json() const {
         return create_.json || append_.json || read_.json || tail_.json || list_.json ||
-               store_.json || import_.json || export_.json || erase_.json;
+               store_.json || stats_.json || import_.json || export_.json || erase_.json;
     }
     CLI::App& command(const char* name, const char* what, std::string& store) {
         CLI::App& added = *app_.add_subcommand(name, what);
@@ -155,6 +165,14 @@ private:
         read.add_option("--until-revision", read_.until_revision, "with --stream: last revision")
             ->check(kWhole)
             ->needs(read.get_option("--stream"));
+        read.add_option("--since", read_.since,
+                        "only events of this time or later: RFC 3339, milliseconds since 1970, or "
+                        "-15m, -1h, -7d from now")
+            ->check(kMoment);
+        read.add_option("--before", read_.before, "only events before this time")->check(kMoment);
+        read.add_flag("--recorded", read_.recorded,
+                      "--since and --before mean when the store took the event; that time is "
+                      "printed too");
         read.add_option("--limit", read_.limit, "at most so many events")->check(kWhole);
         read.add_flag("--backwards", read_.backwards, "newest first");
         read.add_flag("--trusted", read_.trusted, "do not check the checksums");
@@ -180,6 +198,13 @@ private:
         const auto list = [this](const char* name, const char* what, Listed listed) {
             CLI::App& added = command(name, what, list_.store);
             added.add_option("--prefix", list_.prefix, "only names that begin so");
+            added.add_option("--after", list_.after, "only names behind this one, by bytes")
+                ->check(kName);
+            added.add_option("--limit", list_.limit, "at most so many names")->check(kWhole);
+            added
+                .add_option("--since", list_.since,
+                            "only names whose first event lies beyond this position")
+                ->check(kWhole);
             added.add_flag("--json", list_.json, "one JSON object per line");
             runs(added, [this, listed] { return run_list(list_, listed); });
         };
@@ -187,9 +212,15 @@ private:
         list("categories", "list the categories of streams", Listed::categories);
         list("types", "list the types", Listed::types);
         list("tags", "list the tags", Listed::tags);
-        CLI::App& stats = command("stats", "how much there is", store_.store);
-        stats.add_flag("--json", store_.json, "as JSON");
-        runs(stats, [this] { return run_stats(store_); });
+        CLI::App& stats = command("stats", "how much there is", stats_.store);
+        auto* streams =
+            stats.add_flag("--streams", stats_.streams, "events and bytes of each stream");
+        stats.add_option("--prefix", stats_.prefix, "only streams that begin so")->needs(streams);
+        stats.add_option("--top", stats_.top, "only so many streams, the largest first")
+            ->check(kWhole)
+            ->needs(streams);
+        stats.add_flag("--json", stats_.json, "as JSON");
+        runs(stats, [this] { return run_stats(stats_); });
         CLI::App& verify = command(
             "verify", "read everything, change nothing, name every damaged place", store_.store);
         verify.add_flag("--json", store_.json, "as JSON");
@@ -257,6 +288,7 @@ private:
     TailArguments tail_;
     ListArguments list_;
     StoreArguments store_;
+    StatsArguments stats_;
     ImportArguments import_;
     ExportArguments export_;
     EraseArguments erase_;

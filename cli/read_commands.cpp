@@ -1,4 +1,5 @@
 // Commands that only read: read, tail, streams, types, tags, stats, verify, export.
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -7,6 +8,7 @@
 
 #include "commands.hpp"
 #include "json_events.hpp"
+#include "moment.hpp"
 #include "terminal.hpp"
 
 namespace varve::cli {
@@ -41,7 +43,8 @@ void print_event(const EventView& event) {
     std::string tags;
     for (const std::string_view tag : event.tags)
         tags += (tags.empty() ? "" : " ") + printable(tag, 60);
-    const std::string time = printable_time(event.time_us);
+    std::string time = printable_time(event.time_us);
+    if (event.recorded_us()) time += " (recorded " + printable_time(*event.recorded_us()) + ")";
     print("{:>9}  {}{}{} {}{}{}  {}{}  {}{}\n", event.position.value, bold,
           event.type.empty() ? "(no type)" : printable(event.type, 60), plain, dim, time, plain,
           event.stream.empty()
@@ -63,6 +66,19 @@ void flush(std::string& buffer) {
     put(buffer);
     buffer.clear();
     flush_output();
+}
+
+/// One name of the catalogue as a line.
+void write_name(const CatalogueEntry& entry, bool json, std::string& buffer) {
+    if (!json) {
+        buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", entry.count, entry.first.value,
+                              entry.last.value, printable(entry.name));
+        return;
+    }
+    buffer += "{\"name\":";
+    write_string(entry.name, buffer);
+    buffer += fmt::format(",\"events\":{},\"first\":{},\"last\":{}}}\n", entry.count,
+                          entry.first.value, entry.last.value);
 }
 
 const char* how(Opening::How how) {
@@ -99,6 +115,11 @@ int run_read(const ReadArguments& arguments) {
     options.limit = arguments.limit;
     options.direction = arguments.backwards ? Direction::backwards : Direction::forwards;
     options.verify = arguments.trusted ? Verify::trusted : Verify::always;
+    const std::int64_t now = now_us();
+    if (!arguments.since.empty()) options.since_us = parse_moment(arguments.since, now);
+    if (!arguments.before.empty()) options.until_us = parse_moment(arguments.before, now);
+    options.clock = arguments.recorded ? TimeKind::recorded : TimeKind::event;
+    options.with_recorded = arguments.recorded;
     std::string buffer;
     if (!arguments.id.empty()) {
         EventId id;
@@ -151,52 +172,116 @@ int run_tail(const TailArguments& arguments) {
 int run_list(const ListArguments& arguments, Listed what) {
     const Store store = open_to_read(arguments.store);
     const Snapshot snapshot = snapshot_of(store);
-    auto entries = what == Listed::streams ? snapshot.streams(arguments.prefix)
-                   : what == Listed::tags  ? snapshot.tags(arguments.prefix)
-                   : what == Listed::types ? snapshot.types()
-                                           : snapshot.categories();
-    if (!entries) throw Failed(entries.error());
+    constexpr NameKind kKinds[] = {NameKind::stream, NameKind::category, NameKind::type,
+                                   NameKind::tag};
+    constexpr std::uint64_t kPage = 4096;  // names in memory at once
+    std::string after = arguments.after;
     std::string buffer;
-    if (!arguments.json && !entries->empty())
-        buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", "events", "first", "last", "name");
-    for (const CatalogueEntry& entry : *entries) {
-        if (!entry.name.starts_with(arguments.prefix)) continue;
-        if (arguments.json) {
-            buffer += "{\"name\":";
-            write_string(entry.name, buffer);
-            buffer += fmt::format(",\"events\":{},\"first\":{},\"last\":{}}}\n", entry.count,
-                                  entry.first.value, entry.last.value);
-        } else {
-            buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", entry.count, entry.first.value,
-                                  entry.last.value, printable(entry.name));
-        }
+    bool titled = arguments.json;
+    for (std::uint64_t left = arguments.limit; left > 0;) {
+        const NamesOptions page{arguments.prefix, after, std::min(left, kPage),
+                                Position{arguments.since}};
+        auto entries = snapshot.names(kKinds[static_cast<std::size_t>(what)], page);
+        if (!entries) throw Failed(entries.error());
+        if (!titled && !entries->empty())
+            buffer += fmt::format("{:>9} {:>9} {:>9}  {}\n", "events", "first", "last", "name");
+        titled = true;
+        for (const CatalogueEntry& entry : *entries) write_name(entry, arguments.json, buffer);
+        put(buffer);
+        buffer.clear();
+        if (entries->size() < page.limit) break;
+        left -= entries->size();
+        after = std::move(entries->back().name);
     }
-    flush(buffer);
+    flush_output();
     return kOk;
 }
 
-int run_stats(const StoreArguments& arguments) {
+namespace {
+
+struct StreamSize {
+    CatalogueEntry stream;
+    std::uint64_t bytes = 0;
+};
+
+void print_size(const StreamSize& size, bool json) {
+    if (!json) {
+        print("{:>9} {:>9}  {}\n", size.stream.count, human_bytes(size.bytes),
+              printable(size.stream.name));
+        return;
+    }
+    std::string line = "{\"stream\":";
+    write_string(size.stream.name, line);
+    print("{},\"events\":{},\"bytes\":{}}}\n", line, size.stream.count, size.bytes);
+}
+
+/// Events and bytes of each stream; with `top`, only that many stay in memory.
+int print_streams(const Snapshot& snapshot, const StatsArguments& arguments) {
+    const auto larger = [](const StreamSize& a, const StreamSize& b) { return a.bytes > b.bytes; };
+    std::vector<StreamSize> largest;  // a heap, the smallest of them in front
+    constexpr std::uint64_t kPage = 4096;
+    std::string after;
+    if (!arguments.json) print("{:>9} {:>9}  {}\n", "events", "bytes", "stream");
+    while (true) {
+        auto page = snapshot.names(NameKind::stream, {arguments.prefix, after, kPage});
+        if (!page) throw Failed(page.error());
+        for (const CatalogueEntry& entry : *page) {
+            auto bytes = snapshot.stream_bytes(entry.name);
+            if (!bytes) throw Failed(bytes.error());
+            const StreamSize size{entry, *bytes};
+            if (arguments.top == 0) {
+                print_size(size, arguments.json);
+                continue;
+            }
+            largest.push_back(size);
+            std::push_heap(largest.begin(), largest.end(), larger);
+            if (largest.size() <= arguments.top) continue;
+            std::pop_heap(largest.begin(), largest.end(), larger);
+            largest.pop_back();
+        }
+        if (page->size() < kPage) break;
+        after = std::move(page->back().name);
+    }
+    std::sort_heap(largest.begin(), largest.end(), larger);
+    for (const StreamSize& size : largest) print_size(size, arguments.json);
+    flush_output();
+    return kOk;
+}
+
+}  // namespace
+
+int run_stats(const StatsArguments& arguments) {
     const Store store = open_to_read(arguments.store);
     const Snapshot snapshot = snapshot_of(store);
+    if (arguments.streams) return print_streams(snapshot, arguments);
     auto stats = store.stats();
     if (!stats) throw Failed(stats.error());
-    const std::uint64_t bytes = stats->segment_bytes + stats->index_bytes + stats->other_bytes;
+    const std::uint64_t bytes = stats->segment_bytes + stats->index_bytes + stats->dropped_bytes +
+                                stats->consumer_bytes + stats->manifest_bytes + stats->other_bytes;
     if (arguments.json) {
         print(
             "{{\"events\":{},\"published\":{},\"durable\":{},\"epoch\":{},\"segments\":{},"
             "\"files\":{},\"bytes\":{},"
-            "\"log_bytes\":{},\"segment_bytes\":{},\"index_bytes\":{},\"other_bytes\":{},"
+            "\"log_bytes\":{},\"segment_bytes\":{},\"index_bytes\":{},"
+            "\"active_index_bytes\":{},\"sealed_index_bytes\":{},\"dropped_bytes\":{},"
+            "\"consumer_bytes\":{},\"manifest_bytes\":{},\"other_bytes\":{},"
             "\"opening\":\"{}\"}}\n",
             stats->events, snapshot.published().value, snapshot.durable().value, snapshot.epoch(),
             stats->segments, stats->files, bytes, stats->log_bytes, stats->segment_bytes,
-            stats->index_bytes, stats->other_bytes, how(store.opening().how));
+            stats->index_bytes, stats->active_index_bytes, stats->sealed_index_bytes,
+            stats->dropped_bytes, stats->consumer_bytes, stats->manifest_bytes, stats->other_bytes,
+            how(store.opening().how));
         return kOk;
     }
     print("events     {}\n", stats->events);
     print("durable    up to position {}\n", snapshot.durable().value);
     print("log        {} in {} segments ({} allocated)\n", human_bytes(stats->log_bytes),
           stats->segments, human_bytes(stats->segment_bytes));
-    print("indexes    {}\n", human_bytes(stats->index_bytes));
+    print("indexes    {}: {} active, {} sealed\n", human_bytes(stats->index_bytes),
+          human_bytes(stats->active_index_bytes), human_bytes(stats->sealed_index_bytes));
+    print("others     {} manifest, {} consumers, {} dropped, {} else\n",
+          human_bytes(stats->manifest_bytes), human_bytes(stats->consumer_bytes),
+          human_bytes(stats->dropped_bytes), human_bytes(stats->other_bytes));
     print("files      {}, {} in all\n", stats->files, human_bytes(bytes));
     print("opened     {}\n", how(store.opening().how));
     return kOk;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -122,12 +123,21 @@ struct EventView {
     const std::byte* id_bytes = nullptr;  ///< sixteen bytes, or null; see `id()`
     /// Its content was erased on request: `data` and `metadata` are empty, everything else remains.
     bool erased = false;
+    static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
+    std::int64_t recorded_or_never_us = kNever;  ///< see `recorded_us()`
 
     [[nodiscard]] std::optional<EventId> id() const noexcept {
         if (id_bytes == nullptr) return std::nullopt;
         EventId id;
         std::memcpy(id.bytes.data(), id_bytes, id.bytes.size());
         return id;
+    }
+    /// When the store took it, microseconds since 1970: never falls from one event to the next.
+    /// Only there if the read asked for it (`Snapshot::at` always does) and its commit's header
+    /// can be read.
+    [[nodiscard]] std::optional<std::int64_t> recorded_us() const noexcept {
+        if (recorded_or_never_us == kNever) return std::nullopt;
+        return recorded_or_never_us;
     }
 };
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -144,6 +145,12 @@ struct Source {
     }
 };
 
+/// Which time of an event is meant.
+enum class TimeKind : std::uint8_t {
+    event,     ///< `EventView::time_us`: what the event says, in any order
+    recorded,  ///< `EventView::recorded_us()`: when the store took it, never falling
+};
+
 /// Which part of the source, and how. Results come in position order of the direction.
 struct ReadOptions {
     Position
@@ -157,12 +164,24 @@ struct ReadOptions {
     Direction direction = Direction::forwards;
     bool durable_only = false;  ///< nothing beyond what a sync has confirmed
     Verify verify = Verify::always;
+    /// Only events of this time or later, microseconds since 1970; absent: no bound. Times decide
+    /// nothing else: the order stays that of positions, and `seen()` says what it always says.
+    std::optional<std::int64_t> since_us{};
+    /// Only events before this time: unlike `until` it is exclusive, so that stretches of time that
+    /// follow each other share no event.
+    std::optional<std::int64_t> until_us{};
+    TimeKind clock = TimeKind::event;  ///< which time `since_us` and `until_us` are about
+    bool with_recorded = false;  ///< fill in `EventView::recorded_us()`, also without time bounds
 };
 
 struct FollowOptions {
     Position after{};           ///< where to start: only events beyond it
     bool durable_only = false;  ///< deliver events only when a sync has confirmed them
     Verify verify = Verify::always;
+    std::optional<std::int64_t> since_us{};  ///< as in ReadOptions, here and below
+    std::optional<std::int64_t> until_us{};
+    TimeKind clock = TimeKind::event;
+    bool with_recorded = false;
 };
 
 }  // namespace v0

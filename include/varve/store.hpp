@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -107,6 +108,18 @@ struct CatalogueEntry {
     Position last{};
 };
 
+/// What a name of the catalogue is for.
+enum class NameKind : std::uint8_t { stream, category, type, tag };
+
+/// Which names of the catalogue. Views are borrowed for the duration of the call only.
+struct NamesOptions {
+    std::string_view prefix{};  ///< only names that start with it
+    std::string_view after{};   ///< only names behind it in byte order: the last one of a page asks
+                                ///< for the next page; empty: from the beginning
+    std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();  ///< at most so many names
+    Position since{};  ///< only names whose first event lies beyond it: what is new since then
+};
+
 /// A consistent view of everything published when it was taken. Cheap, wait-free, writes nothing.
 /// Copies share it; mappings live as long as any copy, even after the Store is closed.
 class VARVE_EXPORT Snapshot {
@@ -138,7 +151,18 @@ public:
                                          Verify verify = Verify::always) const& noexcept;
     Result<EventView> find(const EventId& id, Verify verify = Verify::always) const&& = delete;
 
-    /// Names that start with `prefix`, sorted by bytes. Exact: names are compared, not hashes.
+    /// Bytes that the events of `stream` take in the log: their records, without the headers of
+    /// their commits. 0 if there is no such stream. Looks at every record of the stream.
+    [[nodiscard]] Result<std::uint64_t> stream_bytes(std::string_view stream) const noexcept;
+
+    /// A page of the names of one kind, sorted by bytes, each with its count and positions as of
+    /// this snapshot. Answered from the indexes, never by reading the log. Exact: names are
+    /// compared, not hashes. The names of young segments are collected at the first call and kept
+    /// with the snapshot: ask one snapshot for all pages. Errors: `corrupt` where damage leaves the
+    /// answer unknown, `out_of_memory`.
+    [[nodiscard]] Result<std::vector<CatalogueEntry>> names(
+        NameKind kind, const NamesOptions& options = {}) const noexcept;
+    /// All names that start with `prefix`, as `names` gives them.
     [[nodiscard]] Result<std::vector<CatalogueEntry>> streams(
         std::string_view prefix = {}) const noexcept;
     [[nodiscard]] Result<std::vector<CatalogueEntry>> categories() const noexcept;
@@ -238,8 +262,13 @@ struct Stats {
     std::uint64_t segments = 0;
     std::uint64_t segment_bytes = 0;  ///< allocated
     std::uint64_t log_bytes = 0;      ///< of it, used by commits
-    std::uint64_t index_bytes = 0;    ///< allocated for indexes, derivable
-    std::uint64_t other_bytes = 0;
+    std::uint64_t index_bytes = 0;    ///< of indexes, derivable: active, sealed, unfinished ones
+    std::uint64_t active_index_bytes = 0;  ///< of them, allocated for young segments
+    std::uint64_t sealed_index_bytes = 0;  ///< of them, finished ones
+    std::uint64_t dropped_bytes = 0;       ///< what recoveries have cut off; never read again
+    std::uint64_t consumer_bytes = 0;      ///< checkpoints of consumers
+    std::uint64_t manifest_bytes = 0;
+    std::uint64_t other_bytes = 0;  ///< everything else in the store's directory
     std::uint64_t files = 0;
 };
 

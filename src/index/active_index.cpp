@@ -27,6 +27,15 @@ constexpr std::uint32_t kNoSlot = ~0U;
 constexpr std::uint64_t kMaxUnits = 1ULL
                                     << 30;  // of slots, events or cells: their numbers have 32 bits
 
+// A time as a number that rises with it, from 0.
+constexpr std::uint64_t kSign = 1ULL << 63;
+std::uint64_t rising(std::int64_t time_us) noexcept {
+    return static_cast<std::uint64_t>(time_us) ^ kSign;
+}
+std::int64_t time_of(std::uint64_t rising) noexcept {
+    return static_cast<std::int64_t>(rising ^ kSign);
+}
+
 std::uint64_t usable(std::uint32_t slots) noexcept { return std::uint64_t{slots} / 4 * 3; }
 
 /// Cells that a list of `count` events has taken, if small blocks came in whole lines at worst.
@@ -234,9 +243,36 @@ void ActiveIndex::apply(std::uint32_t ordinal, std::uint32_t offset8, std::span<
 void ActiveIndex::apply_gap(std::uint32_t ordinal) noexcept {
     VARVE_ASSERT(ordinal < capacity_.events);
     offset_word(ordinal).store(0, std::memory_order_relaxed);
+    // A read of any time must come to it and stop there.
+    note_times(ordinal, {TimeRange::always(), TimeRange::always()});
     counter(kGaps).store(counter(kGaps).load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
     counter(kEvents).store(ordinal + 1, std::memory_order_release);
+}
+
+void ActiveIndex::note_times(std::uint32_t ordinal, const GroupTimes& times) noexcept {
+    VARVE_ASSERT(ordinal < capacity_.events);
+    const std::uint64_t group = ordinal / kGroupEvents;
+    // The first of a range is kept turned round, so that it rises as the range gets wider.
+    const std::uint64_t words[] = {~rising(times.event.first_us), rising(times.event.last_us),
+                                   ~rising(times.recorded.first_us),
+                                   rising(times.recorded.last_us)};
+    for (std::uint32_t n = 0; n < 4; ++n) {
+        const Word word = time_word(group, n);
+        if (word.load(std::memory_order_relaxed) < words[n])
+            word.store(words[n], std::memory_order_relaxed);
+    }
+}
+
+std::optional<GroupTimes> ActiveIndex::times(std::uint64_t group) const noexcept {
+    if (!valid() || group >= capacity_.groups()) return std::nullopt;
+    const auto word = [&](std::uint32_t n) {
+        return time_word(group, n).load(std::memory_order_relaxed);
+    };
+    const GroupTimes times{{time_of(~word(0)), time_of(word(1))},
+                           {time_of(~word(2)), time_of(word(3))}};
+    if (times.event.empty() || times.recorded.empty()) return std::nullopt;
+    return times;
 }
 
 std::uint32_t ActiveIndex::events() const noexcept {

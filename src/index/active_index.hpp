@@ -6,19 +6,25 @@
 // and clip every list to the published position. Invariants: slots never move; cells are only added
 // and link backwards; everything here can be rebuilt from the segment.
 //
-// Layout (docs/format/active-index.md): header page · counters page · slots · offsets · cells of 8
-// bytes. A slot is {key, place and count}; four make a cache line. A list of one event stands in
-// its slot; of two to four in a block of two cells; what follows in blocks of eight cells, a cache
-// line: the number of the block before, then fifteen ordinals. Lists are read newest first.
-// Everything about a list follows from its count, so the store of the word adds an event or does
-// not.
+// Layout (docs/format/active-index.md): header page · counters page · slots · times · offsets ·
+// cells of 8 bytes. A slot is {key, place and count}; four make a cache line. A list of one event
+// stands in its slot; of two to four in a block of two cells; what follows in blocks of eight
+// cells, a cache line: the number of the block before, then fifteen ordinals. Lists are read newest
+// first. Everything about a list follows from its count, so the store of the word adds an event or
+// does not.
+//
+// Times of a group of events are four words that only rise, from 0, which says nothing. They are
+// raised before the events are published, so whoever sees an event sees them raised far enough;
+// what a killed writer has raised too far makes a reader look in vain, never miss an event.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "index/key.hpp"
+#include "index/times.hpp"
 #include "log/format.hpp"
 
 namespace varve::index {
@@ -69,6 +75,9 @@ inline constexpr base::Field kActCounterFields[] = {
     {"zero4", 196, 60}, {"gaps", 256, 4},
     {"zero5", 260, kActSlotsOffset - kActCountersOffset - 260}};
 inline constexpr base::Field kActSlotFields[] = {{"key", 0, 8}, {"place", 8, 4}, {"count", 12, 4}};
+inline constexpr base::Field kActTimesFields[] = {
+    {"event_first", 0, 8}, {"event_last", 8, 8}, {"recorded_first", 16, 8},
+    {"recorded_last", 24, 8}};
 inline constexpr base::Field kActOffsetFields[] = {{"offset8", 0, 4}};
 inline constexpr base::Field kActSmallBlockFields[] = {{"ordinals", 0, 16}};
 inline constexpr base::Field kActBlockFields[] = {{"before", 0, 4}, {"ordinals", 4, 60}};
@@ -80,9 +89,13 @@ struct ActCapacity {
     std::uint32_t events = 0;
     std::uint32_t cells = 0;
 
-    [[nodiscard]] std::uint64_t offsets_at() const noexcept {
+    [[nodiscard]] std::uint64_t groups() const noexcept {
+        return (std::uint64_t{events} + kGroupEvents - 1) / kGroupEvents;
+    }
+    [[nodiscard]] std::uint64_t times_at() const noexcept {
         return kActSlotsOffset + 16ULL * slots;
     }
+    [[nodiscard]] std::uint64_t offsets_at() const noexcept { return times_at() + 32 * groups(); }
     [[nodiscard]] std::uint64_t cells_at() const noexcept {
         return base::align_up(offsets_at() + 4ULL * events, 64);
     }
@@ -166,6 +179,9 @@ public:
     /// Remembers a position whose record cannot be read: it gets the offset 0. What it was listed
     /// under is not known, so it counts as an event of every key until a reader has said so.
     void apply_gap(std::uint32_t ordinal) noexcept;
+    /// Makes the times of the group of event `ordinal` hold these as well; before the event is
+    /// published. What is not known is `TimeRange::always()`.
+    void note_times(std::uint32_t ordinal, const GroupTimes& times) noexcept;
 
     // ---- any thread
     [[nodiscard]] std::uint32_t events() const noexcept;
@@ -178,6 +194,9 @@ public:
         __builtin_prefetch(memory_ + capacity_.offsets_at() + 4ULL * ordinal);
     }
     [[nodiscard]] List find(Key key) const noexcept;
+    /// Between which times the events of a group lie; absent if that is not known. `group` may be
+    /// anything.
+    [[nodiscard]] std::optional<GroupTimes> times(std::uint64_t group) const noexcept;
     static constexpr std::uint32_t kNoGap = ~0U;
     /// The first event at or after `from` whose record cannot be read, or kNoGap.
     [[nodiscard]] std::uint32_t next_gap(std::uint64_t from) const noexcept;
@@ -222,6 +241,10 @@ private:
     }
     [[nodiscard]] Half offset_word(std::uint64_t ordinal) const noexcept {
         return half_at(capacity_.offsets_at() + 4 * ordinal);
+    }
+    /// Word `n` of the times of a group.
+    [[nodiscard]] Word time_word(std::uint64_t group, std::uint32_t n) const noexcept {
+        return word_at(capacity_.times_at() + 32 * group + 8ULL * n);
     }
     [[nodiscard]] Half counter(std::uint32_t n) const noexcept {
         return half_at(kActCountersOffset + 64ULL * n);

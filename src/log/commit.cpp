@@ -64,6 +64,20 @@ bool decode_commit_header(Bytes segment, std::uint64_t offset, const SegmentKeys
     return check_commit_header(segment, offset, keys, header) == nullptr;
 }
 
+std::optional<std::int64_t> recorded_time(Bytes segment, std::uint64_t offset,
+                                          std::uint64_t position, std::uint32_t distance8,
+                                          const SegmentKeys& keys) noexcept {
+    const std::uint64_t distance = std::uint64_t{distance8} * 8;
+    if (distance < sizeof(CommitHeader) || offset < kSegmentHeaderSize + distance)
+        return std::nullopt;
+    CommitHeader header;
+    if (!decode_commit_header(segment, offset - distance, keys, header)) return std::nullopt;
+    const bool covered =
+        header.first_position <= position && position - header.first_position < header.count;
+    if (!covered) return std::nullopt;
+    return header.recorded_us;
+}
+
 Fault check_commit(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
                    CommitHeader& header, const Bodies& bodies) noexcept {
     if (const Fault fault = check_commit_header(segment, offset, keys, header)) return fault;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "log/erase.hpp"
 
@@ -44,6 +45,13 @@ struct Bodies {
     /// A body of zeros passes at these positions, ascending and without overlaps.
     std::span<const PositionRange> erased{};
 };
+/// When the record at `offset`, which belongs to `position` and says that its commit begins
+/// `distance8` · 8 bytes before it, was recorded: microseconds since 1970. Absent if no commit
+/// header that verifies and covers the position begins there.
+[[nodiscard]] std::optional<std::int64_t> recorded_time(base::Bytes segment, std::uint64_t offset,
+                                                        std::uint64_t position,
+                                                        std::uint32_t distance8,
+                                                        const SegmentKeys& keys) noexcept;
 
 /// Checks header, records, and that the commit's chain value follows from its own `prev_chain`. It
 /// verifies alone.

@@ -4,6 +4,8 @@
 // of the segment up to `last` comes out exactly once: as a record or inside a gap.
 #pragma once
 
+#include <optional>
+
 #include "log/commit.hpp"
 
 namespace varve::log {
@@ -28,6 +30,11 @@ public:
     [[nodiscard]] const RecordView& record() const noexcept { return record_; }
     /// When the record's commit was placed, microseconds since 1970.
     [[nodiscard]] std::int64_t recorded_us() const noexcept { return header_.recorded_us; }
+    /// The same, absent if the header of the record's commit cannot be read.
+    [[nodiscard]] std::optional<std::int64_t> known_recorded_us() const noexcept {
+        if (header_.count == 0) return std::nullopt;
+        return header_.recorded_us;
+    }
     [[nodiscard]] bool body_intact() const noexcept { return body_intact_; }
     [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
     [[nodiscard]] std::uint64_t length() const noexcept { return length_; }

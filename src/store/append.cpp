@@ -295,7 +295,7 @@ Result<void> Writer::place(Plan& plan, Durability level, Appended& done) noexcep
         log::encode_commit_header(mapped, header, active_->keys);
         note(mapped, plan.bytes);
     }
-    apply_all(plan, header.first_position, end_.offset);
+    apply_all(plan, header, end_.offset);
 
     done.first = Position{header.first_position};
     done.last = Position{header.first_position + header.count - 1};
@@ -337,11 +337,11 @@ std::uint32_t Writer::encode_all(Plan& plan, std::byte* to,
     return chain;
 }
 
-void Writer::apply_all(const Plan& plan, std::uint64_t first_position,
+void Writer::apply_all(const Plan& plan, const log::CommitHeader& header,
                        std::uint64_t offset) noexcept {
     index::ActiveIndex& index = active_->index;
     std::uint64_t at = offset + sizeof(log::CommitHeader);
-    auto ordinal = static_cast<std::uint32_t>(first_position - active_->first());
+    auto ordinal = static_cast<std::uint32_t>(header.first_position - active_->first());
     constexpr std::size_t kAhead = 48;  // keys whose slots are on their way
     constexpr std::size_t kNear = 16;  // keys whose slots have come, and whose blocks are on theirs
     for (const PlannedEvent& event : plan.events) {
@@ -351,6 +351,9 @@ void Writer::apply_all(const Plan& plan, std::uint64_t first_position,
         const std::size_t near = std::min(event.first_key + kNear, plan.keys.size());
         for (std::size_t n = near; n < std::min(near + event.key_count, plan.keys.size()); ++n)
             index.prefetch_block(plan.keys[n]);
+        const std::int64_t time_us = event.time_us != nullptr ? *event.time_us : header.recorded_us;
+        index.note_times(ordinal,
+                         {index::TimeRange::at(time_us), index::TimeRange::at(header.recorded_us)});
         index.apply(ordinal, static_cast<std::uint32_t>(at / 8),
                     {plan.keys.data() + event.first_key, event.key_count}, false);
         at += event.input.head_size + event.input.body_size;

@@ -1,7 +1,7 @@
 // The catalogue and the versions of streams, answered from a view's indexes.
 //
-// Any thread, nothing kept. Invariant: names are taken from records and compared, never from hashes
-// alone.
+// Any thread; names of young segments are kept with the view. Invariant: names are taken from
+// records and compared, never from hashes alone.
 #pragma once
 
 #include "store/pinned.hpp"
@@ -10,10 +10,13 @@ namespace varve {
 inline namespace v0 {
 namespace store {
 
-/// Names of one kind that begin with `prefix`, sorted by bytes.
-[[nodiscard]] Result<std::vector<CatalogueEntry>> catalogue(const Pinned& pinned,
-                                                            index::KeyKind kind,
-                                                            std::string_view prefix) noexcept;
+/// The names of one kind that `options` ask for, sorted by bytes.
+[[nodiscard]] Result<std::vector<CatalogueEntry>> catalogue(Pinned& pinned, index::KeyKind kind,
+                                                            const NamesOptions& options) noexcept;
+
+/// Bytes of the records of `stream`.
+[[nodiscard]] Result<std::uint64_t> bytes_of(std::shared_ptr<Pinned> pinned,
+                                             std::string_view stream);
 
 /// Number of events in `stream`.
 [[nodiscard]] Result<std::uint64_t> version_of(const Pinned& pinned,

@@ -34,6 +34,10 @@ Result<bool> Following::look() noexcept {
     options.after = Position{after_};
     options.until = Position{end};
     options.verify = options_.verify;
+    options.since_us = options_.since_us;
+    options.until_us = options_.until_us;
+    options.clock = options_.clock;
+    options.with_recorded = options_.with_recorded;
     try {
         auto pinned = std::make_shared<Pinned>(engine_->shared_meta(), std::move(*view));
         reading_ = std::make_unique<Reading>(std::move(pinned), Source{kind_, name_}, options);

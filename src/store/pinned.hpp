@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "store/names.hpp"
 #include "store/view.hpp"
 #include "varve/store.hpp"
 
@@ -26,6 +27,7 @@ public:
     /// False if no event of the view has been erased when it was taken: then bodies of zeros are
     /// what was appended.
     [[nodiscard]] bool may_be_erased() const noexcept { return may_be_erased_; }
+    [[nodiscard]] NameCache& names() noexcept { return names_; }
 
     /// Remembers an error whose reader went away without having been told.
     void leave(Error error) noexcept {
@@ -48,6 +50,7 @@ private:
     std::shared_ptr<const Meta> meta_;
     View view_;
     bool may_be_erased_;
+    NameCache names_;
     std::mutex mutex_;
     std::atomic<bool> has_unseen_{false};
     std::optional<Error> unseen_;

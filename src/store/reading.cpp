@@ -137,10 +137,12 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       left_(options.limit),
       until_(options.until.value),
       looked_until_(end_of(pinned_->view(), options)),
-      check_(options.verify == Verify::always ? log::Check::body : log::Check::structure) {
+      check_(options.verify == Verify::always ? log::Check::body : log::Check::structure),
+      times_(options) {
     if (kind_ != Source::Kind::all) key_ = pinned_->meta().hasher.key(key_kind(kind_), name_);
     if (kind_ != Source::Kind::all && name_.empty())
         bounds_.high = 0;  // nothing carries the empty name
+    if (times_.nothing()) bounds_.high = 0;
     const auto unseen = pinned_->take_unseen();
     if (unseen) error_ = *unseen;
     const std::vector<SegmentPtr>& items = pinned_->view().segments->items;
@@ -234,6 +236,7 @@ void Reading::list_active(const Segment& segment, std::uint64_t low, std::uint64
         if (ordinal > high) continue;
         // Two names of one event may share a key: it is listed once all the same.
         if (!ordinals_.empty() && ordinals_.back() == ordinal) continue;
+        if (times_.bounded() && times_.outside_from(segment, ordinal, true) > 0) continue;
         ordinals_.push_back(ordinal);
         segment.index.prefetch_offset(ordinal);
     }
@@ -279,13 +282,16 @@ bool Reading::next_listed(std::uint64_t& position) noexcept {
     }
     std::uint32_t ordinal = 0;
     if (!cursor_) return false;
-    if (cursor_->next(ordinal)) {
+    const Segment& segment = *pinned_->view().segments->items[unit_.begin];
+    while (cursor_->next(ordinal)) {
         position = unit_.first + ordinal;
-        if (bounds_.backwards ? position >= cursor_end_ : position <= cursor_end_) return true;
-    } else if (cursor_->damaged()) {
-        const Segment& segment = *pinned_->view().segments->items[unit_.begin];
-        error_ = damaged_sealed(pinned_->meta(), *segment.sealed);
+        const bool beyond = bounds_.backwards ? position < cursor_end_ : position > cursor_end_;
+        if (beyond) return cursor_.reset(), false;
+        const bool outside =
+            times_.bounded() && times_.outside_from(segment, position - segment.first(), true) > 0;
+        if (!outside) return true;
     }
+    if (cursor_->damaged()) error_ = damaged_sealed(pinned_->meta(), *segment.sealed);
     cursor_.reset();
     return false;
 }
@@ -310,6 +316,7 @@ std::size_t Reading::plan_batch() noexcept {
         std::min<std::uint64_t>(std::min(kAhead, kRun - run_.size()), left_));
     while (count < room && !error_) {
         if (!entered_ && !enter_unit()) break;
+        if (times_.bounded()) pass_over();
         std::uint64_t position = 0;
         while (count < room && next_listed(position)) plan(position, count++);
         if (count == room) break;
@@ -324,6 +331,26 @@ std::size_t Reading::plan_batch() noexcept {
     return count;
 }
 
+/// Of all events: whole groups that lie outside the bounds of time are not even looked at.
+void Reading::pass_over() noexcept {
+    while (positions_left_ > 0) {
+        const Segment& segment = *pinned_->view().segments->items[segment_];
+        const std::uint64_t outside = std::min(
+            times_.outside_from(segment, next_position_ - segment.first(), bounds_.backwards),
+            positions_left_);
+        if (outside == 0) return;
+        positions_left_ -= outside;
+        bounds_.backwards ? next_position_ -= outside : next_position_ += outside;
+    }
+}
+
+/// True if the event lies within the bounds of time. An error if that cannot be known.
+bool Reading::timely(const Segment& segment, const log::RecordView& record) noexcept {
+    auto admitted = times_.admits(pinned_->meta(), segment, record, recorded_us_);
+    if (!admitted) error_ = std::move(admitted).error();
+    return admitted && *admitted;
+}
+
 /// Decodes one event and adds it if it belongs to the source. False if the reading ends here.
 bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
     log::RecordView record;
@@ -332,15 +359,18 @@ bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
     if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
     if (kind_ != Source::Kind::all) {
         if (!index::carries(record, key_kind(kind_), name_)) return true;
-        if (kind_ == Source::Kind::stream) {
-            const std::uint64_t revision = record.header.revision;
-            const bool beyond = revision > bounds_.high_revision;
-            if (beyond && !bounds_.backwards)
-                looked_until_ = std::min(looked_until_, record.header.position - 1);
-            if (revision < bounds_.low_revision || beyond) return true;
-        }
+    }
+    // Before the revision: a read that passes whole groups over must end where any other ends.
+    if (times_.asks() && !timely(segment, record)) return !error_;
+    if (kind_ == Source::Kind::stream) {
+        const std::uint64_t revision = record.header.revision;
+        const bool beyond = revision > bounds_.high_revision;
+        if (beyond && !bounds_.backwards)
+            looked_until_ = std::min(looked_until_, record.header.position - 1);
+        if (revision < bounds_.low_revision || beyond) return true;
     }
     run_.push_back(log::to_event(record));
+    if (times_.asks()) run_.back().recorded_or_never_us = recorded_us_.value_or(EventView::kNever);
     --left_;
     return true;
 }

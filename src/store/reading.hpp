@@ -11,6 +11,7 @@
 #include "index/sealed_cursor.hpp"
 #include "store/pinned.hpp"
 #include "store/sealed.hpp"
+#include "store/times.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -47,7 +48,9 @@ private:
     [[nodiscard]] bool next_listed(std::uint64_t& position) noexcept;
     void plan(std::uint64_t position, std::size_t n) noexcept;
     [[nodiscard]] std::size_t plan_batch() noexcept;
+    void pass_over() noexcept;
     [[nodiscard]] bool take(const Segment& segment, std::uint32_t ordinal) noexcept;
+    [[nodiscard]] bool timely(const Segment& segment, const log::RecordView& record) noexcept;
     void finish() noexcept { status_ = Events::Status::complete; }
 
     std::shared_ptr<Pinned> pinned_;
@@ -60,6 +63,8 @@ private:
     std::uint64_t
         looked_until_;  ///< end of what may be handed out; before what lies beyond a revision
     log::Check check_;
+    TimeFilter times_;
+    std::optional<std::int64_t> recorded_us_;  ///< of the event that is being taken
     Events::Status status_ = Events::Status::reading;
     std::optional<Error> error_;
     bool told_ = false;

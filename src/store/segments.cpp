@@ -218,6 +218,11 @@ bool fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
         // What a killed writer had begun may have cost room that nobody counted.
         const std::span<const index::Key> listed{keys.keys, keys.count};
         if (ordinal >= room || !segment.index.has_room(0, listed)) return false;
+        const auto recorded = scanner.known_recorded_us();
+        segment.index.note_times(
+            static_cast<std::uint32_t>(ordinal),
+            {index::TimeRange::at(record.header.time_us),
+             recorded ? index::TimeRange::at(*recorded) : index::TimeRange::always()});
         segment.index.apply(static_cast<std::uint32_t>(ordinal),
                             static_cast<std::uint32_t>(scanner.offset() / 8), listed, true);
     }

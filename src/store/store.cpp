@@ -9,6 +9,7 @@
 #include "store/catalogue.hpp"
 #include "store/following.hpp"
 #include "store/ids.hpp"
+#include "store/times.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -76,7 +77,11 @@ Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept
                                                  std::to_string(position.value) +
                                                  " is the store's own and no event");
     }
-    return log::to_event(*record);
+    EventView event = log::to_event(*record);
+    const store::Segment* segment = pinned_->view().segments->find(position.value);
+    event.recorded_or_never_us =
+        store::RecordedTimes().of(*segment, *record).value_or(EventView::kNever);
+    return event;
 }
 
 Result<EventView> Snapshot::find(const EventId& id, Verify verify) const& noexcept {
@@ -93,21 +98,32 @@ Result<EventView> Snapshot::find(const EventId& id, Verify verify) const& noexce
     return at(Position{found->position}, verify);
 }
 
-Result<std::vector<CatalogueEntry>> Snapshot::streams(std::string_view prefix) const noexcept {
+Result<std::uint64_t> Snapshot::stream_bytes(std::string_view stream) const noexcept {
     if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
-    return store::catalogue(*pinned_, index::KeyKind::stream, prefix);
+    try {
+        return store::bytes_of(pinned_, stream);
+    } catch (const std::bad_alloc&) {
+        return failure(ErrorCode::out_of_memory, "no memory to read");
+    }
+}
+Result<std::vector<CatalogueEntry>> Snapshot::names(NameKind kind,
+                                                    const NamesOptions& options) const noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
+    constexpr index::KeyKind kKinds[] = {index::KeyKind::stream, index::KeyKind::category,
+                                         index::KeyKind::type, index::KeyKind::tag};
+    return store::catalogue(*pinned_, kKinds[static_cast<std::size_t>(kind)], options);
+}
+Result<std::vector<CatalogueEntry>> Snapshot::streams(std::string_view prefix) const noexcept {
+    return names(NameKind::stream, {.prefix = prefix});
 }
 Result<std::vector<CatalogueEntry>> Snapshot::categories() const noexcept {
-    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
-    return store::catalogue(*pinned_, index::KeyKind::category, {});
+    return names(NameKind::category);
 }
 Result<std::vector<CatalogueEntry>> Snapshot::types() const noexcept {
-    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
-    return store::catalogue(*pinned_, index::KeyKind::type, {});
+    return names(NameKind::type);
 }
 Result<std::vector<CatalogueEntry>> Snapshot::tags(std::string_view prefix) const noexcept {
-    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
-    return store::catalogue(*pinned_, index::KeyKind::tag, prefix);
+    return names(NameKind::tag, {.prefix = prefix});
 }
 
 // ---- Subscription

@@ -181,6 +181,26 @@ std::uint64_t size_of(os::Env& env, const std::string& path) noexcept {
 
 }  // namespace
 
+/// Counts a file where it belongs.
+void add_size(std::string_view directory, std::string_view name, std::uint64_t size,
+              Stats& stats) noexcept {
+    if (directory == "log") {
+        stats.segment_bytes += size;
+    } else if (directory == "index") {
+        stats.index_bytes += size;
+        if (name.ends_with(".act")) stats.active_index_bytes += size;
+        if (name.ends_with(".idx")) stats.sealed_index_bytes += size;
+    } else if (directory == "dropped") {
+        stats.dropped_bytes += size;
+    } else if (directory == "consumers") {
+        stats.consumer_bytes += size;
+    } else if (name == "manifest") {
+        stats.manifest_bytes += size;
+    } else {
+        stats.other_bytes += size;
+    }
+}
+
 /// Bytes of the log that commits use: each segment up to its last record.
 void log_bytes(const View& view, Stats& stats) noexcept {
     for (std::size_t n = 0; n < view.segments->items.size(); ++n) {
@@ -227,12 +247,7 @@ Result<Stats> Store::stats() const noexcept {
             const std::uint64_t size = store::size_of(*meta.env, folder + "/" + name);
             if (size == 0 && *directory == 0) continue;  // a directory
             ++stats.files;
-            if (std::string_view(directory) == "index")
-                stats.index_bytes += size;
-            else if (std::string_view(directory) == "log")
-                stats.segment_bytes += size;
-            else
-                stats.other_bytes += size;
+            store::add_size(directory, name, size, stats);
         }
     }
     return stats;

@@ -102,7 +102,8 @@ private:
     [[nodiscard]] Result<void> load_heads(Plan& plan) noexcept;
     [[nodiscard]] Result<void> place(Plan& plan, Durability level, Appended& done) noexcept;
     std::uint32_t encode_all(Plan& plan, std::byte* to, const log::CommitHeader& header) noexcept;
-    void apply_all(const Plan& plan, std::uint64_t first_position, std::uint64_t offset) noexcept;
+    void apply_all(const Plan& plan, const log::CommitHeader& header,
+                   std::uint64_t offset) noexcept;
     void publish() noexcept;
     void bump_wake() noexcept;
     void flush_wakes() noexcept;

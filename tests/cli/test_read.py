@@ -41,6 +41,26 @@ class Read(CommandLineTest):
         for other in (("--stream", "a"), ("--from", "1"), ("--limit", "1"), ("--backwards",), ("--durable",)):
             self.usage("read", self.store, "--id", "f" * 32, *other)
 
+    def test_times(self):
+        self.fill(3)  # one millisecond apart, the first at 22:13:20.001
+        self.assertEqual(self.positions("--since", "1700000000002"), [2, 3])
+        self.assertEqual(self.positions("--before", "1700000000002"), [1])
+        self.assertEqual(self.positions("--since", "2023-11-14T22:13:20.002Z", "--before", "2023-11-14T23:13:20.003+01:00"), [2])
+        self.assertEqual(self.positions("--since", "2023-11-14", "--before", "2023-11-15"), [1, 2, 3])
+        self.assertEqual(self.positions("--since", "-1h"), [])
+        self.assertEqual(self.positions("--since", "-1h", "--recorded"), [1, 2, 3])
+        self.assertEqual(self.positions("--before", "-1h", "--recorded"), [])
+        self.assertEqual(self.positions("--since", "-1", "--stream", "order-42", "--backwards", "--limit", "2"), [3, 2])
+        self.assertIn("recorded", self.varve("read", self.store, "--recorded", "--json").json[0])
+        self.assertIn("(recorded 20", self.varve("read", self.store, "--recorded").out)
+        for wrong in ("", "yesterday", "-1y", "-h", "2023-13-01", "+99999999999999w"):
+            self.usage("read", self.store, "--since", wrong)
+
+    def test_recorded_lines_are_taken_back(self):
+        self.fill(1)
+        lines = self.varve("read", self.store, "--recorded", "--json").out
+        self.varve("append", self.folder / "other", input=lines)
+
     def test_what_is_printed(self):
         self.fill(1)
         event = self.varve("read", self.store, "--json").json[0]

@@ -21,7 +21,8 @@ struct ModelEvent {
     std::vector<std::string> tags;
     std::optional<std::int64_t> time_us;
     std::optional<EventId> id;
-    std::uint64_t commit = 0;  ///< position of the first event that was appended with it
+    std::uint64_t commit = 0;      ///< position of the first event that was appended with it
+    std::int64_t recorded_us = 0;  ///< what the store said; the model has no clock
 };
 
 class ModelStore {
@@ -66,6 +67,7 @@ public:
         const std::uint64_t commit = events_.size() + 1;
         for (ModelEvent& event : events) {
             event.commit = commit;
+            event.recorded_us = 0;  // it may be made of one that was appended before
             std::vector<std::string> tags;  // repetitions are dropped, order is kept
             for (const std::string& tag : event.tags) {
                 if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
@@ -110,6 +112,11 @@ public:
                 wanted = wanted && (backwards ? r <= from_r : r >= from_r);
             if (source.kind == Source::Kind::stream && until_r != 0)
                 wanted = wanted && (backwards ? r >= until_r : r <= until_r);
+            const std::int64_t time = options.clock == TimeKind::recorded
+                                          ? event.recorded_us
+                                          : event.time_us.value_or(event.recorded_us);
+            if (options.since_us) wanted = wanted && time >= *options.since_us;
+            if (options.until_us) wanted = wanted && time < *options.until_us;
             if (wanted) found.push_back(p);
         }
         if (backwards) std::reverse(found.begin(), found.end());
@@ -117,6 +124,10 @@ public:
         return found;
     }
     [[nodiscard]] const std::vector<ModelEvent>& events() const { return events_; }
+    /// Tells when the store took the event at `position`.
+    void recorded(std::uint64_t position, std::int64_t time_us) {
+        events_[position - 1].recorded_us = time_us;
+    }
 
 private:
     std::vector<ModelEvent> events_;

@@ -195,13 +195,28 @@ private:
         if (below(3) == 0) options.limit = below(10);
         if (below(2) == 0) options.direction = Direction::backwards;
         if (below(2) == 0) options.verify = Verify::trusted;
+        if (below(3) == 0) options.since_us = moment();
+        if (below(3) == 0) options.until_us = moment();
+        if (below(3) == 0) options.clock = TimeKind::recorded;
+        options.with_recorded = below(3) == 0;
         return options;
+    }
+
+    /// A time near those of the events, given or recorded; often exactly one of them.
+    std::int64_t moment() {
+        if (model_.events().empty() || below(3) == 0)
+            return static_cast<std::int64_t>(below(1'000'000)) - 500'000;
+        const ModelEvent& near = model_.events()[below(model_.events().size())];
+        const std::int64_t time =
+            below(2) == 0 ? near.recorded_us : near.time_us.value_or(near.recorded_us);
+        return time + static_cast<std::int64_t>(below(3)) - 1;
     }
 
     void compare(const Store& store) {
         auto snapshot = store.snapshot();
         ASSERT_TRUE(snapshot) << snapshot.error().message;
         ASSERT_EQ(snapshot->published().value, model_.events().size());
+        std::int64_t recorded = 0;
         for (const ModelEvent& wanted : model_.events()) {
             auto found = snapshot->at(Position{wanted.position});
             ASSERT_TRUE(found) << found.error().message;
@@ -212,8 +227,15 @@ private:
             EXPECT_EQ(found->metadata, wanted.metadata);
             EXPECT_TRUE(std::equal(found->tags.begin(), found->tags.end(), wanted.tags.begin(),
                                    wanted.tags.end()));
-            EXPECT_EQ(found->time_us, wanted.time_us.value_or(found->time_us));
             EXPECT_EQ(found->id(), wanted.id);
+            ASSERT_TRUE(found->recorded_us());
+            EXPECT_EQ(found->time_us, wanted.time_us.value_or(*found->recorded_us()));
+            EXPECT_GE(*found->recorded_us(), recorded);
+            if (wanted.recorded_us != 0) {
+                EXPECT_EQ(*found->recorded_us(), wanted.recorded_us);
+            }
+            recorded = *found->recorded_us();
+            model_.recorded(wanted.position, recorded);
             if (!wanted.id) continue;
             auto by_id = snapshot->find(*wanted.id);
             ASSERT_TRUE(by_id) << by_id.error().message;
@@ -233,6 +255,13 @@ private:
             std::vector<std::uint64_t> found;
             auto seen = snapshot->read(source, options).for_each([&](const EventView& e) {
                 found.push_back(e.position.value);
+                const bool asked =
+                    options.with_recorded ||
+                    (options.clock == TimeKind::recorded && (options.since_us || options.until_us));
+                ASSERT_EQ(e.recorded_us().has_value(), asked);
+                if (asked) {
+                    EXPECT_EQ(*e.recorded_us(), model_.events()[e.position.value - 1].recorded_us);
+                }
             });
             ASSERT_TRUE(seen) << seen.error().message;
             EXPECT_EQ(found, model_.read(source, options));
@@ -243,23 +272,54 @@ private:
         compare_catalogue(*snapshot);
     }
 
+    using Names = std::map<std::string, CatalogueEntry>;
+    static void count(Names& names, const std::string& name, std::uint64_t position) {
+        if (name.empty()) return;
+        CatalogueEntry& entry = names[name];
+        entry.name = name;
+        if (entry.count++ == 0) entry.first = Position{position};
+        entry.last = Position{position};
+    }
+
     void compare_catalogue(const Snapshot& snapshot) {
-        std::map<std::string, std::uint64_t> streams, tags, types;
+        Names names[4];
         for (const ModelEvent& event : model_.events()) {
-            if (!event.stream.empty()) ++streams[event.stream];
-            if (!event.type.empty()) ++types[event.type];
-            for (const std::string& tag : event.tags) ++tags[tag];
+            count(names[0], event.stream, event.position);
+            count(names[1], ModelStore::category(event.stream), event.position);
+            count(names[2], event.type, event.position);
+            for (const std::string& tag : event.tags) count(names[3], tag, event.position);
         }
-        const auto equal = [](Result<std::vector<CatalogueEntry>> found,
-                              const std::map<std::string, std::uint64_t>& wanted) {
-            ASSERT_TRUE(found) << found.error().message;
-            std::map<std::string, std::uint64_t> counts;
-            for (const CatalogueEntry& entry : *found) counts[entry.name] = entry.count;
-            EXPECT_EQ(counts, wanted);
-        };
-        equal(snapshot.streams(), streams);
-        equal(snapshot.types(), types);
-        equal(snapshot.tags(), tags);
+        constexpr NameKind kKinds[] = {NameKind::stream, NameKind::category, NameKind::type,
+                                       NameKind::tag};
+        for (std::size_t n = 0; n < 4; ++n) {
+            compare_names(snapshot.names(kKinds[n]), names[n], {});
+            for (int page = 0; page < 6; ++page) {
+                const std::string prefix = pick({"", "", "o", "tag/1", "order-", "P", "z"});
+                const std::string after = pick({"", "", "cart", "order-1", "tag/3", "Paid", "zz"});
+                NamesOptions options{prefix, after};
+                if (below(2) == 0) options.limit = below(4);
+                if (below(2) == 0) options.since = Position{below(model_.events().size() + 2)};
+                compare_names(snapshot.names(kKinds[n], options), names[n], options);
+            }
+        }
+    }
+
+    static void compare_names(Result<std::vector<CatalogueEntry>> found, const Names& all,
+                              const NamesOptions& options) {
+        ASSERT_TRUE(found) << found.error().message;
+        std::vector<CatalogueEntry> wanted;
+        for (const auto& [name, entry] : all) {
+            const bool fits = name.starts_with(options.prefix) && name > options.after &&
+                              entry.first > options.since && wanted.size() < options.limit;
+            if (fits) wanted.push_back(entry);
+        }
+        ASSERT_EQ(found->size(), wanted.size());
+        for (std::size_t n = 0; n < wanted.size(); ++n) {
+            EXPECT_EQ((*found)[n].name, wanted[n].name);
+            EXPECT_EQ((*found)[n].count, wanted[n].count) << wanted[n].name;
+            EXPECT_EQ((*found)[n].first, wanted[n].first) << wanted[n].name;
+            EXPECT_EQ((*found)[n].last, wanted[n].last) << wanted[n].name;
+        }
     }
 
     /// A second opening that may not write sees the same, beside the writer.

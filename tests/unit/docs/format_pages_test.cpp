@@ -38,6 +38,7 @@ const Table kTables[] = {
     {"format/active-index.md", "Counters page", index::kActCounterFields,
      index::kActSlotsOffset - index::kActCountersOffset},
     {"format/active-index.md", "Slot", index::kActSlotFields, 16},
+    {"format/active-index.md", "Times", index::kActTimesFields, 32},
     {"format/active-index.md", "Offset", index::kActOffsetFields, 4},
     {"format/active-index.md", "Small block", index::kActSmallBlockFields, 8 * index::kSmallCells},
     {"format/active-index.md", "Block", index::kActBlockFields, 8 * index::kBlockCells},
