@@ -57,6 +57,15 @@ struct ExportArguments {
     bool json = false;
 };
 
+struct BackupArguments {
+    std::string store, target;
+    bool link = false, verify = false, json = false;
+};
+struct RestoreArguments {
+    std::string backup, store;
+    bool json = false;
+};
+
 int run_create(const CreateArguments& arguments);
 int run_append(const AppendArguments& arguments);
 int run_read(const ReadArguments& arguments);
@@ -67,5 +76,7 @@ int run_stats(const StoreArguments& arguments);
 int run_verify(const StoreArguments& arguments);
 int run_import(const ImportArguments& arguments);
 int run_export(const ExportArguments& arguments);
+int run_backup(const BackupArguments& arguments);
+int run_restore(const RestoreArguments& arguments);
 
 }  // namespace varve::cli

@@ -78,6 +78,7 @@ public:
         add_reading();
         add_listing();
         add_files();
+        add_maintenance();
     }
     int run(int count, char** values) {
         try {
@@ -96,7 +97,7 @@ public:
 private:
     [[nodiscard]] bool wants_json() const {
         return create_.json || append_.json || read_.json || tail_.json || list_.json ||
-               store_.json || import_.json || export_.json;
+               store_.json || import_.json || export_.json || backup_.json || restore_.json;
     }
     CLI::App& command(const char* name, const char* what, std::string& store) {
         CLI::App& added = *app_.add_subcommand(name, what);
@@ -216,6 +217,29 @@ private:
         });
     }
 
+    void add_maintenance() {
+        CLI::App& backup =
+            command("backup", "copy everything durable into a directory, while the store is in use",
+                    backup_.store);
+        backup
+            .add_option("TARGET", backup_.target,
+                        "a new directory, or an earlier backup of this store: then only what is "
+                        "new is copied")
+            ->required();
+        backup.add_flag("--link", backup_.link,
+                        "finished segments as second names of the store's own files");
+        backup.add_flag("--verify", backup_.verify, "read the whole backup again");
+        backup.add_flag("--json", backup_.json, "result as JSON");
+        runs(backup, [this] { return run_backup(backup_); });
+        CLI::App& restore = *app_.add_subcommand("restore", "make a store of a backup");
+        restore.add_option("BACKUP", restore_.backup, "directory of the backup")->required();
+        restore.add_option("STORE", restore_.store, "a new directory; nothing is overwritten")
+            ->required();
+        restore.add_flag("--json", restore_.json, "result as JSON");
+        restore.footer(kFooter);
+        runs(restore, [this] { return run_restore(restore_); });
+    }
+
     CLI::App app_{"An embedded, memory-mapped, append-only event store.", "varve"};
     std::function<int()> chosen_;
     std::string shell_;
@@ -227,6 +251,8 @@ private:
     StoreArguments store_;
     ImportArguments import_;
     ExportArguments export_;
+    BackupArguments backup_;
+    RestoreArguments restore_;
 };
 
 }  // namespace

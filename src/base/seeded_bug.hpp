@@ -23,6 +23,8 @@ enum class SeededBug : std::uint8_t {
     verify_skips_last_segment,
     padding_not_covered,
     pages_not_dirtied_again,
+    verify_skips_second_to_last_segment,
+    backup_without_tail,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -28,6 +28,8 @@ public:
     [[nodiscard]] const std::shared_ptr<const Meta>& shared_meta() const noexcept { return meta_; }
     [[nodiscard]] const Opening& opening() const noexcept { return opening_; }
     [[nodiscard]] Writer* writer() noexcept { return writer_.get(); }
+    /// What the control page says of its writer; `none` for a reader that stands alone.
+    [[nodiscard]] file::WriterState page_state() const noexcept;
 
     /// `closed` after close() or in a forked child.
     [[nodiscard]] Result<void> open_here() const noexcept;
