@@ -214,6 +214,8 @@ Result<void> BackupRun::begin_target() {
         file::encode_backup_file(bytes, mark);
         VARVE_TRY(file::put_file(env, target_.in("backup"), target_.options.file_mode, bytes));
     }
+    // Before anything else gets a name here; an earlier run may not have come so far.
+    VARVE_TRY(sync_names(env, target_.path));
     return make_directory_if_missing(target_, target_.log_directory());
 }
 

@@ -57,7 +57,7 @@ private:
     void check(World world, Kind kind, const History& history, const char* what);
     void second_life(os::SimEnv& world, const History& history, std::size_t kept);
     [[nodiscard]] static std::string describe(os::SimEnv& world);
-    bool back_up(os::SimEnv& world, const Store& store, const History& history, std::size_t& held);
+    bool back_up(os::SimEnv& world, Store& store, const History& history, std::size_t& held);
     void restore_and_compare(os::SimEnv& world, const History& history, std::size_t least,
                              bool must, const char* what);
     void violate(const std::string& what);
