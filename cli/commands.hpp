@@ -76,6 +76,7 @@ int run_stats(const StoreArguments& arguments);
 int run_verify(const StoreArguments& arguments);
 int run_import(const ImportArguments& arguments);
 int run_export(const ExportArguments& arguments);
+int run_doctor(const StoreArguments& arguments);
 int run_backup(const BackupArguments& arguments);
 int run_restore(const RestoreArguments& arguments);
 

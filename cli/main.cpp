@@ -218,6 +218,11 @@ private:
     }
 
     void add_maintenance() {
+        CLI::App& doctor =
+            command("doctor", "say in what state the files are and what to do, change nothing",
+                    store_.store);
+        doctor.add_flag("--json", store_.json, "as JSON");
+        runs(doctor, [this] { return run_doctor(store_); });
         CLI::App& backup =
             command("backup", "copy everything durable into a directory, while the store is in use",
                     backup_.store);

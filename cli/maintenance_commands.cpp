@@ -1,5 +1,5 @@
-// Commands that look after a store: backup, restore. Long ones show their progress and end in
-// order on Ctrl-C.
+// Commands that look after a store: doctor, backup, restore. Long ones show their progress and end
+// in order on Ctrl-C.
 #include <csignal>
 
 #include "commands.hpp"
@@ -35,7 +35,46 @@ private:
     ProgressBar bar_;
 };
 
+void write_list(const char* name, const std::vector<std::string>& texts, std::string& out) {
+    out += fmt::format(",\"{}\":[", name);
+    for (const std::string& text : texts) {
+        if (out.back() != '[') out += ',';
+        write_string(text, out);
+    }
+    out += ']';
+}
+
+void print_list(const char* title, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) print("{:<8} {}\n", title, printable(text));
+}
+
 }  // namespace
+
+int run_doctor(const StoreArguments& arguments) {
+    guard_mappings(arguments.store);
+    Watched watched("doctor");
+    auto found = Store::doctor(arguments.store, OpenOptions{}, watched.progress());
+    watched.finish();
+    if (!found) throw Failed(found.error());
+    if (arguments.json) {
+        std::string out = "{\"state\":";
+        write_string(found->state, out);
+        out += ",\"cause\":";
+        write_string(found->cause, out);
+        write_list("safe", found->safe, out);
+        write_list("unsafe", found->unsafe, out);
+        write_list("foreign", found->foreign, out);
+        write_list("indexes", found->indexes, out);
+        put(out + fmt::format(",\"damaged\":{}}}\n", found->damaged));
+    } else {
+        print("state    {}\ncause    {}\n", found->state, printable(found->cause));
+        print_list("safe", found->safe);
+        print_list("unsafe", found->unsafe);
+        print_list("foreign", found->foreign);
+        print_list("index", found->indexes);
+    }
+    return found->damaged || !found->indexes.empty() ? kDamaged : kOk;
+}
 
 int run_backup(const BackupArguments& arguments) {
     const Store store = open_to_read(arguments.store);

@@ -35,6 +35,19 @@ struct VerifyReport {
     std::vector<Damage> damaged;
 };
 
+/// In what state the files of a store are, in words that do not change: `clean`, `running`,
+/// `crashed`, `power cut`, `cut tail`, `damaged middle`, `damaged index`, `damaged store file`,
+/// `half-made`, `failed sync`, `newer format`, `copied while live`, `foreign directory`, `empty`.
+struct Diagnosis {
+    std::string state;
+    std::string cause;                 ///< what was found that says so, one sentence
+    std::vector<std::string> safe;     ///< what can be done without losing anything
+    std::vector<std::string> unsafe;   ///< what loses something, or must not be done
+    std::vector<std::string> foreign;  ///< files that are none of ours, relative; left alone
+    std::vector<std::string> indexes;  ///< damaged index files, relative; derivable
+    bool damaged = false;              ///< something that was stored cannot be read
+};
+
 /// How to make a backup.
 struct BackupOptions {
     /// Finished segments become second names of the store's own files where the file system can do

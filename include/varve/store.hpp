@@ -255,6 +255,13 @@ public:
                                                      const OpenOptions& options = {},
                                                      const Progress& progress = {}) noexcept;
 
+    /// Says in what state the files at `path` are and what to do, changes nothing, needs no lock.
+    /// Reads everything, unless a writer is at work. Errors: `not_found` (nothing is there),
+    /// `permission`, `io`, `out_of_memory`; a state is never an error.
+    [[nodiscard]] static Result<Diagnosis> doctor(const std::string& path,
+                                                  const OpenOptions& options = {},
+                                                  const Progress& progress = {}) noexcept;
+
     /// Copies everything that is durable into directory `target`, while the store is in use: in the
     /// writer's process everything published (it is synced first), else what the writer has made
     /// durable; where no writer lives, everything, after a sync of the files. Every commit is

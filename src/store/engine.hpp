@@ -67,6 +67,9 @@ private:
 enum class Ground : std::uint8_t { missing, empty, half_made, store, foreign };
 [[nodiscard]] Result<Ground> look_at_ground(os::Env& env, const std::string& path) noexcept;
 
+/// True for names that we give in a store's directory.
+[[nodiscard]] bool is_our_name(const std::string& name) noexcept;
+
 /// Success if all that stands in the directory can be what an interrupted making of a store has
 /// left, so that it may be made again. Else `not_a_store`, or `corrupt` for a store whose file is
 /// lost.
