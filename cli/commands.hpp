@@ -77,6 +77,7 @@ int run_verify(const StoreArguments& arguments);
 int run_import(const ImportArguments& arguments);
 int run_export(const ExportArguments& arguments);
 int run_doctor(const StoreArguments& arguments);
+int run_salvage(const BackupArguments& arguments);
 int run_backup(const BackupArguments& arguments);
 int run_restore(const RestoreArguments& arguments);
 

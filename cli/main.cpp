@@ -236,6 +236,12 @@ private:
         backup.add_flag("--verify", backup_.verify, "read the whole backup again");
         backup.add_flag("--json", backup_.json, "result as JSON");
         runs(backup, [this] { return run_backup(backup_); });
+        CLI::App& salvage =
+            command("salvage", "copy every event that can be read into a new store", backup_.store);
+        salvage.add_option("TARGET", backup_.target, "a new directory; nothing is overwritten")
+            ->required();
+        salvage.add_flag("--json", backup_.json, "result as JSON");
+        runs(salvage, [this] { return run_salvage(backup_); });
         CLI::App& restore = *app_.add_subcommand("restore", "make a store of a backup");
         restore.add_option("BACKUP", restore_.backup, "directory of the backup")->required();
         restore.add_option("STORE", restore_.store, "a new directory; nothing is overwritten")

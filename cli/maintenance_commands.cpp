@@ -1,5 +1,5 @@
-// Commands that look after a store: doctor, backup, restore. Long ones show their progress and end
-// in order on Ctrl-C.
+// Commands that look after a store: doctor, backup, restore, salvage. Long ones show their progress
+// and end in order on Ctrl-C.
 #include <csignal>
 
 #include "commands.hpp"
@@ -100,6 +100,46 @@ int run_backup(const BackupArguments& arguments) {
     if (report->complete) return kOk;
     complain("interrupted; the same command goes on with it");
     return kRefused;
+}
+
+int run_salvage(const BackupArguments& arguments) {
+    guard_mappings(arguments.store);
+    Watched watched("salvage");
+    auto report =
+        Store::salvage(arguments.store, arguments.target, OpenOptions{}, watched.progress());
+    watched.finish();
+    if (!report) throw Failed(report.error());
+    if (!report->complete) {
+        complain("interrupted; nothing was made");
+        return kRefused;
+    }
+    if (!arguments.json) {
+        print("{} events copied\n", report->copied);
+        for (const Moved& one : report->moved) {
+            if (one.first != one.to)
+                print("positions {}-{} are now {} and on\n", one.first.value, one.last.value,
+                      one.to.value);
+        }
+        for (const Skipped& one : report->skipped) {
+            print("skipped: positions {}-{}: {}\n", one.first.value, one.last.value,
+                  printable(one.what));
+        }
+        return kOk;
+    }
+    std::string out = fmt::format("{{\"copied\":{},\"moved\":[", report->copied);
+    for (const Moved& one : report->moved) {
+        out += fmt::format("{}{{\"first\":{},\"last\":{},\"to\":{}}}", out.back() == '[' ? "" : ",",
+                           one.first.value, one.last.value, one.to.value);
+    }
+    out += "],\"skipped\":[";
+    for (const Skipped& one : report->skipped) {
+        out += fmt::format("{}{{\"first\":{},\"last\":{},\"what\":", out.back() == '[' ? "" : ",",
+                           one.first.value, one.last.value);
+        write_string(one.what, out);
+        out += '}';
+    }
+    put(out + "]}\n");
+    return kOk;
 }
 
 int run_restore(const RestoreArguments& arguments) {

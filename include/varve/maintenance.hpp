@@ -77,5 +77,26 @@ struct RestoreReport {
     std::uint64_t bytes = 0;
 };
 
+/// One place that a salvage had to leave out.
+struct Skipped {
+    Position first{};  ///< positions in the damaged store
+    Position last{};
+    std::string what;
+};
+
+/// Where a run of events went: `first`… of the old store are `to`… of the new one.
+struct Moved {
+    Position first{};
+    Position last{};
+    Position to{};  ///< new position of `first`; the others follow one by one
+};
+
+struct SalvageReport {
+    bool complete = true;      ///< false: cancelled; nothing is left of it
+    std::uint64_t copied = 0;  ///< events
+    std::vector<Moved> moved;
+    std::vector<Skipped> skipped;
+};
+
 }  // namespace v0
 }  // namespace varve

@@ -286,6 +286,19 @@ public:
                                                        const OpenOptions& options = {},
                                                        const Progress& progress = {}) noexcept;
 
+    /// Copies every event that can be read of the store at `path`, however damaged, into a new
+    /// store in `target`, which is missing or empty: in order, with streams, types, tags, times,
+    /// ids, metadata and data, and the events of one append in one append. Positions are new, and
+    /// so are revisions behind an event that is missing. The source is only read and should have no
+    /// writer. `options` gives `env` and the sizes of the new store. Errors: `invalid_argument`
+    /// (`target` holds something), `no_space` (nothing is left of it), and those of reading what
+    /// cannot be read around: `not_found`, `not_a_store`, `unsupported_version`, `corrupt` (the
+    /// file `varve`).
+    [[nodiscard]] static Result<SalvageReport> salvage(const std::string& path,
+                                                       const std::string& target,
+                                                       const OpenOptions& options = {},
+                                                       const Progress& progress = {}) noexcept;
+
 private:
     explicit Store(std::shared_ptr<store::Engine> engine) noexcept;
     std::shared_ptr<store::Engine> engine_;
