@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <varve/options.hpp>
+#include <vector>
 
 namespace varve::cli {
 
@@ -52,6 +53,12 @@ struct ImportArguments {
     std::string store, file;
     bool skip_invalid = false, resume = false, ignore_unknown = false, json = false;
 };
+struct EraseArguments {
+    std::string store;
+    SourceArguments source;
+    std::vector<std::uint64_t> positions;
+    bool yes = false, dry_run = false, json = false;
+};
 struct ExportArguments {
     std::string store, file = "-";
     bool json = false;
@@ -75,6 +82,7 @@ int run_list(const ListArguments& arguments, Listed what);
 int run_stats(const StoreArguments& arguments);
 int run_verify(const StoreArguments& arguments);
 int run_import(const ImportArguments& arguments);
+int run_erase(const EraseArguments& arguments);
 int run_export(const ExportArguments& arguments);
 int run_doctor(const StoreArguments& arguments);
 int run_salvage(const BackupArguments& arguments);

@@ -38,25 +38,35 @@ struct Block {
 class Resumed {
 public:
     Resumed() = default;
-    explicit Resumed(const Snapshot& snapshot) : left_(snapshot.published().value) {
+    explicit Resumed(const Snapshot& snapshot) {
+        // Counted, because not every position holds an event: the store has records of its own.
+        Position last;
+        auto counted = snapshot.read(Source::all(), {.verify = Verify::trusted})
+                           .for_each([&](const EventView& event) {
+                               ++left_;
+                               last = event.position;
+                           });
+        if (!counted) throw Failed(counted.error());
         if (left_ == 0) return;
-        auto last = snapshot.at(snapshot.published());
-        if (!last) throw Failed(last.error());
-        stream_ = last->stream;
-        type_ = last->type;
-        data_ = last->data;
+        auto event = snapshot.at(last);
+        if (!event) throw Failed(event.error());
+        stream_ = event->stream;
+        type_ = event->type;
+        data_ = event->data;
+        erased_ = event->erased;
     }
     [[nodiscard]] bool skipping() const { return left_ > 0; }
     [[nodiscard]] std::uint64_t left() const { return left_; }
     /// Takes note of the next event of the file. False: it should have been the store's last one.
     [[nodiscard]] bool skip(const NewEvent& event) {
         if (--left_ > 0) return true;
-        return event.stream == stream_ && event.type == type_ && event.data == data_;
+        return event.stream == stream_ && event.type == type_ && (erased_ || event.data == data_);
     }
 
 private:
     std::uint64_t left_ = 0;
     std::string stream_, type_, data_;
+    bool erased_ = false;  ///< so its data cannot be compared
 };
 
 /// Hands blocks from one thread to the other and back, so that their memory is used again.

@@ -207,7 +207,7 @@ std::string Parser::field(std::string_view key, simdjson::ondemand::value value,
         event.id = id;
         return {};
     }
-    const bool known = key == "position" || key == "revision";
+    const bool known = key == "position" || key == "revision" || key == "erased";
     return known || ignore_unknown_ ? "" : "is not a field of an event";
 }
 
@@ -365,6 +365,7 @@ void write_line(const EventView& event, std::string& out) {
         write_id(*id, out);
         out += '"';
     }
+    if (event.erased) out += ",\"erased\":true";
     if (!event.metadata.empty()) {
         out += ",\"metadata\":";
         write_payload(event.metadata, out);

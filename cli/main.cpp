@@ -79,6 +79,7 @@ public:
         add_listing();
         add_files();
         add_maintenance();
+        add_erasing();
     }
     int run(int count, char** values) {
         try {
@@ -97,7 +98,8 @@ public:
 private:
     [[nodiscard]] bool wants_json() const {
         return create_.json || append_.json || read_.json || tail_.json || list_.json ||
-               store_.json || import_.json || export_.json || backup_.json || restore_.json;
+               store_.json || import_.json || export_.json || erase_.json || backup_.json ||
+               restore_.json;
     }
     CLI::App& command(const char* name, const char* what, std::string& store) {
         CLI::App& added = *app_.add_subcommand(name, what);
@@ -251,6 +253,22 @@ private:
         runs(restore, [this] { return run_restore(restore_); });
     }
 
+    void add_erasing() {
+        CLI::App& erase = command(
+            "erase", "take the content of events away for ever; the events remain", erase_.store);
+        auto* which = erase.add_option_group("which", "which events; one of these");
+        which->add_option("--position", erase_.positions, "the event at this position; repeatable")
+            ->check(kWhole)
+            ->allow_extra_args(false);
+        which->add_option("--stream", erase_.source.stream, "events of this stream")->check(kName);
+        which->add_option("--tag", erase_.source.tag, "events with this tag")->check(kName);
+        which->require_option(1);
+        erase.add_flag("--yes", erase_.yes, "do it; without it is only said what would be erased");
+        erase.add_flag("--dry-run", erase_.dry_run, "say what would be erased, as a success");
+        erase.add_flag("--json", erase_.json, "result as JSON");
+        runs(erase, [this] { return run_erase(erase_); });
+    }
+
     CLI::App app_{"An embedded, memory-mapped, append-only event store.", "varve"};
     std::function<int()> chosen_;
     std::string shell_;
@@ -264,6 +282,7 @@ private:
     ExportArguments export_;
     BackupArguments backup_;
     RestoreArguments restore_;
+    EraseArguments erase_;
 };
 
 }  // namespace

@@ -47,7 +47,8 @@ void print_event(const EventView& event) {
           event.stream.empty()
               ? "(no stream)"
               : printable(event.stream, 80) + "@" + std::to_string(event.revision.value),
-          tags.empty() ? "" : "  [" + tags + "]", printable(event.data, 100), "");
+          tags.empty() ? "" : "  [" + tags + "]",
+          event.erased ? "(erased)" : printable(event.data, 100), "");
 }
 
 void print_event(const EventView& event, bool json, std::string& buffer) {
@@ -201,9 +202,10 @@ int run_verify(const StoreArguments& arguments) {
     progress.finish();
     if (!report) throw Failed(report.error());
     if (arguments.json) {
-        std::string out =
-            fmt::format("{{\"events\":{},\"commits\":{},\"segments\":{},\"bytes\":{},\"damaged\":[",
-                        report->events, report->commits, report->segments, report->bytes);
+        std::string out = fmt::format(
+            "{{\"events\":{},\"commits\":{},\"segments\":{},\"bytes\":{},\"erased\":{},"
+            "\"damaged\":[",
+            report->events, report->commits, report->segments, report->bytes, report->erased);
         for (const Damage& one : report->damaged) {
             out += out.back() == '[' ? "{\"file\":" : ",{\"file\":";
             write_string(one.file, out);
@@ -216,6 +218,7 @@ int run_verify(const StoreArguments& arguments) {
     } else {
         print("{} events in {} commits, {} segments, {} read\n", report->events, report->commits,
               report->segments, human_bytes(report->bytes));
+        if (report->erased > 0) print("{} events were erased on request\n", report->erased);
         for (const Damage& one : report->damaged) {
             print("damaged: {} offset {} length {} positions {}-{}: {}\n", printable(one.file),
                   one.offset, one.length, one.first.value, one.last.value, printable(one.what));

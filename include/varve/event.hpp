@@ -119,6 +119,8 @@ struct EventView {
     std::string_view data{};
     std::string_view metadata{};
     const std::byte* id_bytes = nullptr;  ///< sixteen bytes, or null; see `id()`
+    /// Its content was erased on request: `data` and `metadata` are empty, everything else remains.
+    bool erased = false;
 
     [[nodiscard]] std::optional<EventId> id() const noexcept {
         if (id_bytes == nullptr) return std::nullopt;

@@ -14,7 +14,8 @@
 namespace varve {
 inline namespace v0 {
 
-/// Bytes done and bytes in all. Return false to cancel.
+/// What is done and what there is in all: bytes, or events where a call says so. Return false to
+/// cancel.
 using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 /// One damaged place, as `verify` names it.
@@ -32,6 +33,7 @@ struct VerifyReport {
     std::uint64_t commits = 0;
     std::uint64_t segments = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t erased = 0;  ///< events whose content is gone because it was asked for: no damage
     std::vector<Damage> damaged;
 };
 

@@ -126,7 +126,8 @@ public:
     [[nodiscard]] Events read(Source source, const ReadOptions& options = {}) const noexcept;
     [[nodiscard]] Events read(std::string_view stream,
                               const ReadOptions& options = {}) const noexcept;
-    /// The one event at `position`; `not_found` beyond the end. Valid while a copy of this Snapshot
+    /// The one event at `position`; `not_found` beyond the end. One whose content was erased comes
+    /// with `erased` set, as in every other read. Valid while a copy of this Snapshot
     /// lives, which is why a Snapshot that is about to go away does not offer it.
     [[nodiscard]] Result<EventView> at(Position position,
                                        Verify verify = Verify::always) const& noexcept;
@@ -189,6 +190,20 @@ struct Opening {
     Position lost_last{};   ///< and the last one
 };
 
+struct EraseOptions {
+    bool dry_run = false;  ///< only count; works read-only too
+    bool wait = true;      ///< return when the content is overwritten; else that follows later
+};
+
+/// What a call of `erase` took away.
+struct Erasure {
+    std::uint64_t events = 0;   ///< whose content this call erases
+    std::uint64_t bytes = 0;    ///< data and metadata of those
+    std::uint64_t already = 0;  ///< asked for, and erased before
+    Position record{};          ///< of the control record that says so; 0: none was needed
+    bool done = false;          ///< nothing that was ever asked for is left to be overwritten
+};
+
 /// Sizes, for people.
 struct Stats {
     std::uint64_t events = 0;
@@ -240,6 +255,27 @@ public:
 
     /// Makes everything published durable, whatever its level. Returns the durable position.
     [[nodiscard]] Result<Position> sync() noexcept;
+
+    /// Takes data and metadata of these events away for ever. Stream, type, tags, id, times and the
+    /// index entries remain, and so does the event: reads go on handing it out, with `erased` set
+    /// and without content. When the call returns the decision is durable, whatever the level of
+    /// the store; with `EraseOptions::wait` the content is overwritten on the disk as well. Views
+    /// of these events that somebody still holds turn to zeros. `progress` gets events and must
+    /// not call the store; cancelling leaves the rest to the background. Idempotent. Errors:
+    /// `not_found` for a position that holds no event (then nothing is erased); `corrupt` if the
+    /// head of one cannot be read; `permission`, `no_space`, `durability_lost`, `poisoned`,
+    /// `closed`, `out_of_memory`, `io`. After an error the request may still take effect; repeat
+    /// it.
+    [[nodiscard]] Result<Erasure> erase(std::span<const Position> positions,
+                                        const EraseOptions& options = {},
+                                        const Progress& progress = {}) noexcept;
+    /// The same for all events of a stream, category, type or tag that are published now; later
+    /// ones are not touched. `invalid_argument` for `Source::all()`.
+    [[nodiscard]] Result<Erasure> erase(Source source, const EraseOptions& options = {},
+                                        const Progress& progress = {}) noexcept;
+    /// Returns when the content of all events that this writer or an earlier one was asked to erase
+    /// is overwritten on the disk.
+    [[nodiscard]] Result<void> wait_erased() noexcept;
 
     [[nodiscard]] const Opening& opening() const noexcept;
     [[nodiscard]] Result<Stats> stats() const noexcept;

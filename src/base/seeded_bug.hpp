@@ -25,6 +25,11 @@ enum class SeededBug : std::uint8_t {
     pages_not_dirtied_again,
     verify_skips_second_to_last_segment,
     backup_without_tail,
+    index_named_before_sync,
+    merge_input_removed_at_once,
+    missing_index_answers_short,
+    list_not_clipped,
+    erased_body_breaks_recovery,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

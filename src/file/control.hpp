@@ -2,10 +2,11 @@
 // Mapped shared.
 //
 // Who may store which word: the writer's appending thread `published`, `active`; its syncing thread
-// `durable`; both and the helper `wake`; the opening thread everything, before `state` becomes
-// running. Readers map the page read-only. Invariants: `published` and `durable` never fall while
-// an inode is in use; a lossy reopening makes a new file instead and marks the old one superseded.
-// All of it is memory of one boot: `identity` says whether it may be believed.
+// `durable`; an erasing thread `erasures`; all of them and the helper `wake`; the opening thread
+// everything, before `state` becomes running. Readers map the page read-only. Invariants:
+// `published` and `durable` never fall while an inode is in use; a lossy reopening makes a new file
+// instead and marks the old one superseded. All of it is memory of one boot: `identity` says
+// whether it may be believed.
 #pragma once
 
 #include <atomic>
@@ -56,6 +57,7 @@ struct Control {
     std::atomic<std::uint32_t> epoch;
     std::atomic<std::uint32_t> generation;    ///< of the manifest
     std::atomic<std::uint64_t> heartbeat_us;  ///< of the writer, monotonic clock
+    std::atomic<std::uint32_t> erasures;  ///< changes when the manifest names a new erase record
 };
 static_assert(offsetof(Control, published) == 128 && offsetof(Control, durable) == 192 &&
               offsetof(Control, wake) == 256);
@@ -75,7 +77,8 @@ inline constexpr base::Field kControlFields[] = {
     {"zero3", 208, 48},
     VARVE_FIELD(Control, wake), VARVE_FIELD(Control, state), VARVE_FIELD(Control, epoch),
     VARVE_FIELD(Control, generation), VARVE_FIELD(Control, heartbeat_us),
-    {"zero4", 280, kControlSize - 280}};
+    VARVE_FIELD(Control, erasures),
+    {"zero4", 284, kControlSize - 284}};
 // clang-format on
 
 /// What the control page of `file` must say to be believed now.

@@ -15,6 +15,13 @@ namespace {
 constexpr const char* kName = "/manifest";
 constexpr const char* kNewName = "/manifest.new";
 
+bool is_known(std::uint32_t kind) noexcept {
+    return (kind >= static_cast<std::uint32_t>(EntryKind::opened) &&
+            kind <= static_cast<std::uint32_t>(EntryKind::merged)) ||
+           kind == static_cast<std::uint32_t>(EntryKind::erasing) ||
+           kind == static_cast<std::uint32_t>(EntryKind::erased);
+}
+
 Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissions, Bytes content,
                   bool durable) noexcept {
     auto file = env.open(path, os::OpenMode::create, permissions);
@@ -22,6 +29,15 @@ Result<void> make(os::Env& env, const std::string& path, std::uint32_t permissio
     VARVE_TRY((*file)->allocate(kManifestSize));
     if (!content.empty()) VARVE_TRY((*file)->write_at(0, content));
     return durable ? (*file)->sync() : Result<void>{};
+}
+
+bool is_index(const ManifestEntry& entry) noexcept {
+    return entry.kind == static_cast<std::uint32_t>(EntryKind::sealed) ||
+           entry.kind == static_cast<std::uint32_t>(EntryKind::merged);
+}
+
+SealedRange range_of(const ManifestEntry& entry) noexcept {
+    return {entry.segment, entry.next_segment};
 }
 
 }  // namespace
@@ -35,6 +51,15 @@ const ManifestEntry* ManifestContent::last_point() const noexcept {
     return nullptr;
 }
 
+const ManifestEntry* ManifestContent::furthest(EntryKind kind) const noexcept {
+    const ManifestEntry* found = nullptr;
+    for (const ManifestEntry& entry : entries) {
+        if (entry.kind != static_cast<std::uint32_t>(kind)) continue;
+        if (found == nullptr || entry.position >= found->position) found = &entry;
+    }
+    return found;
+}
+
 std::uint32_t ManifestContent::highest_epoch() const noexcept {
     std::uint32_t highest = 0;
     for (const ManifestEntry& entry : entries) highest = std::max(highest, entry.epoch);
@@ -45,6 +70,21 @@ void encode_entry(std::span<std::byte, kManifestEntrySize> to, const ManifestEnt
                   std::uint32_t seed) noexcept {
     base::store(to.data(), entry);
     base::store(to.data() + kEntryCrcOffset, base::crc32c(seed, to.first(kEntryCrcOffset)));
+}
+
+std::vector<SealedRange> ManifestContent::sealed() const {
+    std::vector<SealedRange> ranges;
+    for (const ManifestEntry& entry : entries) {
+        const SealedRange range = range_of(entry);
+        if (!is_index(entry) || range.first == 0 || range.first > range.last) continue;
+        std::erase_if(ranges, [&](const SealedRange& other) {
+            return other.first <= range.last && range.first <= other.last;
+        });
+        ranges.push_back(range);
+    }
+    std::sort(ranges.begin(), ranges.end(),
+              [](const SealedRange& a, const SealedRange& b) { return a.first < b.first; });
+    return ranges;
 }
 
 ManifestContent decode_manifest(Bytes bytes, std::uint32_t seed) noexcept {
@@ -118,23 +158,31 @@ Result<Manifest> Manifest::open(os::Env& env, const std::string& directory, std:
 
 Result<void> Manifest::add(ManifestEntry entry, bool durable) noexcept {
     entry.number = content_.entries.empty() ? 1 : content_.entries.back().number + 1;
-    VARVE_ASSERT(entry.kind >= 1 && entry.kind <= 4);
+    VARVE_ASSERT(is_known(entry.kind));
     if (content_.offset + kManifestEntrySize > kManifestSize || content_.torn) VARVE_TRY(compact());
     std::array<std::byte, kManifestEntrySize> raw;
     encode_entry(raw, entry, seed_);
     VARVE_TRY(file_->write_at(content_.offset, raw));
-    if (durable) VARVE_TRY(file_->sync());
+    if (durable) VARVE_TRY(sync());
     content_.offset += kManifestEntrySize;
     content_.entries.push_back(entry);
     return {};
 }
 
-Result<void> Manifest::sync() noexcept { return file_->sync(); }
+Result<void> Manifest::sync() noexcept {
+    auto synced = file_->sync();
+    // Asked again, the kernel would say yes without having written anything: the next entry makes
+    // the file anew.
+    if (!synced) content_.torn = true;
+    return synced;
+}
 
 Result<void> Manifest::compact() noexcept {
-    // What later openings need: the newest place in the log, the newest epoch, the cuts, and what
-    // later versions have written.
+    // What later openings need: the newest place in the log, the newest epoch, the cuts, how far
+    // erasure is, and what later versions have written.
     const ManifestEntry* point = content_.last_point();
+    const ManifestEntry* erasing = content_.furthest(EntryKind::erasing);
+    const ManifestEntry* erased = content_.furthest(EntryKind::erased);
     const ManifestEntry* newest = nullptr;
     std::size_t cuts = 0;
     for (const ManifestEntry& entry : content_.entries) {
@@ -144,12 +192,16 @@ Result<void> Manifest::compact() noexcept {
     // The segments behind old cuts are long in `dropped`: of very many only the latest are kept.
     constexpr std::size_t kKeepCuts = kManifestSize / kManifestEntrySize / 4;
     std::vector<ManifestEntry> kept;
+    const std::vector<SealedRange> sealed = content_.sealed();
     for (const ManifestEntry& entry : content_.entries) {
-        const bool unknown = entry.kind > static_cast<std::uint32_t>(EntryKind::closed);
+        const bool index = is_index(entry) &&
+                           std::find(sealed.begin(), sealed.end(), range_of(entry)) != sealed.end();
+        const bool needed = &entry == point || &entry == newest || &entry == erasing ||
+                            &entry == erased || !is_known(entry.kind);
         const bool cut = entry.kind == static_cast<std::uint32_t>(EntryKind::cut);
         const bool late_cut = cut && cuts <= kKeepCuts;
         cuts -= cut ? 1U : 0U;
-        if (&entry == point || &entry == newest || unknown || late_cut) kept.push_back(entry);
+        if (needed || index || late_cut) kept.push_back(entry);
     }
     if (kept.size() >= kManifestSize / kManifestEntrySize) {
         return base::failure(

@@ -20,10 +20,14 @@ inline constexpr std::size_t kManifestEntrySize = 128;
 inline constexpr std::size_t kManifestSize = 64 << 10;
 
 enum class EntryKind : std::uint32_t {
-    opened = 1,  ///< a writer with this epoch begins to append
-    synced = 2,  ///< everything up to this point is durable
-    cut = 3,     ///< the log ends here and continues in a new segment
-    closed = 4,  ///< the log ended here when its writer closed it
+    opened = 1,    ///< a writer with this epoch begins to append
+    synced = 2,    ///< everything up to this point is durable
+    cut = 3,       ///< the log ends here and continues in a new segment
+    closed = 4,    ///< the log ended here when its writer closed it
+    sealed = 5,    ///< a sealed index of segments `segment`…`next_segment` is in place
+    merged = 6,    ///< the same, made of others that it takes the place of
+    erasing = 16,  ///< the newest erase record of the log stands at this place, and is durable
+    erased = 17,   ///< all that erase records up to that one name is gone, durably
 };
 
 /// Bit of a kind: who does not know the kind must not write here. Kinds without it that are not
@@ -40,7 +44,8 @@ struct ManifestEntry {
     std::uint32_t chain = 0;
     std::uint32_t reserved = 0;
     std::int64_t time_us = 0;
-    std::uint64_t next_segment = 0;    ///< after a cut: no segment below this number continues it
+    std::uint64_t next_segment = 0;    ///< after a cut: no segment below this number continues it;
+                                       ///< of a sealed index: its last segment
     std::array<std::byte, 60> zero{};  ///< kinds of later versions may use it
     std::uint32_t crc = 0;             ///< filled in when it is written
 };
@@ -58,6 +63,13 @@ inline constexpr base::Field kManifestEntryFields[] = {
     VARVE_FIELD(ManifestEntry, zero), VARVE_FIELD(ManifestEntry, crc)};
 // clang-format on
 
+/// The segments that one sealed index covers.
+struct SealedRange {
+    std::uint64_t first = 0;  ///< segment numbers
+    std::uint64_t last = 0;
+    friend bool operator==(const SealedRange&, const SealedRange&) noexcept = default;
+};
+
 /// What was read: the entries that verify, in order, and whether there was something unreadable.
 struct ManifestContent {
     std::vector<ManifestEntry> entries;
@@ -69,7 +81,11 @@ struct ManifestContent {
 
     /// The last entry that names a place in the log (synced, cut or closed), or null.
     [[nodiscard]] const ManifestEntry* last_point() const noexcept;
+    /// The entry of this kind with the highest position, or null.
+    [[nodiscard]] const ManifestEntry* furthest(EntryKind kind) const noexcept;
     [[nodiscard]] std::uint32_t highest_epoch() const noexcept;
+    /// The sealed indexes that are in use, ascending, none within another.
+    [[nodiscard]] std::vector<SealedRange> sealed() const;
 };
 
 [[nodiscard]] ManifestContent decode_manifest(base::Bytes bytes, std::uint32_t seed) noexcept;

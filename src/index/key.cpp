@@ -45,6 +45,7 @@ bool carries(const log::RecordView& record, KeyKind kind, std::string_view name)
         case KeyKind::category: return category_of(record.stream()) == name && !name.empty();
         case KeyKind::type: return record.type() == name;
         case KeyKind::tag: return record.tags().contains(name);
+        case KeyKind::id: return false;  // ids are compared by who looks for them
     }
     return false;
 }

@@ -14,7 +14,7 @@ namespace varve::index {
 
 using Key = std::uint64_t;
 
-enum class KeyKind : std::uint8_t { stream = 1, category = 2, type = 3, tag = 4 };
+enum class KeyKind : std::uint8_t { stream = 1, category = 2, type = 3, tag = 4, id = 5 };
 
 inline constexpr std::size_t kMaxKeysPerEvent = 3 + 64;
 

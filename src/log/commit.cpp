@@ -19,6 +19,13 @@ std::uint32_t header_crc(const CommitHeader& header, const SegmentKeys& keys) no
     return base::crc32c(keys.seed, Bytes{bytes + kCrcFrom, sizeof header - kCrcFrom});
 }
 
+Fault fault_of_body(const RecordView& view, std::uint32_t seed,
+                    std::span<const PositionRange> erased) noexcept {
+    if (body_is_intact(view, seed)) return nullptr;
+    if (!body_is_zero(view)) return kBodyFault;
+    return holds(erased, view.header.position) ? nullptr : kZeroBodyFault;
+}
+
 }  // namespace
 
 std::uint32_t begin_chain(const CommitHeader& header) noexcept {
@@ -58,15 +65,16 @@ bool decode_commit_header(Bytes segment, std::uint64_t offset, const SegmentKeys
 }
 
 Fault check_commit(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
-                   CommitHeader& header) noexcept {
+                   CommitHeader& header, const Bodies& bodies) noexcept {
     if (const Fault fault = check_commit_header(segment, offset, keys, header)) return fault;
     const std::uint64_t end = offset + std::uint64_t{header.length8} * 8;
     std::uint64_t at = offset + sizeof(CommitHeader);
     std::uint32_t chain = begin_chain(header);
     RecordView view;
     for (std::uint32_t n = 0; n < header.count; ++n) {
-        const Fault fault = decode_record(segment.first(end), at, header.first_position + n,
-                                          keys.seed, Check::body, view);
+        Fault fault = decode_record(segment.first(end), at, header.first_position + n, keys.seed,
+                                    Check::head, view);
+        if (fault == nullptr && bodies.check) fault = fault_of_body(view, keys.seed, bodies.erased);
         if (fault != nullptr) return fault;
         if (std::uint64_t{view.header.commit_distance8} * 8 != at - offset)
             return "a record names another commit";
@@ -79,7 +87,7 @@ Fault check_commit(Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
 }
 
 Fault check_next_commit(Bytes segment, const SegmentKeys& keys, const LogPoint& from,
-                        CommitHeader& header) noexcept {
+                        CommitHeader& header, const Bodies& bodies) noexcept {
     if (const Fault fault = check_commit_header(segment, from.offset, keys, header)) return fault;
     if (header.first_position != from.position + 1) return "a commit carries another position";
     if (header.prev_chain != from.chain && !base::seeded(SeededBug::chain_unchecked)) {
@@ -87,7 +95,7 @@ Fault check_next_commit(Bytes segment, const SegmentKeys& keys, const LogPoint& 
     }
     if (header.epoch < from.epoch && !base::seeded(SeededBug::epoch_ignored))
         return "a commit of an earlier writer";
-    return check_commit(segment, from.offset, keys, header);
+    return check_commit(segment, from.offset, keys, header, bodies);
 }
 
 LogPoint after_commit(const LogPoint& from, const CommitHeader& header) noexcept {
@@ -99,12 +107,12 @@ LogPoint after_commit(const LogPoint& from, const CommitHeader& header) noexcept
     return next;
 }
 
-Walk walk_commits(Bytes segment, const SegmentKeys& keys, const LogPoint& from,
-                  std::uint64_t until) noexcept {
+Walk walk_commits(Bytes segment, const SegmentKeys& keys, const LogPoint& from, std::uint64_t until,
+                  const Bodies& bodies) noexcept {
     Walk walk{.end = from};
     while (walk.end.position < until) {
         CommitHeader header;
-        walk.fault = check_next_commit(segment, keys, walk.end, header);
+        walk.fault = check_next_commit(segment, keys, walk.end, header, bodies);
         if (walk.fault != nullptr) return walk;
         walk.end = after_commit(walk.end, header);
         walk.recorded_us = header.recorded_us;

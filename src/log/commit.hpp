@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "log/record.hpp"
+#include "log/erase.hpp"
 
 namespace varve::log {
 
@@ -37,14 +37,23 @@ void encode_commit_header(std::byte* to, CommitHeader header, const SegmentKeys&
 [[nodiscard]] bool decode_commit_header(base::Bytes segment, std::uint64_t offset,
                                         const SegmentKeys& keys, CommitHeader& header) noexcept;
 
+/// How the bodies of a commit's records are judged. Heads, and the chain through them, are always
+/// checked.
+struct Bodies {
+    bool check = true;  ///< false: whatever they are; for places that are known to have been whole
+    /// A body of zeros passes at these positions, ascending and without overlaps.
+    std::span<const PositionRange> erased{};
+};
+
 /// Checks header, records, and that the commit's chain value follows from its own `prev_chain`. It
 /// verifies alone.
 [[nodiscard]] Fault check_commit(base::Bytes segment, std::uint64_t offset, const SegmentKeys& keys,
-                                 CommitHeader& header) noexcept;
+                                 CommitHeader& header, const Bodies& bodies = {}) noexcept;
 
 /// As `check_commit`, and that it continues `from`.
 [[nodiscard]] Fault check_next_commit(base::Bytes segment, const SegmentKeys& keys,
-                                      const LogPoint& from, CommitHeader& header) noexcept;
+                                      const LogPoint& from, CommitHeader& header,
+                                      const Bodies& bodies = {}) noexcept;
 
 [[nodiscard]] LogPoint after_commit(const LogPoint& from, const CommitHeader& header) noexcept;
 
@@ -59,7 +68,7 @@ struct Walk {
 /// Accepts commits in order from `from` until the first that does not verify or lies beyond
 /// position `until`.
 [[nodiscard]] Walk walk_commits(base::Bytes segment, const SegmentKeys& keys, const LogPoint& from,
-                                std::uint64_t until = ~0ULL) noexcept;
+                                std::uint64_t until = ~0ULL, const Bodies& bodies = {}) noexcept;
 
 /// What a search behind a failure found: proof that data beyond it were durable, or what an
 /// unsynced tail still shows.

@@ -113,6 +113,11 @@ using Fault = const char*;
 inline constexpr char kWrittenByNewer[] = "written by a newer version";
 [[nodiscard]] constexpr bool is_newer(Fault fault) noexcept { return fault == kWrittenByNewer; }
 
+/// The head is whole, the body is not: it is damaged or was erased.
+inline constexpr char kBodyFault[] = "a record's body fails its checksum";
+/// The same, and the body holds nothing but zeros: it was erased, or never reached the disk.
+inline constexpr char kZeroBodyFault[] = "a record's body is gone: it holds zeros only";
+
 /// What checks a segment's bytes: the store's uuid and the segment's salt, mixed once.
 struct SegmentKeys {
     std::uint64_t salt = 0;

@@ -104,6 +104,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     const std::byte* const at = segment.data() + offset;
     view.header = base::load<RecordHeader>(at);
     view.at = at;
+    view.erased = false;
     const RecordHeader& header = view.header;
     if (header.position != position) return "a record carries another position";
     if (const Fault fault = fault_of_limits(header)) return fault;
@@ -137,7 +138,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
         return "a record's head fails its checksum";
     if (!known) return kWrittenByNewer;
     if (check == Check::head) return nullptr;
-    return body_is_intact(view, seed) ? nullptr : "a record's body fails its checksum";
+    return body_is_intact(view, seed) ? nullptr : kBodyFault;
 }
 
 bool body_is_intact(const RecordView& view, std::uint32_t seed) noexcept {
@@ -148,6 +149,13 @@ bool body_is_intact(const RecordView& view, std::uint32_t seed) noexcept {
            view.header.body_crc;
 }
 
+bool body_is_zero(const RecordView& view) noexcept {
+    const std::uint64_t body = view.size() - view.head_bytes;
+    return body >= sizeof(std::uint64_t) &&
+           base::load<std::uint64_t>(view.at + view.head_bytes) == 0 &&
+           base::all_zero(Bytes{view.at + view.head_bytes, body});
+}
+
 EventView to_event(const RecordView& view) noexcept {
     EventView event;
     event.position = Position{view.header.position};
@@ -156,8 +164,11 @@ EventView to_event(const RecordView& view) noexcept {
     event.stream = view.stream();
     event.type = view.type();
     event.tags = view.tags();
-    event.data = view.data();
-    event.metadata = view.metadata();
+    event.erased = view.erased;
+    if (!view.erased) {
+        event.data = view.data();
+        event.metadata = view.metadata();
+    }
     event.id_bytes = view.has_id() ? view.hashes() + 8 * (2U + view.header.tag_count) : nullptr;
     return event;
 }

@@ -58,6 +58,7 @@ struct RecordView {
     const std::byte* at = nullptr;
     std::uint32_t head_bytes = 0;
     std::uint32_t tags_text = 0;  ///< total length of the tags
+    bool erased = false;          ///< the reader found out that the body was erased on request
 
     [[nodiscard]] std::uint64_t size() const noexcept { return std::uint64_t{header.length8} * 8; }
     [[nodiscard]] const std::byte* hashes() const noexcept { return at + sizeof(RecordHeader); }
@@ -108,6 +109,9 @@ enum class Check : std::uint8_t {
 
 /// The body alone, for a view whose head was checked.
 [[nodiscard]] bool body_is_intact(const RecordView& view, std::uint32_t seed) noexcept;
+
+/// True if there is a body and it holds zeros only, as an erased one does. Cheap where it does not.
+[[nodiscard]] bool body_is_zero(const RecordView& view) noexcept;
 
 [[nodiscard]] EventView to_event(const RecordView& view) noexcept;
 

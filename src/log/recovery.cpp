@@ -33,7 +33,8 @@ const SegmentImage* find(std::span<const SegmentImage> images, std::uint64_t num
 }
 
 /// Follows the chain through the segments.
-void walk_all(std::span<const SegmentImage> images, const Start& start, Recovery& found) noexcept {
+void walk_all(std::span<const SegmentImage> images, const Start& start,
+              std::span<const PositionRange> erased, Recovery& found) noexcept {
     LogPoint at = start.point;
     bool ended = start.next_segment != 0 || at.segment == 0;
     std::uint64_t not_below = start.next_segment;
@@ -46,7 +47,7 @@ void walk_all(std::span<const SegmentImage> images, const Start& start, Recovery
                 break;
             }
             const std::uint64_t until = next != nullptr ? next->header.first_position - 1 : ~0ULL;
-            const Walk walk = walk_commits(image->bytes, image->keys, at, until);
+            const Walk walk = walk_commits(image->bytes, image->keys, at, until, {true, erased});
             if (walk.commits > 0) found.recorded_us = walk.recorded_us;
             at = walk.end;
             found.fault = walk.fault;
@@ -111,14 +112,15 @@ const SegmentImage* successor(std::span<const SegmentImage> images, std::uint64_
 
 Recovery follow(std::span<const SegmentImage> images, const Start& start) noexcept {
     Recovery found;
-    walk_all(images, start, found);
+    walk_all(images, start, {}, found);
     found.newer = is_newer(found.fault);
     return found;
 }
 
-Recovery recover(std::span<const SegmentImage> images, const Start& start) noexcept {
+Recovery recover(std::span<const SegmentImage> images, const Start& start,
+                 std::span<const PositionRange> erased) noexcept {
     Recovery found;
-    walk_all(images, start, found);
+    walk_all(images, start, erased, found);
     found.newer = is_newer(found.fault);
     std::uint32_t newest_epoch = std::max(start.newest_epoch, found.end.epoch);
     for (const SegmentImage& image : images) {

@@ -54,7 +54,10 @@ struct Recovery {
 
 /// Accepts commits from `start` on, through all `images` (ascending numbers), and judges what
 /// follows the end.
-[[nodiscard]] Recovery recover(std::span<const SegmentImage> images, const Start& start) noexcept;
+/// Bodies of zeros at positions `erased` count as whole: only who begins before the last point that
+/// was synced can meet some.
+[[nodiscard]] Recovery recover(std::span<const SegmentImage> images, const Start& start,
+                               std::span<const PositionRange> erased = {}) noexcept;
 
 /// Only accepts: for who died in this boot, so that all that was stored is there and nothing behind
 /// the end needs to be judged.

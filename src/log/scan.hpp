@@ -26,6 +26,8 @@ public:
     [[nodiscard]] Step next() noexcept;
 
     [[nodiscard]] const RecordView& record() const noexcept { return record_; }
+    /// When the record's commit was placed, microseconds since 1970.
+    [[nodiscard]] std::int64_t recorded_us() const noexcept { return header_.recorded_us; }
     [[nodiscard]] bool body_intact() const noexcept { return body_intact_; }
     [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
     [[nodiscard]] std::uint64_t length() const noexcept { return length_; }

@@ -4,6 +4,7 @@
 #include "base/assert.hpp"
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
+#include "store/heads.hpp"
 #include "store/writer.hpp"
 
 namespace varve {
@@ -107,6 +108,7 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
     if (observer_ != nullptr) observer_->gap();
     const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
     if (behind > control().durable.load(std::memory_order_relaxed)) VARVE_TRY(wait_durable(behind));
+    if (seal_behind_.load(std::memory_order_relaxed)) wait_for_sealer();
     Request request;
     request.plan = &plan;
     request.level = std::max(options.durability, meta_->options.durability);
@@ -192,49 +194,22 @@ Result<void> Writer::place_checked(Plan& plan, Durability level, Appended& done)
 
 Result<void> Writer::load_heads(Plan& plan) noexcept {
     for (const PlannedStream& stream : plan.streams) heads_.prefetch(stream.key);
-    if (active_ != nullptr) {
+    if (active_ != nullptr && active_->index.valid()) {
         // Every slot the events will touch: by the time they are listed the cache lines are here.
         constexpr std::size_t kAtOnce = 64;
         const std::size_t count = std::min(plan.keys.size(), kAtOnce);
         for (std::size_t n = 0; n < count; ++n) active_->index.prefetch(plan.keys[n]);
     }
+    SegmentListPtr list;
     for (PlannedStream& stream : plan.streams) {
         stream.head = {};
         if (heads_.find(stream.key, stream.name, stream.head)) continue;
-        auto head = find_head(stream.key, stream.name);
+        if (list == nullptr) list = segments();
+        auto head = find_head(*meta_, *list, ~0ULL, stream.key, stream.name);
         if (!head) return std::move(head).error();
         stream.head = *head;
     }
     return {};
-}
-
-/// Looks the stream up in the indexes, newest segment first. Names are compared, because keys may
-/// collide.
-Result<index::Head> Writer::find_head(index::Key key, std::string_view stream) const noexcept {
-    const SegmentListPtr list = segments();
-    for (std::size_t n = list->items.size(); n-- > 0;) {
-        const Segment& segment = *list->items[n];
-        index::Postings postings = segment.index.postings(key);
-        for (std::uint32_t ordinal = 0; postings.next(ordinal);) {
-            const std::uint64_t offset = segment.offset_of(ordinal);
-            const std::uint64_t position = segment.first() + ordinal;
-            log::RecordView record;
-            const log::Fault fault = log::decode_record(
-                segment.bytes(), offset, position, segment.keys.seed, log::Check::head, record);
-            if (fault != nullptr) {
-                return failure(ErrorCode::corrupt, fault, meta_->segment_path(segment.number()),
-                               offset);
-            }
-            if (record.stream() != stream) continue;
-            const std::uint32_t gap = segment.index.next_gap(ordinal);
-            if (gap != index::ActiveIndex::kNoGap) return hidden_by_damage(*meta_, segment, gap);
-            return index::Head{record.header.revision, position};
-        }
-        if (postings.damaged()) return damaged_index(*meta_, segment);
-        const std::uint32_t gap = segment.index.next_gap(0);
-        if (gap != index::ActiveIndex::kNoGap) return hidden_by_damage(*meta_, segment, gap);
-    }
-    return index::Head{};
 }
 
 Result<void> Writer::place(Plan& plan, Durability level, Appended& done) noexcept {
@@ -355,8 +330,10 @@ void Writer::after_publish(Durability level) noexcept {
     if (!env_.has_threads()) {
         flush_wakes();
         prepare_next();
-        seal_rolled();
+        sync_rolled();
         sync_by_interval();
+        index_work();
+        erase_in_background();
         return;
     }
     if (level == Durability::disk) {

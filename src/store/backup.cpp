@@ -15,10 +15,10 @@ namespace store {
 
 using base::failure;
 
-std::array<file::ManifestEntry, 2> entries_of_copy(const log::LogPoint& end,
-                                                   std::uint32_t newest_epoch,
-                                                   std::int64_t now_us) noexcept {
-    std::array<file::ManifestEntry, 2> entries;
+std::vector<file::ManifestEntry> entries_of_copy(const file::ManifestContent& source,
+                                                 const log::LogPoint& end,
+                                                 std::uint32_t newest_epoch, std::int64_t now_us) {
+    std::vector<file::ManifestEntry> entries(2);
     entries[0].kind = static_cast<std::uint32_t>(file::EntryKind::opened);
     entries[0].epoch = newest_epoch;
     entries[0].time_us = now_us;
@@ -29,6 +29,13 @@ std::array<file::ManifestEntry, 2> entries_of_copy(const log::LogPoint& end,
     entries[1].position = end.position;
     entries[1].chain = end.chain;
     entries[1].time_us = now_us;
+    // Where the newest erase record stands, so that whoever opens the copy finishes it there.
+    for (auto one = source.entries.rbegin(); one != source.entries.rend(); ++one) {
+        if (one->kind != static_cast<std::uint32_t>(file::EntryKind::erasing)) continue;
+        if (one->position > end.position) continue;
+        entries.insert(entries.begin() + 1, *one);
+        break;
+    }
     return entries;
 }
 
@@ -79,6 +86,7 @@ private:
     View view_;
     log::LogPoint end_{};
     std::vector<SmallFile> consumers_;
+    ErasedSet erased_;
     Meta target_;
     std::unique_ptr<os::ForkGuard> lock_;
     bool marked_ = false;    ///< the target is a backup of this store, begun or complete
@@ -101,6 +109,10 @@ Result<void> BackupRun::look_at_source() {
     auto consumers = read_small_files(engine_.meta(), "consumers");
     if (!consumers) return std::move(consumers).error();
     consumers_ = std::move(*consumers);
+    // What is erased later than this and within what is copied makes the run fail, not the backup.
+    auto erased = load_erased(engine_.meta());
+    if (!erased) return std::move(erased).error();
+    erased_ = std::move(*erased);
     if (Writer* writer = engine_.writer()) {
         auto synced = writer->sync();
         const bool failed = !synced && (synced.error().code == ErrorCode::poisoned ||
@@ -228,7 +240,7 @@ Result<bool> BackupRun::is_there(const LogEnds& log, std::size_t n) {
     if (complete_ && segment.number() < held_.point.segment) return true;
     auto file = target_.env->open(path, os::OpenMode::read);
     if (!file) return std::move(file).error();
-    const CopySource from{**file, segment.keys, path};
+    const CopySource from{**file, segment.keys, path, log.erased};
     const Progress nobody;
     Meter quiet(nobody);
     auto end = copy_commits(from, first_point(segment), log.last_position(n), nullptr, quiet);
@@ -252,7 +264,7 @@ Result<void> BackupRun::extend(const LogEnds& log, std::size_t n) {
     }
     VARVE_TRY((*to)->allocate(std::min(log.size_of(n), *size)));
     const std::string source = log.meta.segment_path(segment.number());
-    const CopySource from{segment.file(), segment.keys, source};
+    const CopySource from{segment.file(), segment.keys, source, log.erased};
     auto end = copy_commits(from, held_.point, log.last_position(n), to->get(), meter_);
     if (!end) return std::move(end).error();
     report_.copied_bytes += end->offset - held_.point.offset;
@@ -282,7 +294,7 @@ Result<void> BackupRun::bring(const LogEnds& log, std::size_t n) {
             auto file = env.open(path, os::OpenMode::read);
             if (!file) return std::move(file).error();
             VARVE_TRY((*file)->sync());
-            const CopySource from{**file, segment.keys, path};
+            const CopySource from{**file, segment.keys, path, log.erased};
             auto end =
                 copy_commits(from, first_point(segment), log.last_position(n), nullptr, meter_);
             if (!end) return std::move(end).error();
@@ -321,8 +333,12 @@ Result<void> BackupRun::copy_segments(const LogEnds& log) {
 Result<void> BackupRun::finish() {
     os::Env& env = *target_.env;
     VARVE_TRY(put_small_files(target_, "consumers", consumers_));
-    const auto entries =
-        entries_of_copy(end_, std::max(view_.epoch, held_.newest_epoch), env.now_us());
+    auto manifest =
+        file::read_manifest(env, engine_.meta().in("manifest"), engine_.meta().manifest_seed());
+    if (!manifest && manifest.error().code != ErrorCode::not_found)
+        return std::move(manifest).error();
+    const auto entries = entries_of_copy(manifest ? *manifest : file::ManifestContent{}, end_,
+                                         std::max(view_.epoch, held_.newest_epoch), env.now_us());
     const bool unchanged = complete_ && held_.point == end_;
     if (!unchanged) {
         VARVE_TRY(file::write_manifest(env, target_.path, target_.manifest_seed(),
@@ -343,7 +359,7 @@ Result<void> BackupRun::read_again() {
     options.access = Access::read_only;
     auto opened = open_backup(target_.path, options);
     if (!opened) return std::move(opened).error();
-    const LogEnds log{*opened->meta, *opened->list, opened->end.point};
+    const LogEnds log{*opened->meta, *opened->list, opened->end.point, opened->erased.ranges};
     VARVE_TRY(check_log(log, meter_));
     return {};
 }
@@ -357,7 +373,7 @@ Result<BackupReport> BackupRun::run(const std::string& target) {
     VARVE_TRY(begin_target());
     const log::LogPoint held = held_.point;
     if (end_.position > held.position) report_.first = Position{held.position + 1};
-    const LogEnds log{engine_.meta(), *view_.segments, end_};
+    const LogEnds log{engine_.meta(), *view_.segments, end_, erased_.ranges};
     VARVE_TRY(copy_segments(log));
     report_.complete = !meter_.cancelled();
     if (!report_.complete) {

@@ -23,10 +23,12 @@ struct BackupEnd {
 /// Reads the manifest of a complete backup. `corrupt` if it does not say where the backup ends.
 [[nodiscard]] Result<BackupEnd> backup_end(const Meta& backup) noexcept;
 
-/// The two entries of a copy's manifest: who may write from now on, and where the log ends.
-[[nodiscard]] std::array<file::ManifestEntry, 2> entries_of_copy(const log::LogPoint& end,
-                                                                 std::uint32_t newest_epoch,
-                                                                 std::int64_t now_us) noexcept;
+/// The entries of a copy's manifest: who may write from now on, what `source` says of erasure, and
+/// where the log ends.
+[[nodiscard]] std::vector<file::ManifestEntry> entries_of_copy(const file::ManifestContent& source,
+                                                               const log::LogPoint& end,
+                                                               std::uint32_t newest_epoch,
+                                                               std::int64_t now_us);
 
 /// Opens a complete backup and reads every commit of it. `not_found` if there is none, `corrupt` if
 /// it is incomplete or damaged.
@@ -34,6 +36,7 @@ struct CheckedBackup {
     std::shared_ptr<const Meta> meta;
     BackupEnd end{};
     SegmentListPtr list;
+    ErasedSet erased;
 };
 [[nodiscard]] Result<CheckedBackup> open_backup(const std::string& path,
                                                 const OpenOptions& options);

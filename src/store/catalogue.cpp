@@ -7,6 +7,9 @@
 #include <new>
 
 #include "base/error.hpp"
+#include "index/sealed_cursor.hpp"
+#include "store/heads.hpp"
+#include "store/sealed.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -26,7 +29,44 @@ void names_of(const log::RecordView& record, index::KeyKind kind, Use&& use) {
         case index::KeyKind::tag:
             for (const std::string_view tag : record.tags()) use(tag);
             return;
+        case index::KeyKind::id: return;
     }
+}
+
+void add(Names& names, std::string_view name, std::uint64_t count, std::uint64_t first,
+         std::uint64_t last) {
+    auto found = names.find(name);
+    if (found == names.end()) {
+        found = names
+                    .emplace(std::string(name),
+                             CatalogueEntry{std::string(name), 0, Position{first}, {}})
+                    .first;
+    }
+    CatalogueEntry& entry = found->second;
+    entry.count += count;
+    entry.first = std::min(entry.first, Position{first});
+    entry.last = std::max(entry.last, Position{last});
+}
+
+/// Adds the names of a sealed index: it has them in order, with their counts. What lies behind
+/// position `last` does not count.
+std::optional<Error> count_sealed(const Meta& meta, const SealedFile& sealed, index::KeyKind kind,
+                                  std::string_view prefix, std::uint64_t last, Names& names) {
+    const std::uint64_t first = sealed.index.first_position();
+    index::SealedNames found(sealed.index, kind, prefix);
+    while (found.next() && found.name().starts_with(prefix)) {
+        const index::SealedList& list = found.list();
+        if (first + list.last <= last) {
+            add(names, found.name(), list.count, first + list.first, first + list.last);
+            continue;
+        }
+        index::SealedCursor events(sealed.index, list, false);
+        for (std::uint32_t ordinal = 0; events.next(ordinal) && first + ordinal <= last;)
+            add(names, found.name(), 1, first + ordinal, first + ordinal);
+        if (events.damaged()) return damaged_sealed(meta, sealed);
+    }
+    if (found.damaged()) return damaged_sealed(meta, sealed);
+    return std::nullopt;
 }
 
 /// Counts the events of one list under their names. Most lists have one name; colliding ones have
@@ -51,7 +91,9 @@ public:
             names_of(record, kind, [&](std::string_view name) {
                 const bool own =
                     pinned_.meta().hasher.key(kind, name) == key && name.starts_with(prefix);
-                if (own && !name.empty()) add(name, record.header.position);
+                if (!own || name.empty()) return;
+                const std::uint64_t at = record.header.position;
+                add(names_, name, 1, at, at);
             });
         }
         if (postings.damaged()) return damaged_index(pinned_.meta(), segment_);
@@ -59,20 +101,6 @@ public:
     }
 
 private:
-    void add(std::string_view name, std::uint64_t position) {
-        auto found = names_.find(name);
-        if (found == names_.end()) {
-            found = names_
-                        .emplace(std::string(name),
-                                 CatalogueEntry{std::string(name), 0, Position{position}, {}})
-                        .first;
-        }
-        CatalogueEntry& entry = found->second;
-        ++entry.count;
-        entry.first = std::min(entry.first, Position{position});
-        entry.last = std::max(entry.last, Position{position});
-    }
-
     const Pinned& pinned_;
     const Segment& segment_;
     std::uint64_t last_;
@@ -96,8 +124,16 @@ Result<std::vector<CatalogueEntry>> catalogue(const Pinned& pinned, index::KeyKi
         const SegmentList& list = *pinned.view().segments;
         for (std::size_t n = 0; n < list.items.size(); ++n) {
             const Segment& segment = *list.items[n];
+            const std::uint64_t published = pinned.view().published;
+            if (segment.sealed != nullptr) {
+                n = unit_of(list, n).end - 1;
+                auto error = count_sealed(pinned.meta(), *segment.sealed, kind, prefix,
+                                          list.last_of(n, published), names);
+                if (error) return std::move(*error);
+                continue;
+            }
             if (!segment.index.valid()) continue;
-            const std::uint64_t last = list.last_of(n, pinned.view().published);
+            const std::uint64_t last = list.last_of(n, published);
             ListCounter counter(pinned, segment, last, names);
             std::optional<Error> error = gap_from(pinned, segment, 0, last);
             segment.index.for_each_key([&](index::Key key, const index::List& postings) {
@@ -116,27 +152,11 @@ Result<std::vector<CatalogueEntry>> catalogue(const Pinned& pinned, index::KeyKi
 }
 
 Result<std::uint64_t> version_of(const Pinned& pinned, std::string_view stream) noexcept {
-    const SegmentList& list = *pinned.view().segments;
     const index::Key key = pinned.meta().hasher.key(index::KeyKind::stream, stream);
-    for (std::size_t n = list.items.size(); n-- > 0 && !stream.empty();) {
-        const Segment& segment = *list.items[n];
-        if (!segment.index.valid()) continue;
-        const std::uint64_t last = list.last_of(n, pinned.view().published);
-        index::Postings postings = segment.index.postings(key);
-        for (std::uint32_t ordinal = 0; postings.next(ordinal);) {
-            if (segment.first() + ordinal > last) continue;
-            log::RecordView record;
-            std::optional<Error> error;
-            if (!read_record(pinned.meta(), segment, ordinal, log::Check::head, record, error))
-                return std::move(*error);
-            if (record.stream() != stream) continue;
-            if (auto hidden = gap_from(pinned, segment, ordinal, last)) return std::move(*hidden);
-            return record.header.revision;
-        }
-        if (postings.damaged()) return damaged_index(pinned.meta(), segment);
-        if (auto hidden = gap_from(pinned, segment, 0, last)) return std::move(*hidden);
-    }
-    return std::uint64_t{0};
+    const View& view = pinned.view();
+    auto head = find_head(pinned.meta(), *view.segments, view.published, key, stream);
+    if (!head) return std::move(head).error();
+    return head->version;
 }
 
 }  // namespace store

@@ -53,6 +53,7 @@ private:
     std::unique_ptr<Writer> writer_;
     std::unique_ptr<ReaderSide> reader_;
     std::atomic<bool> closed_{false};
+    std::atomic<std::uint32_t> damage_seen_{0};
 };
 
 /// Looks at the store at `path` and loads its file, for those who only read.

@@ -1,5 +1,5 @@
-// The background threads. The helper wakes readers, makes pages present ahead of the writer,
-// prepares the next segment, seals old ones.
+// The background threads. The helper wakes readers and makes pages present ahead of the writer; the
+// keeper prepares the next segment and makes rolled ones durable; the sealer is in `sealer.cpp`.
 //
 // Nothing here is needed for correctness; without threads the same steps run inside `append`.
 #include <algorithm>
@@ -47,14 +47,25 @@ Writer::~Writer() {
     static_cast<void>(close());
 }
 
-/// Begins the background threads, where there are threads. Called under the lock by the first
+/// Begins the background threads, where there are threads. Called under the place lock by the first
 /// append of a session, so that a store that is only opened and closed stays cheap. Without them
 /// everything still works, only slower.
 void Writer::start_threads() noexcept {
-    if (!env_.has_threads()) return;
+    if (!env_.has_threads() || helper_.joinable()) return;
     try {
         helper_ = std::thread([this] { help(); });
+    } catch (const std::exception&) {
+        return;
+    }
+    start_keeper();
+}
+
+/// Under the place lock. It may have begun before the session, to go on erasing.
+void Writer::start_keeper() noexcept {
+    if (keeper_.joinable()) return;
+    try {
         keeper_ = std::thread([this] { keep(); });
+        sealer_ = std::thread([this] { seal_all(); });
     } catch (const std::exception&) {
         return;
     }
@@ -65,8 +76,10 @@ void Writer::stop_threads() noexcept {
     helper_word_.fetch_add(1, std::memory_order_release);
     env_.wake_all(helper_word_);
     signal_keeper();
+    signal_sealer();
     if (helper_.joinable()) helper_.join();
     if (keeper_.joinable()) keeper_.join();
+    if (sealer_.joinable()) sealer_.join();
 }
 
 SegmentListPtr Writer::segments() const noexcept {
@@ -93,8 +106,9 @@ void Writer::keep() noexcept {
     while (!stop_.load(std::memory_order_acquire)) {
         const std::uint32_t word = keeper_word_.load(std::memory_order_acquire);
         prepare_next();
-        seal_rolled();
+        sync_rolled();
         sync_by_interval();
+        erase_in_background();
         if (stop_.load(std::memory_order_seq_cst)) break;
         env_.wait_on(keeper_word_, word, std::min(until_interval_us() + 1, kSleepUs));
     }
@@ -136,6 +150,7 @@ void Writer::populate_ahead() noexcept {
     const SegmentListPtr list = segments();
     if (list->items.empty()) return;
     Segment& active = *list->items.back();
+    if (active.sealed != nullptr) return;  // nothing is added to it
     if (active.number() != populated_segment_) {
         populated_segment_ = active.number();
         populated_until_.store(log::kSegmentHeaderSize, std::memory_order_relaxed);
@@ -173,7 +188,7 @@ void Writer::prepare_next() noexcept {
     std::uint64_t capacity = 0;
     {
         const std::lock_guard lock(place_mutex_);
-        if (active_ == nullptr || new_segment_) return;
+        if (active_ == nullptr || new_segment_ || !session_begun_) return;
         if (active_->log().size() < kAtOnce && end_.offset < active_->log().size() / 2) return;
         number = next_number_;
         capacity = std::clamp(active_->header.capacity * kSegmentGrowth,
@@ -199,7 +214,7 @@ void Writer::prepare_next() noexcept {
     env_.populate(made->act, 0, made->index.capacity().offsets_at());
 }
 
-void Writer::seal_rolled() noexcept {
+void Writer::sync_rolled() noexcept {
     log::LogPoint until;
     {
         const std::unique_lock lock(place_mutex_, std::try_to_lock);
@@ -222,9 +237,12 @@ void Writer::seal_rolled() noexcept {
         }
         lead_syncs(&until);
     }
-    const std::lock_guard lock(place_mutex_);
-    std::erase_if(rolled_,
-                  [&](const log::LogPoint& end) { return end.position <= until.position; });
+    {
+        const std::lock_guard lock(place_mutex_);
+        std::erase_if(rolled_,
+                      [&](const log::LogPoint& end) { return end.position <= until.position; });
+    }
+    signal_sealer();
 }
 
 /// Microseconds until a sync is due by the interval; 0: now.

@@ -43,7 +43,8 @@ Result<log::LogPoint> copy_commits(const CopySource& from, log::LogPoint at, std
         const base::Bytes bytes = base::Bytes{window}.first(*read);
         log::LogPoint local = at;
         local.offset = 0;
-        const log::Walk walk = log::walk_commits(bytes, from.keys, local, until);
+        const log::Walk walk =
+            log::walk_commits(bytes, from.keys, local, until, {true, from.erased});
         const std::uint64_t length = walk.end.offset;
         if (length == 0) {
             // A commit larger than the window, or none.
@@ -91,7 +92,7 @@ Result<void> check_log(const LogEnds& log, Meter& meter) {
     for (std::size_t n = 0; n < log.count(); ++n) {
         Segment& segment = *log.list.items[n];
         const std::string path = log.meta.segment_path(segment.number());
-        const CopySource from{segment.file(), segment.keys, path};
+        const CopySource from{segment.file(), segment.keys, path, log.erased};
         auto end = copy_commits(from, first_point(segment), log.last_position(n), nullptr, meter);
         if (!end) return std::move(end).error();
         if (meter.cancelled()) return {};
@@ -120,7 +121,7 @@ Result<void> copy_segment(const LogEnds& log, std::size_t n, const std::string& 
     if (!file) return std::move(file).error();
     VARVE_TRY((*file)->allocate(allocate));
     VARVE_TRY((*file)->write_at(0, page));
-    const CopySource from{segment.file(), segment.keys, source};
+    const CopySource from{segment.file(), segment.keys, source, log.erased};
     auto end = copy_commits(from, first_point(segment), log.last_position(n), file->get(), meter);
     if (!end) return std::move(end).error();
     if (meter.cancelled()) return {};

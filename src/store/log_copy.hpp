@@ -38,6 +38,7 @@ struct CopySource {
     os::File& file;
     const log::SegmentKeys& keys;
     const std::string& path;
+    std::span<const log::PositionRange> erased{};  ///< whose bodies may be zeros
 };
 
 /// Checks the commits behind `at` until the one that ends with position `until`, and writes them at
@@ -53,6 +54,7 @@ struct LogEnds {
     const Meta& meta;
     const SegmentList& list;
     log::LogPoint end;
+    std::span<const log::PositionRange> erased{};  ///< whose bodies may be zeros
 
     [[nodiscard]] std::size_t count() const noexcept;  ///< segments that hold events up to `end`
     [[nodiscard]] std::uint64_t last_position(std::size_t n) const noexcept;

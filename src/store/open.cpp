@@ -191,6 +191,7 @@ Result<std::shared_ptr<Engine>> Engine::open(const std::string& path,
         auto engine = std::make_shared<Engine>(meta, opening);
         engine->writer_ = std::make_unique<Writer>(meta, std::move(*start));
         if (resync) VARVE_TRY(engine->writer_->sync());
+        engine->writer_->resume_erasure();
         return engine;
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to open the store", path);
@@ -207,6 +208,9 @@ Result<void> Engine::open_here() const noexcept {
 Result<View> Engine::view() noexcept {
     VARVE_TRY(open_here());
     if (reader_ != nullptr) return reader_->view();
+    const std::uint32_t damage = meta_->index_damage->load(std::memory_order_relaxed);
+    if (damage != damage_seen_.exchange(damage, std::memory_order_relaxed)) [[unlikely]]
+        writer_->heal();
     const file::Control& page = writer_->control();
     View view;
     // Partner: the release store in Writer::publish. The list is read afterwards, so it covers the
@@ -215,6 +219,7 @@ Result<View> Engine::view() noexcept {
     view.segments = writer_->segments();
     view.durable = std::min(view.published, page.durable.load(std::memory_order_acquire));
     view.epoch = writer_->epoch();
+    view.erasures = page.erasures.load(std::memory_order_acquire);
     return view;
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
 #include "store/engine.hpp"
+#include "store/sealed.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -35,6 +36,7 @@ private:
     [[nodiscard]] Result<void> drop_again() noexcept;
     [[nodiscard]] Result<void> drop_later_segments() noexcept;
     [[nodiscard]] Result<void> drop(const std::vector<std::uint64_t>& numbers) noexcept;
+    void give_sealed(SegmentList& list, std::uint64_t end) noexcept;
     [[nodiscard]] Result<void> build_index(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> ready_indexes() noexcept;
     [[nodiscard]] Result<void> ready_control() noexcept;
@@ -46,6 +48,7 @@ private:
     file::Manifest manifest_;
     Files files_;
     SegmentListPtr list_ = std::make_shared<SegmentList>();
+    OpenedSealed sealed_;
     os::Mapping control_;                          ///< the page found, believed or not
     std::unique_ptr<os::ForkGuard> control_lock_;  ///< where the kernel tells no mount
     bool believed_ = false;
@@ -53,6 +56,7 @@ private:
     bool in_place_ = true;    ///< the next commit may go right behind the end
     bool cut_ = false;
     bool new_indexes_ = false;  ///< readers of the page found may map others that nobody fills
+    bool forgotten_ = false;    ///< the manifest may have lost what it knew of erasures
     bool sync_now_ =
         false;  ///< after a failed sync: what is still here is made durable before anything else
     log::LogPoint end_{};
@@ -79,6 +83,7 @@ Result<void> WriterOpening::load() noexcept {
                        "the manifest holds entries of a newer version; use a newer varve to write",
                        meta_.in("manifest"));
     }
+    forgotten_ = forgets_erasures(manifest_.content());
     for (const std::string& directory : {meta_.log_directory(), meta_.index_directory()}) {
         there = env_.exists(directory);
         if (!there) return std::move(there).error();
@@ -180,12 +185,17 @@ Result<bool> WriterOpening::roll_forward() noexcept {
     if (published > 0) {
         auto chain = chain_of(meta_, files_, page.active.load());
         if (!chain) return false;
-        for (const SegmentPtr& segment : (*chain)->items) {
+        SegmentList indexed = **chain;
+        give_sealed(indexed, published);
+        for (const SegmentPtr& segment : indexed.items) {
+            if (segment->sealed != nullptr) continue;
             if (!attach_index(meta_, *segment, os::MapAccess::read_write)) return false;
         }
         log::LogPoint from;
-        if (!point_behind(**chain, failed ? durable : published, from)) return false;
-        if (durable == 0 || !point_behind(**chain, durable, durable_)) durable_ = {};
+        if (!point_behind(indexed, failed ? durable : published, from)) return false;
+        if (durable == 0 || !point_behind(indexed, durable, durable_)) {
+            durable_ = start.point.position <= published ? start.point : log::LogPoint{};
+        }
         const bool at_cut = start.next_segment != 0 && start.point.position == from.position;
         start = {from, at_cut ? start.next_segment : 0, start.newest_epoch};
         adopted_from_ = published;
@@ -218,7 +228,7 @@ Result<bool> WriterOpening::roll_forward() noexcept {
 
 Result<void> WriterOpening::recover() noexcept {
     const log::Start start = start_of(manifest_.content());
-    const log::Recovery found = log::recover(files_.images, start);
+    const log::Recovery found = recover_log(files_, start, forgotten_);
     VARVE_TRY(refuse_newer(meta_, found));
     if (found.damaged) {
         return failure(ErrorCode::corrupt,
@@ -340,6 +350,12 @@ Result<void> WriterOpening::drop(const std::vector<std::uint64_t>& numbers) noex
     return sync_names(env_, meta_.path);
 }
 
+/// Gives segments the sealed indexes that the manifest names. One that is missing or damaged is
+/// made again later; until then its segments have active indexes.
+void WriterOpening::give_sealed(SegmentList& list, std::uint64_t end) noexcept {
+    static_cast<void>(attach_sealed(meta_, manifest_.content().sealed(), end, list, sealed_));
+}
+
 /// A new shared index of the segment's events up to `last`.
 Result<void> WriterOpening::build_index(Segment& segment, std::uint64_t last) noexcept {
     const log::LogPoint from = first_point(segment);
@@ -351,8 +367,14 @@ Result<void> WriterOpening::build_index(Segment& segment, std::uint64_t last) no
 }
 
 Result<void> WriterOpening::ready_indexes() noexcept {
+    auto list = std::make_shared<SegmentList>(*list_);
+    give_sealed(*list, end_.position);
+    list_ = std::move(list);
+    // What is sealed does not grow: the log goes on in a new segment.
+    if (!list_->items.empty() && list_->items.back()->sealed != nullptr) in_place_ = false;
     for (std::size_t n = 0; n < list_->items.size(); ++n) {
         Segment& segment = *list_->items[n];
+        if (segment.sealed != nullptr) continue;
         const std::uint64_t last = list_->last_of(n, end_.position);
         const bool own = same_boot_ && (segment.index.valid() ||
                                         attach_index(meta_, segment, os::MapAccess::read_write));
@@ -401,6 +423,8 @@ Result<void> WriterOpening::new_control() noexcept {
     page.active.store(end_.segment, std::memory_order_relaxed);
     page.lost_from.store(opening_.lost_first.value, std::memory_order_relaxed);
     page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
+    // Another number than any in the page before: who looked at that looks again.
+    page.erasures.store((newest_epoch_ + 1) << 12, std::memory_order_relaxed);
     page.state.store(static_cast<std::uint32_t>(file::WriterState::running),
                      std::memory_order_release);
     VARVE_TRY(env_.rename(fresh, meta_.in("control")));
@@ -448,6 +472,9 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     VARVE_TRY(drop_again());
     VARVE_TRY(fence());
     VARVE_TRY(ready_indexes());
+    if (forgotten_ && end_.position > 0)
+        VARVE_TRY(
+            remember_erasures(*list_, end_.position, newest_epoch_, env_.now_us(), manifest_));
     log::CommitHeader last;
     log::LogPoint behind;
     if (commit_ending_at(*list_, end_.position, last, behind))

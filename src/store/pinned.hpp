@@ -16,10 +16,16 @@ namespace store {
 class Pinned {
 public:
     Pinned(std::shared_ptr<const Meta> meta, View view) noexcept
-        : meta_(std::move(meta)), view_(std::move(view)) {}
+        : meta_(std::move(meta)),
+          view_(std::move(view)),
+          may_be_erased_(meta_->erasures->any(*meta_, view_.erasures)) {}
 
     [[nodiscard]] const Meta& meta() const noexcept { return *meta_; }
     [[nodiscard]] const View& view() const noexcept { return view_; }
+
+    /// False if no event of the view has been erased when it was taken: then bodies of zeros are
+    /// what was appended.
+    [[nodiscard]] bool may_be_erased() const noexcept { return may_be_erased_; }
 
     /// Remembers an error whose reader went away without having been told.
     void leave(Error error) noexcept {
@@ -41,14 +47,21 @@ public:
 private:
     std::shared_ptr<const Meta> meta_;
     View view_;
+    bool may_be_erased_;
     std::mutex mutex_;
     std::atomic<bool> has_unseen_{false};
     std::optional<Error> unseen_;
 };
 
-/// Decodes event `ordinal` of a segment; on failure `error` says where.
+/// Decodes event `ordinal` of a segment; on failure `error` says where. A body that fails its
+/// checksum because it was erased is no failure: the view says so.
 [[nodiscard]] bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
                                log::Check check, log::RecordView& record,
+                               std::optional<Error>& error) noexcept;
+
+/// For a record whose checksums hold or were not looked at: marks it if its body holds zeros
+/// because it was erased. False, with an error, if that cannot be found out.
+[[nodiscard]] bool mark_erased(const Meta& meta, log::RecordView& record,
                                std::optional<Error>& error) noexcept;
 
 }  // namespace store

@@ -4,6 +4,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -78,19 +79,7 @@ Result<void> ReaderSide::extend(std::uint64_t published) noexcept {
     const bool covered = !list_->items.empty() && control_ != nullptr &&
                          list_->items.back()->number() ==
                              file::control_of(*control_).active.load(std::memory_order_acquire);
-    if (!covered) {
-        auto list = std::make_shared<SegmentList>(*list_);
-        VARVE_TRY(add_segments(*list, published));
-        for (std::size_t n = list_->items.size(); n < list->items.size(); ++n) {
-            VARVE_TRY(give_index(*list->items[n], list->last_of(n, published)));
-        }
-        if (!list_->items.empty() && list_->items.back()->own_act != nullptr) {
-            const std::size_t n = list_->items.size() - 1;
-            VARVE_TRY(extend_private(*list->items[n], list->last_of(n, published)));
-            list->items[n] = list_->items[n];
-        }
-        list_ = std::move(list);
-    }
+    if (!covered || indexes_changed()) VARVE_TRY(relist(published, !covered));
     if (list_->items.empty())
         return failure(ErrorCode::corrupt, "the first segment is missing", meta_->log_directory());
     Segment& newest = *list_->items.back();
@@ -108,6 +97,58 @@ Result<void> ReaderSide::extend(std::uint64_t published) noexcept {
                    meta_->segment_path(list_->items.back()->number()));
 }
 
+/// True if the writer has sealed or merged indexes, or one of ours turned out to be damaged.
+bool ReaderSide::indexes_changed() noexcept {
+    if (control_ != nullptr &&
+        file::control_of(*control_).generation.load(std::memory_order_acquire) != generation_)
+        return true;
+    return std::any_of(list_->items.begin(), list_->items.end(), [](const SegmentPtr& segment) {
+        return segment->sealed != nullptr && segment->sealed->index.damaged();
+    });
+}
+
+/// A new list: with segments that were added, if any, and the indexes that the manifest names now.
+Result<void> ReaderSide::relist(std::uint64_t published, bool added) noexcept {
+    auto list = std::make_shared<SegmentList>(*list_);
+    if (added) VARVE_TRY(add_segments(*list, published));
+    for (SegmentPtr& segment : list->items) {
+        if (segment->sealed != nullptr && segment->sealed->index.damaged())
+            segment = indexed_by(*segment, nullptr);
+    }
+    give_sealed(*list, published);
+    for (std::size_t n = 0; n < list->items.size(); ++n) {
+        Segment& segment = *list->items[n];
+        if (segment.sealed == nullptr && !segment.index.valid())
+            VARVE_TRY(give_index(segment, list->last_of(n, published)));
+    }
+    // One that still grew when it was listed may have grown since.
+    const std::size_t newest = list_->items.size() - 1;
+    if (!list_->items.empty() && list->items[newest]->own_act != nullptr) {
+        VARVE_TRY(extend_private(*list->items[newest], list->last_of(newest, published)));
+        list->items[newest] = list_->items[newest];
+    }
+    list_ = std::move(list);
+    return {};
+}
+
+/// Gives segments their sealed indexes by the names in the manifest. A file that is not there may
+/// have been replaced since the manifest was read: then it is read again.
+void ReaderSide::give_sealed(SegmentList& list, std::uint64_t published) noexcept {
+    constexpr int kTries = 8;
+    std::vector<file::SealedRange> before;
+    for (int n = 0; n < kTries; ++n) {
+        if (control_ != nullptr)
+            generation_ = file::control_of(*control_).generation.load(std::memory_order_acquire);
+        auto manifest =
+            file::read_manifest(*meta_->env, meta_->in("manifest"), meta_->manifest_seed());
+        if (!manifest) return;
+        std::vector<file::SealedRange> ranges = manifest->sealed();
+        if (n > 0 && ranges == before) return;
+        if (attach_sealed(*meta_, ranges, published, list, opened_)) return;
+        before = std::move(ranges);
+    }
+}
+
 /// Opens the newest segment and its index once more, by name; snapshots keep the old ones.
 Result<void> ReaderSide::reopen_newest(std::uint64_t published) noexcept {
     auto opened = open_segment(*meta_, list_->items.back()->number(), os::MapAccess::read);
@@ -122,6 +163,7 @@ Result<void> ReaderSide::reopen_newest(std::uint64_t published) noexcept {
 
 Result<void> ReaderSide::fill(Segment& segment, const log::LogPoint& from,
                               std::uint64_t last) noexcept {
+    if (base::seeded(base::SeededBug::missing_index_answers_short) && last < published_) return {};
     if (fill_index(*meta_, segment, from, last)) return {};
     return failure(ErrorCode::corrupt, "more events than there can be in a segment of this size",
                    meta_->segment_path(segment.number()));
@@ -172,7 +214,7 @@ Result<void> ReaderSide::stand_alone() noexcept {
     log::Start start = start_of(content);
     // A hostile manifest vouches for nothing: then the log is read from its beginning.
     if (!is_possible(*files, start.point)) start = {{}, 0, start.newest_epoch};
-    const log::Recovery found = log::recover(files->images, start);
+    const log::Recovery found = recover_log(*files, start, forgets_erasures(content));
     VARVE_TRY(refuse_newer(*meta_, found));
     const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;
     list_ = readable_chain(*files, found.damaged ? newest : found.end.segment);
@@ -183,10 +225,13 @@ Result<void> ReaderSide::stand_alone() noexcept {
     }
     durable_ = std::min(published_, start.point.position);
     epoch_ = std::max(content.highest_epoch(), found.end.epoch);
+    auto list = std::make_shared<SegmentList>(*list_);
+    give_sealed(*list, published_);
+    list_ = std::move(list);
     for (std::size_t n = 0; n < list_->items.size(); ++n) {
         Segment& segment = *list_->items[n];
         const std::uint64_t last = std::min(list_->last_of(n, published_), plausible_last(segment));
-        if (last + 1 < segment.first()) continue;
+        if (last + 1 < segment.first() || segment.sealed != nullptr) continue;
         VARVE_TRY(
             private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
         VARVE_TRY(fill(segment, first_point(segment), last));
@@ -198,14 +243,14 @@ Result<View> ReaderSide::view() noexcept {
     const std::lock_guard lock(mutex_);
     // Who never waits learns here that a writer has come, or that one had to give events up.
     VARVE_TRY(renew());
-    if (control_ == nullptr) return View{list_, published_, durable_, epoch_};
+    if (control_ == nullptr) return View{list_, published_, durable_, epoch_, 0};
     const file::Control& page = file::control_of(*control_);
     const std::uint64_t published = page.published.load(std::memory_order_acquire);
     VARVE_TRY(extend(published));
     published_ = published;
     epoch_ = page.epoch.load(std::memory_order_relaxed);
     durable_ = std::min(published, page.durable.load(std::memory_order_acquire));
-    return View{list_, published_, durable_, epoch_};
+    return View{list_, published_, durable_, epoch_, page.erasures.load(std::memory_order_acquire)};
 }
 
 std::shared_ptr<os::Mapping> ReaderSide::control() const noexcept {

@@ -8,6 +8,7 @@
 
 #include "file/control.hpp"
 #include "store/recover.hpp"
+#include "store/sealed.hpp"
 #include "store/view.hpp"
 #include "varve/store.hpp"
 
@@ -31,6 +32,9 @@ private:
     [[nodiscard]] bool is_replaced() noexcept;
     [[nodiscard]] Result<bool> attach() noexcept;
     [[nodiscard]] Result<void> add_segments(SegmentList& list, std::uint64_t published) noexcept;
+    [[nodiscard]] bool indexes_changed() noexcept;
+    [[nodiscard]] Result<void> relist(std::uint64_t published, bool added) noexcept;
+    void give_sealed(SegmentList& list, std::uint64_t published) noexcept;
     [[nodiscard]] Result<void> reopen_newest(std::uint64_t published) noexcept;
     [[nodiscard]] Result<void> stand_alone() noexcept;
     [[nodiscard]] Result<void> renew() noexcept;
@@ -47,6 +51,8 @@ private:
     std::uint64_t published_ = 0;  ///< when standing alone; else the highest that was shown
     std::uint64_t durable_ = 0;
     std::uint32_t epoch_ = 0;
+    OpenedSealed opened_;
+    std::uint32_t generation_ = 0;  ///< of the page when the indexes were looked up
     bool lost_ = false;
     bool superseded_ = false;  ///< the page we have is not the one of that name any more
 };

@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -35,12 +36,24 @@ Error damaged(const Meta& meta, const Segment& segment, std::uint64_t ordinal, s
                    meta.segment_path(segment.number()), offset);
 }
 
+/// Asks for the reason why a body fails its checksum. `error` says if that cannot be found out.
+bool is_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& error) noexcept {
+    auto erased = meta.erasures->explain(meta, record.header.position);
+    record.erased = erased && *erased;
+    if (!erased) error = std::move(erased).error();
+    return record.erased;
+}
+
 }  // namespace
 
 bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal, log::Check check,
                  log::RecordView& record, std::optional<Error>& error) noexcept {
     const std::uint64_t offset = segment.offset_of(ordinal);
     if (offset == 0) [[unlikely]] {
+        if (segment.sealed != nullptr) {
+            error = damaged_sealed(meta, *segment.sealed);
+            return false;
+        }
         error = damaged(
             meta, segment, ordinal, 0,
             segment.holds_newer ? log::kWrittenByNewer : "its place in the segment is damaged");
@@ -50,8 +63,17 @@ bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal
                                                 segment.keys.seed, check, record);
     if (fault == nullptr) [[likely]]
         return true;
-    error = damaged(meta, segment, ordinal, offset, fault);
+    if (fault == log::kBodyFault && is_erased(meta, record, error)) return true;
+    if (!error) error = damaged(meta, segment, ordinal, offset, fault);
     return false;
+}
+
+bool mark_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& error) noexcept {
+    if (record.erased || !log::body_is_zero(record)) return true;
+    auto erased = meta.erasures->holds(meta, record.header.position);
+    if (erased) record.erased = *erased;
+    if (!erased) error = std::move(erased).error();
+    return erased.has_value();
 }
 
 Result<log::RecordView> Pinned::record(std::uint64_t position, log::Check check) const noexcept {
@@ -69,6 +91,8 @@ Result<log::RecordView> Pinned::record(std::uint64_t position, log::Check check)
     log::RecordView record;
     std::optional<Error> error;
     if (!read_record(*meta_, segment, position - segment.first(), check, record, error))
+        return std::move(*error);
+    if (may_be_erased_ && check != log::Check::head && !mark_erased(*meta_, record, error))
         return std::move(*error);
     return record;
 }
@@ -124,13 +148,8 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
     const std::size_t first =
         pinned_->view().segments->index_of(bounds_.backwards ? bounds_.high : bounds_.low);
     segment_ = first;
-    // The key is looked up in one segment after the other: all of its slots are fetched at once.
-    constexpr std::size_t kTogether = 16;
-    for (std::size_t n = 0; n < kTogether && kind_ != Source::Kind::all; ++n) {
-        const std::size_t at = bounds_.backwards ? first - n : first + n;
-        if (at >= items.size()) break;
-        if (items[at]->index.valid()) items[at]->index.prefetch(key_);
-    }
+    // The key is looked up in one index after the other: what that touches is fetched at once.
+    if (kind_ != Source::Kind::all) prefetch_key(*pinned_->view().segments, key_);
     if (first >= items.size() && !error_) {
         error_ = failure(ErrorCode::corrupt, "the first segments of the store are missing",
                          pinned_->meta().log_directory());
@@ -176,31 +195,40 @@ Result<std::span<const EventView>> Reading::fill() noexcept {
     return std::span<const EventView>{};
 }
 
-/// Prepares the next segment with events within the bounds. False if there is none.
-bool Reading::enter_segment() noexcept {
+/// Prepares the next index with events within the bounds; for all events, the next segment. False
+/// if there is none.
+bool Reading::enter_unit() noexcept {
     const SegmentList& list = *pinned_->view().segments;
     if (segment_ >= list.items.size()) return false;
     const Segment& segment = *list.items[segment_];
-    const std::uint64_t last = list.last_of(segment_, pinned_->view().published);
-    if (bounds_.backwards ? last < bounds_.low : segment.first() > bounds_.high) return false;
+    unit_ = kind_ == Source::Kind::all ? IndexUnit{segment_, segment_ + 1, segment.first()}
+                                       : unit_of(list, segment_);
+    const std::uint64_t first = list.items[unit_.begin]->first();
+    const std::uint64_t last = list.last_of(unit_.end - 1, pinned_->view().published);
+    if (bounds_.backwards ? last < bounds_.low : first > bounds_.high) return false;
     entered_ = true;
-    const std::uint64_t low = std::max(bounds_.low, segment.first()) - segment.first();
-    const std::uint64_t high = std::min(bounds_.high, last);
+    const std::uint64_t low = std::max(bounds_.low, first);
+    const bool unclipped = base::seeded(base::SeededBug::list_not_clipped) && segment.sealed;
+    const std::uint64_t high =
+        unclipped ? segment.sealed->index.last_position() : std::min(bounds_.high, last);
     ordinals_.clear();
     listed_ = 0;
-    ordinals_left_ = 0;
-    if (high < segment.first() + low) return true;
+    cursor_.reset();
+    positions_left_ = 0;
+    if (low > high) return true;
     if (kind_ == Source::Kind::all) {
-        ordinals_left_ = high - segment.first() - low + 1;
-        next_ordinal_ = bounds_.backwards ? high - segment.first() : low;
-        return true;
+        positions_left_ = high - low + 1;
+        next_position_ = bounds_.backwards ? high : low;
+    } else if (segment.sealed != nullptr) {
+        list_sealed(*segment.sealed, low - unit_.first, high - unit_.first);
+    } else {
+        list_active(segment, low - unit_.first, high - unit_.first);
     }
-    list_ordinals(segment, low, high - segment.first());
     return true;
 }
 
 /// Collects the key's events newest first and turns them round if they are wanted the other way.
-void Reading::list_ordinals(const Segment& segment, std::uint64_t low, std::uint64_t high) {
+void Reading::list_active(const Segment& segment, std::uint64_t low, std::uint64_t high) {
     index::Postings postings = segment.index.postings(key_);
     for (std::uint32_t ordinal = 0; postings.next(ordinal) && ordinal >= low;) {
         if (ordinal > high) continue;
@@ -221,28 +249,77 @@ void Reading::list_ordinals(const Segment& segment, std::uint64_t low, std::uint
     if (!bounds_.backwards) std::reverse(ordinals_.begin(), ordinals_.end());
 }
 
-/// The next few events, over as many segments as it takes: their bytes are on their way while the
+/// Finds the name's list and stands at its first event that is wanted.
+void Reading::list_sealed(const SealedFile& sealed, std::uint64_t low,
+                          std::uint64_t high) noexcept {
+    index::SealedList list;
+    const index::Found found = sealed.index.find(key_kind(kind_), name_, key_, list);
+    if (found == index::Found::damaged) error_ = damaged_sealed(pinned_->meta(), sealed);
+    if (found != index::Found::yes || list.last < low || list.first > high) return;
+    cursor_.emplace(sealed.index, list, bounds_.backwards);
+    cursor_end_ = unit_.first + (bounds_.backwards ? low : high);
+    const std::uint64_t begin = bounds_.backwards ? high : low;
+    const bool within = bounds_.backwards ? list.last <= begin : list.first >= begin;
+    if (within || cursor_->seek(static_cast<std::uint32_t>(begin))) return;
+    if (cursor_->damaged()) error_ = damaged_sealed(pinned_->meta(), sealed);
+    cursor_.reset();
+}
+
+/// The next position of the unit that is wanted. False if there is none, or its list is damaged.
+bool Reading::next_listed(std::uint64_t& position) noexcept {
+    if (positions_left_ > 0) {
+        --positions_left_;
+        position = next_position_;
+        bounds_.backwards ? --next_position_ : ++next_position_;
+        return true;
+    }
+    if (listed_ < ordinals_.size()) {
+        position = unit_.first + ordinals_[listed_++];
+        return true;
+    }
+    std::uint32_t ordinal = 0;
+    if (!cursor_) return false;
+    if (cursor_->next(ordinal)) {
+        position = unit_.first + ordinal;
+        if (bounds_.backwards ? position >= cursor_end_ : position <= cursor_end_) return true;
+    } else if (cursor_->damaged()) {
+        const Segment& segment = *pinned_->view().segments->items[unit_.begin];
+        error_ = damaged_sealed(pinned_->meta(), *segment.sealed);
+    }
+    cursor_.reset();
+    return false;
+}
+
+/// Makes `position` the batch's event `n` and sends for its place in the index.
+void Reading::plan(std::uint64_t position, std::size_t n) noexcept {
+    const std::vector<SegmentPtr>& items = pinned_->view().segments->items;
+    while (segment_ + 1 < unit_.end && position >= items[segment_ + 1]->first()) ++segment_;
+    while (segment_ > unit_.begin && position < items[segment_]->first()) --segment_;
+    const Segment& segment = *items[segment_];
+    const auto ordinal = static_cast<std::uint32_t>(position - segment.first());
+    batch_[n] = {&segment, ordinal};
+    if (segment.sealed != nullptr && kind_ != Source::Kind::all)
+        segment.sealed->index.prefetch_offset(static_cast<std::uint32_t>(position - unit_.first));
+}
+
+/// The next few events, over as many indexes as it takes: their bytes are on their way while the
 /// ones before them are decoded. None at the end, or where a list is damaged.
 std::size_t Reading::plan_batch() noexcept {
     std::size_t count = 0;
     const std::size_t room = static_cast<std::size_t>(
         std::min<std::uint64_t>(std::min(kAhead, kRun - run_.size()), left_));
     while (count < room && !error_) {
-        if (!entered_ && !enter_segment()) break;
-        const Segment& segment = *pinned_->view().segments->items[segment_];
-        for (; count < room && ordinals_left_ > 0; --ordinals_left_) {
-            batch_[count++] = {&segment, static_cast<std::uint32_t>(next_ordinal_)};
-            bounds_.backwards ? --next_ordinal_ : ++next_ordinal_;
-        }
-        for (; count < room && listed_ < ordinals_.size(); ++listed_) {
-            const std::uint32_t ordinal = ordinals_[listed_];
-            batch_[count++] = {&segment, ordinal};
-            const std::byte* record = segment.bytes().data() + segment.offset_of(ordinal);
-            for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
-        }
-        if (ordinals_left_ > 0 || listed_ < ordinals_.size()) continue;
+        if (!entered_ && !enter_unit()) break;
+        std::uint64_t position = 0;
+        while (count < room && next_listed(position)) plan(position, count++);
+        if (count == room) break;
         entered_ = false;
-        bounds_.backwards ? --segment_ : ++segment_;
+        segment_ = bounds_.backwards ? unit_.begin - 1 : unit_.end;
+    }
+    for (std::size_t n = 0; n < count && kind_ != Source::Kind::all; ++n) {
+        const Segment& segment = *batch_[n].segment;
+        const std::byte* record = segment.bytes().data() + segment.offset_of(batch_[n].ordinal);
+        for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
     }
     return count;
 }
@@ -252,6 +329,7 @@ bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
     log::RecordView record;
     if (!read_record(pinned_->meta(), segment, ordinal, check_, record, error_)) return false;
     if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return true;
+    if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
     if (kind_ != Source::Kind::all) {
         if (!index::carries(record, key_kind(kind_), name_)) return true;
         if (kind_ == Source::Kind::stream) {

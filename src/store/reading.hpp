@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "index/sealed_cursor.hpp"
 #include "store/pinned.hpp"
+#include "store/sealed.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -39,8 +41,11 @@ public:
 
 private:
     [[nodiscard]] Result<std::span<const EventView>> fill() noexcept;
-    [[nodiscard]] bool enter_segment() noexcept;
-    void list_ordinals(const Segment& segment, std::uint64_t low, std::uint64_t high);
+    [[nodiscard]] bool enter_unit() noexcept;
+    void list_active(const Segment& segment, std::uint64_t low, std::uint64_t high);
+    void list_sealed(const SealedFile& sealed, std::uint64_t low, std::uint64_t high) noexcept;
+    [[nodiscard]] bool next_listed(std::uint64_t& position) noexcept;
+    void plan(std::uint64_t position, std::size_t n) noexcept;
     [[nodiscard]] std::size_t plan_batch() noexcept;
     [[nodiscard]] bool take(const Segment& segment, std::uint32_t ordinal) noexcept;
     void finish() noexcept { status_ = Events::Status::complete; }
@@ -61,11 +66,14 @@ private:
     std::uint64_t last_returned_ = 0;
 
     std::size_t segment_ = 0;  ///< index into the view's segments
+    IndexUnit unit_;           ///< that it belongs to, once entered
     bool entered_ = false;
-    std::uint64_t next_ordinal_ = 0;  ///< for all events: the next one
-    std::uint64_t ordinals_left_ = 0;
-    std::vector<std::uint32_t> ordinals_;  ///< of one key in one segment, ascending
+    std::uint64_t next_position_ = 0;  ///< for all events: the next one
+    std::uint64_t positions_left_ = 0;
+    std::vector<std::uint32_t> ordinals_;  ///< of one key in one segment, as they are handed out
     std::size_t listed_ = 0;               ///< of those, handed out
+    std::optional<index::SealedCursor> cursor_;  ///< of one key in one sealed index
+    std::uint64_t cursor_end_ = 0;               ///< its last position that is wanted
     std::vector<EventView> run_;
     struct Planned {
         const Segment* segment;

@@ -61,6 +61,16 @@ log::Start start_of(const file::ManifestContent& manifest) noexcept {
     return start;
 }
 
+log::Recovery recover_log(const Files& files, const log::Start& start, bool forgotten) noexcept {
+    const log::Recovery found = log::recover(files.images, start);
+    // Behind a point of the manifest nothing has been erased: zeros there never reached the disk.
+    const bool may_be_erased = start.point.segment == 0 || forgotten;
+    if (found.fault != log::kZeroBodyFault || !may_be_erased) return found;
+    const auto erased = scan_erased(*readable_chain(files, ~0ULL), ~0ULL);
+    if (!erased || erased->ranges.empty()) return found;
+    return log::recover(files.images, start, erased->ranges);
+}
+
 Result<void> refuse_newer(const Meta& meta, const log::Recovery& found) noexcept {
     if (!found.newer) return {};
     return failure(ErrorCode::unsupported_version,
@@ -157,8 +167,11 @@ bool commit_ending_at(const SegmentList& segments, std::uint64_t position,
     }
     const std::uint64_t distance = std::uint64_t{record.header.commit_distance8} * 8;
     if (distance > offset) return false;
-    if (log::check_commit(segment->bytes(), offset - distance, segment->keys, header) != nullptr)
+    // Its events may have been erased since; heads and chain tell where it ends.
+    if (log::check_commit(segment->bytes(), offset - distance, segment->keys, header,
+                          {.check = false}) != nullptr) {
         return false;
+    }
     if (header.first_position + header.count - 1 != position) return false;
     point = {segment->number(), offset - distance + std::uint64_t{header.length8} * 8, position,
              header.chain, header.epoch};

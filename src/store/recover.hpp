@@ -28,6 +28,12 @@ struct Files {
 /// The last place in the log that the manifest vouches for.
 [[nodiscard]] log::Start start_of(const file::ManifestContent& manifest) noexcept;
 
+/// `log::recover`, also where the manifest has forgotten points (`forgotten`) and so the log is
+/// read over events that were erased: then the erase records are looked for before bodies of zeros
+/// are judged.
+[[nodiscard]] log::Recovery recover_log(const Files& files, const log::Start& start,
+                                        bool forgotten) noexcept;
+
 /// `unsupported_version` if there are commits that this version does not understand: they are
 /// whole, so nothing may be cut.
 [[nodiscard]] Result<void> refuse_newer(const Meta& meta, const log::Recovery& found) noexcept;

@@ -44,6 +44,9 @@ Result<CheckedBackup> open_backup(const std::string& path, const OpenOptions& op
     auto list = chain_of(*opened.meta, *files, opened.end.point.segment);
     if (!list) return std::move(list).error();
     opened.list = std::move(*list);
+    auto erased = load_erased(*opened.meta);
+    if (!erased) return std::move(erased).error();
+    opened.erased = std::move(*erased);
     if (opened.list->items.empty() || opened.list->items.front()->first() == 1) return opened;
     return failure(ErrorCode::corrupt, "the first segment of the backup is missing", path);
 }
@@ -88,9 +91,12 @@ Result<void> fill(const CheckedBackup& backup, const LogEnds& log, const Meta& t
     auto consumers = read_small_files(*backup.meta, "consumers");
     if (!consumers) return std::move(consumers).error();
     VARVE_TRY(put_small_files(target, "consumers", *consumers));
+    auto manifest =
+        file::read_manifest(env, backup.meta->in("manifest"), backup.meta->manifest_seed());
+    if (!manifest) return std::move(manifest).error();
     VARVE_TRY(file::write_manifest(env, target.path, target.manifest_seed(),
                                    target.options.file_mode,
-                                   entries_of_copy(log.end, epoch, env.now_us())));
+                                   entries_of_copy(*manifest, log.end, epoch, env.now_us())));
     VARVE_TRY(env.rename(fresh, target.in("varve")));
     VARVE_TRY(sync_names(env, target.path));
     return sync_names(env, target.parent_directory());
@@ -104,7 +110,7 @@ Result<RestoreReport> restore(const std::string& from, const std::string& to,
     VARVE_TRY(check_vacant(env, to));
     auto backup = open_backup(from, reading);
     if (!backup) return std::move(backup).error();
-    const LogEnds log{*backup->meta, *backup->list, backup->end.point};
+    const LogEnds log{*backup->meta, *backup->list, backup->end.point, backup->erased.ranges};
     Meter meter(progress);
     for (std::size_t n = 0; n < log.count(); ++n) meter.expect(2 * log.size_of(n));
     VARVE_TRY(check_log(log, meter));

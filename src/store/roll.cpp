@@ -123,11 +123,13 @@ Result<SegmentPtr> Writer::take_next(const Plan& plan) noexcept {
 }
 
 Result<void> Writer::roll(const Plan& plan) noexcept {
-    if (active_ != nullptr) density_ = {active_->index.keys(), end_.offset};
+    if (active_ != nullptr && active_->index.valid())
+        density_ = {active_->index.keys(), end_.offset};
     // Held until the new segment is the active one: nobody prepares its number again meanwhile.
     const std::lock_guard prepare_lock(prepare_mutex_);
     auto next = take_next(plan);
     if (!next) return std::move(next).error();
+    const std::lock_guard change(list_change_);
     std::shared_ptr<SegmentList> list;
     try {
         list = std::make_shared<SegmentList>(*segments());
@@ -148,6 +150,10 @@ Result<void> Writer::roll(const Plan& plan) noexcept {
     signal_keeper();
     // The helper is behind: appends wait for it before they take the lock again.
     if (unsealed > kUnsyncedMax) throttle_.store(end_.position, std::memory_order_relaxed);
+    std::size_t waiting = 0;
+    const std::uint64_t waiting_bytes = unsealed_bytes(*list, waiting);
+    if (is_behind(waiting_bytes, waiting) && env_.has_threads())
+        seal_behind_.store(true, std::memory_order_release);
     {
         const std::lock_guard lock(list_mutex_);
         list_ = std::move(list);

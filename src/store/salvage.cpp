@@ -24,6 +24,7 @@ public:
 private:
     [[nodiscard]] Result<void> scan(const Segment& segment, std::uint64_t last);
     void gather(const log::RecordView& record);
+    [[nodiscard]] const char* why_gone(std::uint64_t position) const;
     [[nodiscard]] Result<void> hand_over();
     void moved(std::uint64_t first, std::uint64_t last, std::uint64_t to);
     void skip(std::uint64_t first, std::uint64_t last, std::string what);
@@ -77,6 +78,13 @@ void Salvage::gather(const log::RecordView& record) {
     bytes_ += record.size();
 }
 
+/// Why a body cannot be read.
+const char* Salvage::why_gone(std::uint64_t position) const {
+    const auto erased = from_.erasures->explain(from_, position);
+    return erased && *erased ? "its content was erased on request"
+                             : "the event's body fails its checksum";
+}
+
 /// Appends what was gathered. An event that the new store does not take is skipped by itself.
 Result<void> Salvage::hand_over() {
     if (events_.empty()) return {};
@@ -125,7 +133,7 @@ Result<void> Salvage::scan(const Segment& segment, std::uint64_t last) {
         if (index::is_listed(record) && scanner.body_intact())
             gather(record);
         else if (index::is_listed(record))
-            skip(position, position, "the event's body fails its checksum");
+            skip(position, position, why_gone(position));
         reached_ = std::max(reached_, position);
     }
     return hand_over();

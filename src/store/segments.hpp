@@ -10,7 +10,9 @@
 #include <memory>
 #include <vector>
 
+#include "file/manifest.hpp"
 #include "index/active_index.hpp"
+#include "index/sealed_index.hpp"
 #include "log/recovery.hpp"
 #include "log/scan.hpp"
 #include "store/meta.hpp"
@@ -26,6 +28,17 @@ struct LogFile {
     os::Mapping map;  ///< none if the file has no room for a header
 };
 
+/// A sealed index and the map of its file. Immutable; shared by the segments that it covers.
+struct SealedFile {
+    os::Mapping map;
+    index::SealedIndex index;
+    file::SealedRange range;
+    os::FileIdentity identity;
+};
+using SealedPtr = std::shared_ptr<const SealedFile>;
+
+/// A segment is indexed by one of the two: while it is young by an active index, later by a sealed
+/// one. What changes its index makes a new Segment; those who have the old one keep it.
 struct Segment {
     log::SegmentHeader header{};
     log::SegmentKeys keys{};
@@ -33,6 +46,7 @@ struct Segment {
     os::Mapping act;                       ///< shared index, or
     std::unique_ptr<std::byte[]> own_act;  ///< a private one
     index::ActiveIndex index;
+    SealedPtr sealed;
     /// Some of what cannot be read here is whole, but of a newer version.
     std::atomic<bool> holds_newer{false};
     bool header_damaged = false;  ///< read around: the header is what its neighbours say
@@ -45,8 +59,14 @@ struct Segment {
     /// Where event `ordinal` of the segment begins, in bytes; 0 if that is not known. `ordinal` may
     /// be anything.
     [[nodiscard]] std::uint64_t offset_of(std::uint64_t ordinal) const noexcept {
-        return std::uint64_t{index.offset8(ordinal)} * 8;
+        return sealed == nullptr ? std::uint64_t{index.offset8(ordinal)} * 8
+                                 : sealed_offset(ordinal);
     }
+    /// The ordinal in its sealed index of the segment's first event.
+    [[nodiscard]] std::uint64_t sealed_base() const noexcept {
+        return first() - sealed->index.first_position();
+    }
+    [[nodiscard]] std::uint64_t sealed_offset(std::uint64_t ordinal) const noexcept;
 };
 
 using SegmentPtr = std::shared_ptr<Segment>;

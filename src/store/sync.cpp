@@ -192,8 +192,12 @@ void Writer::dirty_again(const log::LogPoint& from, const log::LogPoint& to) noe
         const std::uint64_t end =
             segment->number() == to.segment ? to.offset : segment->log().size();
         for (std::uint64_t at = begin; at < end; at += kPage) {
-            auto* byte = reinterpret_cast<volatile unsigned char*>(segment->log().data() + at);
-            *byte = *byte;
+            auto* byte = reinterpret_cast<unsigned char*>(segment->log().data() + at);
+            // In one step, because the byte may be erased at the same time: what was there must not
+            // come back. If another value is there by now, the page is dirty anyway.
+            unsigned char same = __atomic_load_n(byte, __ATOMIC_RELAXED);
+            __atomic_compare_exchange_n(byte, &same, same, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED);
         }
         if (begin < end) note(segment->log().data() + begin, end - begin);
     }
@@ -253,6 +257,7 @@ Result<void> Writer::write_closed() noexcept {
                              last->segment == end_.segment && last->offset == end_.offset;
     if (closed_here) return {};
     VARVE_TRY(lead_sync(nullptr));  // nobody else is inside
+    seal_at_close();
     file::ManifestEntry entry;
     entry.kind = static_cast<std::uint32_t>(file::EntryKind::closed);
     entry.epoch = epoch_;

@@ -93,8 +93,12 @@ void Verification::check_segment(const Segment& segment, const log::SegmentImage
         if (index::is_listed(scanner.record())) ++report_.events;
         if (scanner.body_intact()) continue;
         const std::uint64_t position = scanner.record().header.position;
-        damage(path, scanner.offset(), scanner.length(), position, position,
-               "a record's body fails its checksum");
+        const auto erased = meta_.erasures->explain(meta_, position);
+        if (erased && *erased) {
+            ++report_.erased;
+            continue;
+        }
+        damage(path, scanner.offset(), scanner.length(), position, position, log::kBodyFault);
         whole = false;
     }
     report_.commits += scanner.commits();
@@ -107,7 +111,8 @@ Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t ac
     check_manifest();
     auto files = open_files(meta_, manifest_, os::MapAccess::read);
     if (!files) return std::move(files).error();
-    const log::Recovery found = log::recover(files->images, start_of(manifest_));
+    const log::Recovery found =
+        recover_log(*files, start_of(manifest_), forgets_erasures(manifest_));
     const bool believed = published != 0;
     const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;
     const SegmentListPtr list = readable_chain(*files, believed        ? active

@@ -15,6 +15,7 @@ struct View {
     std::uint64_t published = 0;
     std::uint64_t durable = 0;
     std::uint32_t epoch = 0;
+    std::uint32_t erasures = 0;  ///< of the control page, when the view was taken
 };
 
 }  // namespace store

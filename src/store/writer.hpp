@@ -70,7 +70,17 @@ public:
     [[nodiscard]] Result<Position> sync() noexcept;
     [[nodiscard]] Result<void> close() noexcept;
 
+    /// Writes down that the content of these events (ascending, without overlaps) is to be gone:
+    /// durable when it returns. The bodies follow in the background, or in `finish_erasure`.
+    [[nodiscard]] Result<log::EraseMark> erase(std::span<const log::PositionRange> ranges) noexcept;
+    /// Returns when all that was asked for is zeros, durably. `progress` gets events; null: none.
+    [[nodiscard]] Result<void> finish_erasure(const Progress* progress) noexcept;
+    /// Right after opening, before others use the writer.
+    void resume_erasure() noexcept;
+
     [[nodiscard]] SegmentListPtr segments() const noexcept;
+    /// Has damaged indexes made again soon.
+    void heal() noexcept;
     [[nodiscard]] file::Control& control() const noexcept { return file::control_of(control_map_); }
     [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_; }
     /// Refuses if closed or poisoned.
@@ -86,8 +96,6 @@ private:
     void expect_interval(const Request& request) noexcept;
     [[nodiscard]] Result<void> place_checked(Plan& plan, Durability level, Appended& done) noexcept;
     [[nodiscard]] Result<void> load_heads(Plan& plan) noexcept;
-    [[nodiscard]] Result<index::Head> find_head(index::Key key,
-                                                std::string_view stream) const noexcept;
     [[nodiscard]] Result<void> place(Plan& plan, Durability level, Appended& done) noexcept;
     std::uint32_t encode_all(Plan& plan, std::byte* to, const log::CommitHeader& header) noexcept;
     void apply_all(const Plan& plan, std::uint64_t first_position, std::uint64_t offset) noexcept;
@@ -122,19 +130,60 @@ private:
     void fail() noexcept;
     void note(const std::byte* at, std::uint64_t length) noexcept;
 
+    // erase.cpp
+    [[nodiscard]] Result<void> place_control(Plan& plan, log::EraseMark& mark,
+                                             file::ManifestEntry& point) noexcept;
+    [[nodiscard]] file::ManifestEntry entry_at(file::EntryKind kind) const noexcept;
+    [[nodiscard]] Result<void> mark_erasing(const file::ManifestEntry& point, file::EntryKind kind,
+                                            const log::EraseMark& mark) noexcept;
+    [[nodiscard]] Result<void> write_erase(std::span<const log::PositionRange> ranges);
+    [[nodiscard]] Result<void> read_unfinished();
+    [[nodiscard]] Result<void> check_newest();
+    [[nodiscard]] Result<void> zero_pending(const Progress* progress) noexcept;
+    [[nodiscard]] Result<void> zero(std::span<const log::PositionRange> ranges,
+                                    const Progress* progress) noexcept;
+    [[nodiscard]] Result<void> usable_to_erase() const noexcept;
+    void erase_in_background() noexcept;
+
     // helper.cpp
     void help() noexcept;
     bool help_once() noexcept;
     void keep() noexcept;
     void signal_keeper() noexcept;
     void start_threads() noexcept;
+    void start_keeper() noexcept;
     void stop_threads() noexcept;
     void signal_helper() noexcept;
     void populate_ahead() noexcept;
     void prepare_next() noexcept;
-    void seal_rolled() noexcept;
+    void sync_rolled() noexcept;
     [[nodiscard]] std::uint64_t until_interval_us() noexcept;
     void sync_by_interval() noexcept;
+
+    // sealer.cpp
+    void seal_all() noexcept;
+    void signal_sealer() noexcept;
+    bool index_work() noexcept;
+    bool seal_next(bool tail) noexcept;
+    bool seal(const Segment& segment, std::uint64_t last) noexcept;
+    void give_back_tail(const Segment& segment, std::uint64_t end) noexcept;
+    bool seal_damaged() noexcept;
+    bool merge_next() noexcept;
+    bool merge(const std::vector<SealedPtr>& inputs) noexcept;
+    [[nodiscard]] Result<void> name_index(file::EntryKind kind, const file::SealedRange& range,
+                                          std::uint64_t last, std::uint32_t chain) noexcept;
+    bool adopt(file::EntryKind kind, const file::SealedRange& range, std::uint64_t last,
+               std::uint32_t chain) noexcept;
+    void remove_replaced() noexcept;
+    void remove_leftovers() noexcept;
+    [[nodiscard]] std::vector<file::SealedRange> sealed_ranges() noexcept;
+    void seal_at_close() noexcept;
+    void wait_for_sealer() noexcept;
+    void release_sealed_waiters() noexcept;
+    [[nodiscard]] std::uint64_t unsealed_max() const noexcept;
+    [[nodiscard]] static std::uint64_t unsealed_bytes(const SegmentList& list,
+                                                      std::size_t& segments) noexcept;
+    [[nodiscard]] static bool is_behind(std::uint64_t bytes, std::size_t segments) noexcept;
 
     const std::shared_ptr<const Meta> meta_;
     os::Env& env_;
@@ -158,8 +207,9 @@ private:
     index::KeyDensity density_{};  ///< of the segment before the active one
     index::HeadCache heads_;
     std::vector<std::byte> run_;  ///< a run that goes through the file instead of the mapping
-    std::vector<log::LogPoint> rolled_;  ///< ends of segments that were rolled and not yet sealed
+    std::vector<log::LogPoint> rolled_;  ///< ends of segments that were rolled and not yet synced
 
+    std::mutex list_change_;  ///< held from copying the list to replacing it
     mutable std::mutex list_mutex_;
     SegmentListPtr list_;
 
@@ -178,8 +228,32 @@ private:
     std::mutex prepare_mutex_;  // guards the next
     SegmentPtr prepared_;
 
+    std::mutex erase_mutex_;  // guards the next seven; taken before all other locks but the next
+    log::EraseMark newest_erase_;
+    std::uint64_t erased_until_ = 0;  ///< position of the last erase record that was carried out
+    bool erase_unread_ = false;       ///< an earlier writer has left something to do
+    bool erase_checked_ = false;      ///< `newest_erase_` is known to be one
+    log::EraseMark marked_erase_;     ///< the newest one that the manifest knows
+    std::vector<log::PositionRange> unmarked_;  ///< named by records that it does not know yet
+    std::vector<log::PositionRange> to_zero_;   ///< named by those that it knows
+    std::mutex zero_mutex_;  // one thread carries out; taken before `erase_mutex_`
+    std::atomic<bool> erase_pending_{false};
+
     std::thread helper_;
     std::thread keeper_;
+    std::thread sealer_;
+    struct Replaced {
+        std::string path;
+        std::uint64_t since_us;  ///< monotonic
+    };
+    std::vector<Replaced> replaced_;  ///< the sealer's, as are the next three
+    std::uint64_t unsealable_ = 0;    ///< number of a segment with damage
+    bool leftovers_seen_ = false;
+    bool closing_ = false;
+    std::atomic<std::uint32_t> sealer_word_{0};
+    std::atomic<std::uint32_t> sealed_word_{0};  ///< bumped when the sealer has caught up
+    std::atomic<bool> seal_behind_{false};       ///< appends wait for the sealer
+    std::atomic<bool> sealing_failed_{false};
     std::atomic<std::uint32_t> keeper_word_{0};
     alignas(64) std::atomic<std::uint32_t> helper_word_{0};
     std::atomic<bool> helper_asleep_{false};

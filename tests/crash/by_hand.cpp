@@ -31,20 +31,23 @@ void flip(os::SimEnv& world, const std::string& path, std::uint64_t at) {
     static_cast<void>((*file)->write_at(at, {&byte, 1}));
 }
 
-}  // namespace
+/// Places commits of one event each in a segment's bytes, as a writer does.
+class HandMadeSegment {
+public:
+    HandMadeSegment(std::uint64_t number, const log::LogPoint& before) : bytes_(64 << 10) {
+        log::SegmentHeader segment;
+        segment.number = number;
+        segment.previous = before.segment;
+        segment.first_position = before.position + 1;
+        segment.capacity = bytes_.size();
+        segment.salt = log::salt_of(1, number);
+        segment.prev_chain = before.chain;
+        log::encode_segment_header(bytes_.data(), segment);
+        keys_ = log::segment_keys({}, segment.salt);
+        end_ = {number, log::kSegmentHeaderSize, before.position, before.chain, before.epoch};
+    }
 
-std::string older_writer_behind_newer() {
-    const log::Uuid uuid{};
-    std::vector<std::byte> bytes(64 << 10);
-    log::SegmentHeader segment;
-    segment.number = 1;
-    segment.first_position = 1;
-    segment.capacity = bytes.size();
-    segment.salt = log::salt_of(1, 1);
-    log::encode_segment_header(bytes.data(), segment);
-    const log::SegmentKeys keys = log::segment_keys(uuid, segment.salt);
-    log::LogPoint end{1, log::kSegmentHeaderSize, 0, 0, 0};
-    for (const std::uint32_t epoch : {5U, 4U}) {
+    void commit(std::uint32_t epoch, std::uint64_t durable_hint) {
         const std::uint64_t hashes[2] = {0, 0};
         log::RecordInput input;
         input.hashes = hashes;
@@ -52,24 +55,56 @@ std::string older_writer_behind_newer() {
         log::CommitHeader header;
         header.length8 = static_cast<std::uint32_t>((sizeof header + input.head_size) / 8);
         header.count = 1;
-        header.first_position = end.position + 1;
+        header.first_position = end_.position + 1;
+        header.durable_hint = durable_hint;
         header.epoch = epoch;
-        header.prev_chain = end.chain;
+        header.prev_chain = end_.chain;
         log::RecordPlace place;
         place.position = header.first_position;
         place.commit_distance8 = sizeof header / 8;
-        std::byte* const at = bytes.data() + end.offset;
+        std::byte* const at = bytes_.data() + end_.offset;
         header.chain =
             log::add_to_chain(log::begin_chain(header),
-                              log::encode_record(at + sizeof header, input, place, keys.seed));
-        log::encode_commit_header(at, header, keys);
-        end = log::after_commit(end, header);
+                              log::encode_record(at + sizeof header, input, place, keys_.seed));
+        log::encode_commit_header(at, header, keys_);
+        end_ = log::after_commit(end_, header);
     }
-    const log::SegmentImage images[] = {log::look_at(1, bytes, uuid, 1)};
+    void damage(std::uint64_t at) { bytes_[at] ^= std::byte{1}; }
+    [[nodiscard]] const log::LogPoint& end() const { return end_; }
+    [[nodiscard]] log::SegmentImage image() const {
+        return log::look_at(end_.segment, bytes_, {}, 1);
+    }
+
+private:
+    std::vector<std::byte> bytes_;
+    log::SegmentKeys keys_;
+    log::LogPoint end_;
+};
+
+}  // namespace
+
+std::string older_writer_behind_newer() {
+    HandMadeSegment segment(1, {});
+    segment.commit(5, 0);
+    segment.commit(4, 0);
+    const log::SegmentImage images[] = {segment.image()};
     const log::Recovery found = log::recover(images, {});
     return found.end.position == 1
                ? ""
                : "a commit of an earlier writer was taken behind one of a later writer";
+}
+
+std::string evidence_behind_a_roll() {
+    HandMadeSegment first(1, {});
+    first.commit(1, 0);
+    const std::uint64_t second_commit = first.end().offset;
+    first.commit(1, 0);
+    HandMadeSegment next(2, first.end());
+    next.commit(1, 2);  // its writer knew that positions 1 and 2 are durable
+    first.damage(second_commit + 70);
+    const log::SegmentImage images[] = {first.image(), next.image()};
+    const log::Recovery found = log::recover(images, {});
+    return found.damaged ? "" : "damage to synced data was taken for a tail that was never synced";
 }
 
 namespace {

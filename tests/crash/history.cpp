@@ -36,12 +36,31 @@ std::uint64_t History::events() const noexcept {
     return sum;
 }
 
+void History::forget_erasures_beyond(std::uint64_t position) {
+    erasing.erase(erasing.upper_bound(position), erasing.end());
+    erased.erase(erased.upper_bound(position), erased.end());
+}
+
 namespace {
 
 bool equal(const EventView& found, const Made& wanted) {
-    return found.stream == wanted.stream && found.type == wanted.type &&
-           found.data == wanted.data && found.metadata == wanted.metadata &&
+    const bool content = found.erased
+                             ? found.data.empty() && found.metadata.empty()
+                             : found.data == wanted.data && found.metadata == wanted.metadata;
+    return found.stream == wanted.stream && found.type == wanted.type && content &&
            std::equal(found.tags.begin(), found.tags.end(), wanted.tags.begin(), wanted.tags.end());
+}
+
+/// What is wrong with whether an event is erased, or nothing.
+std::optional<std::string> judge_erased(const EventView& event, const Made& made,
+                                        const History& history) {
+    const std::uint64_t position = event.position.value;
+    if (event.erased && !history.erasing.contains(position))
+        return "nobody asked to erase position " + std::to_string(position);
+    const bool empty = made.data.empty() && made.metadata.empty();
+    if (!event.erased && !empty && history.erased.contains(position))
+        return "the content of position " + std::to_string(position) + " was erased and is there";
+    return std::nullopt;
 }
 
 /// Positions that the log holds under each name, to be compared with what the indexes answer.
@@ -74,12 +93,17 @@ std::optional<std::string> compare(const Store& store, const History& history, s
     std::vector<const Commit*> all;
     for (const Commit& commit : history.commits) all.push_back(&commit);
     if (history.pending) all.push_back(&*history.pending);
-    std::vector<std::pair<std::uint64_t, std::size_t>> wanted;  // seed and size limit per position
+    struct Wanted {
+        std::uint64_t seed;
+        std::size_t size_limit;
+        bool control;
+    };
+    std::vector<Wanted> wanted;  // per position
     kept = 0;
     for (const Commit* commit : all) {
         if (wanted.size() >= published) break;
         for (const std::uint64_t seed : commit->seeds)
-            wanted.emplace_back(seed, commit->size_limit);
+            wanted.push_back({seed, commit->size_limit, commit->control});
         ++kept;
     }
     if (wanted.size() != published)
@@ -93,11 +117,14 @@ std::optional<std::string> compare(const Store& store, const History& history, s
     std::map<std::string, std::uint64_t> versions;
     std::uint64_t position = 0;
     auto seen = snapshot->read(Source::all()).for_each([&](const EventView& event) {
-        const Made made(wanted[position].first, wanted[position].second);
-        ++position;
         if (wrong) return;
+        while (position < wanted.size() && wanted[position].control) ++position;
+        if (position >= wanted.size()) return;
+        const Made made(wanted[position].seed, wanted[position].size_limit);
+        ++position;
         if (event.position.value != position || !equal(event, made))
             wrong = "position " + std::to_string(position) + " holds another event";
+        if (!wrong) wrong = judge_erased(event, made, history);
         if (!made.stream.empty() && event.revision.value != ++versions[made.stream])
             wrong = "a wrong revision at " + std::to_string(position);
         if (!deep) return;
@@ -108,6 +135,8 @@ std::optional<std::string> compare(const Store& store, const History& history, s
             names[{Source::Kind::tag, tag}].push_back(position);
     });
     if (!seen) return "reading: " + seen.error().message;
+    while (position < wanted.size() && wanted[position].control) ++position;
+    if (wrong) return wrong;
     if (position != published) return "fewer events than published";
     if (wrong || !deep) return wrong;
     return compare_indexes(*snapshot, names);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct Made {
 
 /// One append: the seeds of its events.
 struct Commit {
+    bool control = false;  ///< the store's own: takes a position, is no event
     std::vector<std::uint64_t> seeds;
     std::size_t size_limit = 300;
 };
@@ -34,7 +36,11 @@ struct History {
     std::size_t durable = 0;      ///< so many of them were promised to survive a power cut
     std::optional<Commit>
         pending;  ///< an append that has not returned: it may be there or not, as a whole
+    std::set<std::uint64_t> erasing;  ///< positions that somebody asked to erase
+    std::set<std::uint64_t> erased;   ///< of those: acknowledged, so gone
 
+    /// Forgets what was asked about positions that were lost.
+    void forget_erasures_beyond(std::uint64_t position);
     [[nodiscard]] std::uint64_t events() const noexcept;
 };
 

@@ -40,6 +40,11 @@ constexpr BugName kBugs[] = {
     {"pages_not_dirtied_again", SeededBug::pages_not_dirtied_again},
     {"verify_skips_second_to_last_segment", SeededBug::verify_skips_second_to_last_segment},
     {"backup_without_tail", SeededBug::backup_without_tail},
+    {"index_named_before_sync", SeededBug::index_named_before_sync},
+    {"merge_input_removed_at_once", SeededBug::merge_input_removed_at_once},
+    {"missing_index_answers_short", SeededBug::missing_index_answers_short},
+    {"list_not_clipped", SeededBug::list_not_clipped},
+    {"erased_body_breaks_recovery", SeededBug::erased_body_breaks_recovery},
 };
 
 struct Arguments {
@@ -96,6 +101,11 @@ Tally run_all(const Arguments& arguments) {
     run_by_hand(all, &damage_in_the_last_segment, seed);
     run_by_hand(all, &damage_in_the_segment_before_it, seed);
     run_by_hand(all, &flipped_padding, seed);
+    run_by_hand(all, &evidence_behind_a_roll);
+    run_by_hand(all, &named_indexes_are_whole, seed);
+    run_by_hand(all, &replaced_files_stay, seed);
+    run_by_hand(all, &missing_index, seed);
+    run_by_hand(all, &clipped_lists, seed);
     run_by_hand(all, &append_inside_append, seed);
     run_by_hand(all, &append_while_waiting, seed);
     run_by_hand(all, &contended_versions, std::uint64_t{2'000});
@@ -105,6 +115,7 @@ Tally run_all(const Arguments& arguments) {
     run(all, seed, images / 50 + 100, &Rig::run_backups, "backups");
     run(all, seed, images / 10 + 500, &Rig::run_failed_syncs, "failed syncs");
     run(all, seed, images / 10 + 500, &Rig::run_failing_calls, "failing calls");
+    run(all, seed, images / 8 + 500, &Rig::run_erasures, "erasures");
     run(all, seed, images / 4, &Rig::run_exhaustive, "exhaustive");
     run(all, seed, images > all.images ? images - all.images : 1, &Rig::run_workloads, "workloads");
     return all;

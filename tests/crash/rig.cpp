@@ -86,6 +86,30 @@ void Rig::append_one(Store& store, History& history) {
     if (done->level == Durability::disk) history.durable = history.commits.size();
 }
 
+/// Asks to erase a few events. The request itself is a commit of one control record.
+void Rig::erase_some(Store& store, History& history) {
+    const auto snapshot = store.snapshot();
+    if (!snapshot) return;
+    const std::uint64_t before = snapshot->published().value;
+    std::vector<Position> positions;
+    for (std::uint64_t n = 1 + random_.below(4); n > 0 && before > 0; --n) {
+        const Position position{1 + random_.below(before)};
+        const auto event = snapshot->at(position);
+        if (event && !event->erased) positions.push_back(position);
+    }
+    if (positions.empty()) return;
+    for (const Position position : positions) history.erasing.insert(position.value);
+    history.pending = Commit{.control = true, .seeds = {0}};
+    const bool wait = random_.below(4) != 0;
+    const auto done = store.erase(positions, {.wait = wait});
+    const auto after = store.snapshot();
+    if (after && after->published().value > before) history.commits.push_back(*history.pending);
+    history.pending.reset();
+    if (!done) return;
+    history.durable = history.commits.size();
+    for (const Position position : positions) history.erased.insert(position.value);
+}
+
 /// One opening with some appends. False if the store could not be opened.
 bool Rig::session(os::SimEnv& world, History& history) {
     const std::uint64_t level = random_.below(3);
@@ -96,6 +120,7 @@ bool Rig::session(os::SimEnv& world, History& history) {
     const std::uint64_t appends = random_.below(12);
     for (std::uint64_t n = 0; n < appends && tally_.held(); ++n) {
         append_one(*store, history);
+        if (random_.below(erase_every_) == 0) erase_some(*store, history);
         if (random_.below(6) != 0) continue;
         if (store->sync()) history.durable = history.commits.size();
     }
@@ -186,12 +211,16 @@ void Rig::second_life(os::SimEnv& world, const History& history, std::size_t kep
     if (history.pending) now.commits.push_back(*history.pending);
     now.commits.resize(kept);
     now.durable = 0;
+    now.erasing = history.erasing;
+    now.erased = history.erased;
+    now.forget_erasures_beyond(now.events());
     {
         // The first sync of the new session covers what the crash has left.
         auto store = Store::open(kPath, options(world, Durability::os));
         if (!store) return violate("cannot open again: " + store.error().message);
         const std::uint64_t appends = 1 + random_.below(5);
         for (std::uint64_t n = 0; n < appends && tally_.held(); ++n) append_one(*store, now);
+        if (random_.below(4) == 0) erase_some(*store, now);
         take_images(world, now);
         append_one(*store, now);
         if (random_.below(2) == 0) take_images(world, now);
@@ -207,6 +236,12 @@ void Rig::run_workloads() {
         image_every_ = 2 + random_.below(12);
         life(*world, history, 2 + random_.below(4));
     }
+}
+
+void Rig::run_erasures() {
+    erase_every_ = 2;
+    run_workloads();
+    erase_every_ = 12;
 }
 
 void Rig::run_exhaustive() {

@@ -37,6 +37,8 @@ public:
     void run_failing_calls();
     /// Synced data are damaged after a power cut: nobody may write, nothing may be dropped.
     void run_damage();
+    /// Erasing, most of the time.
+    void run_erasures();
     /// Bytes of another history of the same store behind ours.
     void run_splices();
     /// Backups while appends go on, cut at random steps; what can be restored is compared.
@@ -52,6 +54,7 @@ private:
     void life(os::SimEnv& world, History& history, std::uint64_t steps);
     bool session(os::SimEnv& world, History& history);
     void append_one(Store& store, History& history);
+    void erase_some(Store& store, History& history);
     [[nodiscard]] Commit new_commit();
     void take_images(const os::SimEnv& world, const History& history);
     void check(World world, Kind kind, const History& history, const char* what);
@@ -69,6 +72,7 @@ private:
     std::uint64_t image_every_ = 4;  ///< on average, in steps
     bool exhaustive_ = false;
     bool in_second_life_ = false;
+    std::uint64_t erase_every_ = 12;  ///< on average, in appends
 };
 
 }  // namespace varve::crash

@@ -1,5 +1,5 @@
 // Fuzz target: a small valid store some of whose bytes are replaced. Opening it, either way, and
-// reading everything gives data or an error.
+// reading everything, and erasing, gives data or an error.
 //
 // Input: a file's number, an offset and a length, then bytes for there; repeated.
 #include <vector>
@@ -26,7 +26,8 @@ OpenOptions options_for(os::SimEnv& world, Access access) {
     return options;
 }
 
-/// Made once: two segments, closed in the one case, its writer killed in the other.
+/// Made once: two segments, an erased event, closed in the one case, its writer killed in the
+/// other.
 std::unique_ptr<os::SimEnv> template_world(bool closed) {
     auto world = std::make_unique<os::SimEnv>(1);
     std::unique_ptr<os::SimEnv> killed;
@@ -36,6 +37,8 @@ std::unique_ptr<os::SimEnv> template_world(bool closed) {
         static_cast<void>(
             store->append({{.stream = "s-1", .type = "T", .tags = {"a", "b"}, .data = data}}));
     }
+    const Position second[] = {Position{2}};
+    static_cast<void>(store->erase(second));
     if (!closed) killed = world->kill(2);
     static_cast<void>(store->close());
     return closed ? std::move(world) : std::move(killed);
@@ -58,7 +61,10 @@ void use(os::SimEnv& world, Access access) {
     read(Source::stream("s-1"));
     read(Source::tag("a"));
     sum += snapshot->streams() ? 1U : 0U;
-    if (access == Access::read_write) static_cast<void>(store->append({{.data = "more"}}));
+    if (access == Access::read_only) return;
+    static_cast<void>(store->append({{.data = "more"}}));
+    const Position third[] = {Position{3}};
+    static_cast<void>(store->erase(third));
 }
 
 }  // namespace

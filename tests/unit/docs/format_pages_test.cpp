@@ -11,6 +11,8 @@
 #include "file/manifest.hpp"
 #include "file/store_file.hpp"
 #include "index/active_index.hpp"
+#include "index/sealed_format.hpp"
+#include "log/erase.hpp"
 #include "page.hpp"
 
 namespace varve::docs {
@@ -32,6 +34,8 @@ const Table kTables[] = {
     {"format/log.md", "Segment header", log::kSegmentHeaderFields, log::kSegmentHeaderSize},
     {"format/log.md", "Commit header", log::kCommitHeaderFields, sizeof(log::CommitHeader)},
     {"format/log.md", "Record header", log::kRecordHeaderFields, sizeof(log::RecordHeader)},
+    {"format/erasure.md", "Header", log::kEraseHeaderFields, sizeof(log::EraseHeader)},
+    {"format/erasure.md", "Range", log::kEraseRangeFields, sizeof(log::PositionRange)},
     {"format/active-index.md", "Header page", index::kActHeaderFields, index::kActHeaderSize},
     {"format/active-index.md", "Counters page", index::kActCounterFields,
      index::kActSlotsOffset - index::kActCountersOffset},
@@ -39,6 +43,10 @@ const Table kTables[] = {
     {"format/active-index.md", "Offset", index::kActOffsetFields, 4},
     {"format/active-index.md", "Small block", index::kActSmallBlockFields, 8 * index::kSmallCells},
     {"format/active-index.md", "Block", index::kActBlockFields, 8 * index::kBlockCells},
+    {"format/sealed-index.md", "Header page", index::kSealedHeaderFields, index::kSealedHeaderSize},
+    {"format/sealed-index.md", "Segment", index::kSealedSegmentFields,
+     sizeof(index::SealedSegment)},
+    {"format/sealed-index.md", "Times", index::kSealedTimesFields, sizeof(index::SealedTimes)},
 };
 
 std::string joined(const std::vector<std::string>& lines) {

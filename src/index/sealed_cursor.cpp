@@ -1,0 +1,183 @@
+#include "index/sealed_cursor.hpp"
+
+#include <algorithm>
+
+namespace varve::index {
+
+SealedCursor::SealedCursor(const SealedIndex& index, const SealedList& list,
+                           bool backwards) noexcept
+    : index_(&index), list_(list), backwards_(backwards) {}
+
+bool SealedCursor::broken() noexcept {
+    damaged_ = true;
+    index_->set_damaged();
+    return false;
+}
+
+/// The table lies behind the postings of the list.
+bool SealedCursor::skip(std::uint32_t block, Skip& skip) noexcept {
+    const std::uint64_t at = list_.place + 8ULL * block;
+    if (!index_->touch(Section::postings, at, 8)) return broken();
+    const std::byte* const from = index_->at(Section::postings) + at;
+    skip.last = base::load<std::uint32_t>(from);
+    skip.end = base::load<std::uint32_t>(from + 4);
+    return true;
+}
+
+/// Decodes `count` ordinals from the bytes at `offset`, each the distance from the one before.
+bool SealedCursor::decode(std::uint64_t offset, std::uint64_t bytes, std::uint32_t before,
+                          std::uint32_t count, bool first_known) noexcept {
+    if (!index_->touch(Section::postings, offset, bytes)) return broken();
+    const std::byte* at = index_->at(Section::postings) + offset;
+    const std::byte* const end = at + bytes;
+    std::uint64_t ordinal = before;
+    size_ = 0;
+    if (first_known) ordinals_[size_++] = before;
+    while (size_ < count) {
+        std::uint64_t distance = 0;
+        unsigned shift = 0;
+        for (;; shift += 7) {
+            if (at == end || shift > 28) return broken();
+            const auto byte = std::to_integer<std::uint64_t>(*at++);
+            distance |= (byte & 0x7FU) << shift;
+            if ((byte & 0x80U) == 0) break;
+        }
+        ordinal += distance;
+        const bool rises = distance > 0 || (size_ == 0 && before == 0 && !first_known);
+        if (!rises || ordinal > list_.last) return broken();
+        ordinals_[size_++] = static_cast<std::uint32_t>(ordinal);
+    }
+    return true;
+}
+
+bool SealedCursor::load(std::uint32_t block) noexcept {
+    if (loaded_ && block == block_) return true;
+    loaded_ = false;
+    block_ = block;
+    const bool last_block = block + 1 == blocks();
+    if (list_.count <= 2) {
+        ordinals_[0] = list_.first;
+        ordinals_[1] = list_.last;
+        size_ = list_.count;
+    } else if (list_.count <= kPostingsPerBlock) {
+        const std::uint64_t length = index_->length(Section::postings);
+        if (list_.place > length) return broken();
+        const std::uint64_t most = 5ULL * (list_.count - 1);
+        if (!decode(list_.place, std::min(most, length - list_.place), list_.first, list_.count,
+                    true))
+            return false;
+    } else {
+        Skip before;
+        Skip own;
+        Skip whole;
+        if (block > 0 && !skip(block - 1, before)) return false;
+        if (!skip(block, own) || !skip(blocks() - 1, whole)) return false;
+        if (own.end < before.end || whole.end < own.end || whole.end > list_.place) return broken();
+        const std::uint32_t count =
+            last_block ? list_.count - block * kPostingsPerBlock : kPostingsPerBlock;
+        const std::uint64_t begin = list_.place - whole.end;
+        if (!decode(begin + before.end, own.end - before.end, before.last, count, false))
+            return false;
+        if (ordinals_[size_ - 1] != own.last) return broken();
+    }
+    if (block == 0 && ordinals_[0] != list_.first) return broken();
+    if (last_block && ordinals_[size_ - 1] != list_.last) return broken();
+    loaded_ = true;
+    at_ = backwards_ ? size_ : 0;
+    return true;
+}
+
+bool SealedCursor::seek(std::uint32_t ordinal) noexcept {
+    if (damaged_ || (backwards_ ? ordinal < list_.first : ordinal > list_.last)) return false;
+    std::uint32_t low = 0;  // the first block that ends at or behind `ordinal`
+    std::uint32_t high = blocks() - 1;
+    while (low < high && list_.count > kPostingsPerBlock) {
+        const std::uint32_t middle = low + (high - low) / 2;
+        Skip of;
+        if (!skip(middle, of)) return false;
+        of.last < ordinal ? low = middle + 1 : high = middle;
+    }
+    if (!load(low)) return false;
+    at_ = static_cast<std::uint32_t>(
+        (backwards_ ? std::upper_bound(ordinals_, ordinals_ + size_, ordinal)
+                    : std::lower_bound(ordinals_, ordinals_ + size_, ordinal)) -
+        ordinals_);
+    // Backwards, everything of this block may lie behind: then the block before ends it.
+    if (backwards_ && at_ == 0) return low > 0 && load(low - 1);
+    return true;
+}
+
+bool SealedCursor::next(std::uint32_t& ordinal) noexcept {
+    if (damaged_ || list_.count == 0) return false;
+    if (!loaded_ && !load(backwards_ ? blocks() - 1 : 0)) return false;
+    if (backwards_) {
+        if (at_ == 0 && (block_ == 0 || !load(block_ - 1))) return false;
+        ordinal = ordinals_[--at_];
+        return true;
+    }
+    if (at_ == size_ && (block_ + 1 == blocks() || !load(block_ + 1))) return false;
+    ordinal = ordinals_[at_++];
+    return true;
+}
+
+SealedNames::SealedNames(const SealedIndex& index, KeyKind kind, std::string_view from) noexcept
+    : index_(&index), end_(index.end_entry(kind)), cursor_(index) {
+    std::uint32_t low = index.first_entry(kind);
+    const std::uint32_t begin = low;
+    // Whole blocks are skipped by their first names; then one by one.
+    std::uint32_t first = low / kNamesPerBlock;
+    std::uint32_t last = end_ / kNamesPerBlock;
+    while (first < last && !from.empty() && !cursor_.damaged()) {
+        const std::uint32_t middle = first + (last - first + 1) / 2;
+        SealedName name;
+        const std::uint32_t entry = middle * kNamesPerBlock;
+        if (entry >= end_) {
+            last = middle - 1;
+            continue;
+        }
+        cursor_.seek(entry);
+        if (!cursor_.next(name)) break;
+        name.name <= from ? first = middle : last = middle - 1;
+    }
+    low = std::max(begin, first * kNamesPerBlock);
+    cursor_.seek(low);
+    while (!waiting_ && next()) waiting_ = current_.name >= from;
+}
+
+bool SealedNames::next() noexcept {
+    if (waiting_) {
+        waiting_ = false;
+        return true;
+    }
+    return cursor_.entry() + 1 < end_ && cursor_.next(current_);
+}
+
+SealedIds::SealedIds(const SealedIndex& index, Key key) noexcept
+    : index_(&index), print_(fingerprint(key)) {
+    const std::uint64_t slots = index.length(Section::ids) / 8;
+    const std::uint64_t mix = mixed(print_);
+    if (slots == 0 || !index.may_hold(mix)) return;
+    left_ = slots;
+    slot_ = kSlotsPerBucket * scaled(mix, slots / kSlotsPerBucket);
+}
+
+bool SealedIds::next(std::uint32_t& ordinal) noexcept {
+    const std::uint64_t slots = index_->length(Section::ids) / 8;
+    while (left_ > 0) {
+        --left_;
+        if (!index_->touch(Section::ids, 8 * slot_, 8)) {
+            damaged_ = true;
+            return false;
+        }
+        const auto word = base::load<std::uint64_t>(index_->at(Section::ids) + 8 * slot_);
+        slot_ = slot_ + 1 == slots ? 0 : slot_ + 1;
+        if (word == 0) break;
+        if (word >> 32 != print_) continue;
+        ordinal = static_cast<std::uint32_t>(word) - 1;
+        return true;
+    }
+    left_ = 0;
+    return false;
+}
+
+}  // namespace varve::index

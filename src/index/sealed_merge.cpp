@@ -1,0 +1,170 @@
+#include "index/sealed_merge.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "base/error.hpp"
+#include "index/sealed_cursor.hpp"
+
+namespace varve::index {
+
+namespace {
+
+class Merge {
+public:
+    Merge(std::span<const SealedIndex* const> inputs, Sink& to, Scratch& scratch,
+          const std::function<bool()>& go_on)
+        : inputs_(inputs), writer_(inputs.front()->hasher(), to, scratch, go_on), ids_(scratch) {
+        for (const SealedIndex* input : inputs_) types_.emplace_back(input->names(KeyKind::type));
+    }
+
+    Result<void> run(const log::Uuid& uuid) {
+        for (const KeyKind kind : {KeyKind::stream, KeyKind::category, KeyKind::type, KeyKind::tag})
+            merge_kind(kind);
+        gather_ids();
+        writer_.finish_names({ids_.data(), ids_.size()});
+        put_columns();
+        if (no_memory_)
+            return base::failure(ErrorCode::out_of_memory, "no memory to merge indexes");
+        const bool damaged = std::any_of(inputs_.begin(), inputs_.end(),
+                                         [](const SealedIndex* one) { return one->damaged(); });
+        if (damaged)
+            return base::failure(ErrorCode::corrupt, "an index that was to be merged is damaged");
+        std::vector<SealedSegment> segments;
+        for (const SealedIndex* input : inputs_)
+            segments.insert(segments.end(), input->segments().begin(), input->segments().end());
+        return writer_.finish(uuid, segments, inputs_.back()->end_chain());
+    }
+
+private:
+    /// Ordinals of input `n` begin here.
+    [[nodiscard]] std::uint32_t base_of(std::size_t n) const noexcept {
+        return static_cast<std::uint32_t>(inputs_[n]->first_position() -
+                                          inputs_.front()->first_position());
+    }
+
+    void merge_kind(KeyKind kind) {
+        std::vector<std::unique_ptr<SealedNames>> names;
+        for (const SealedIndex* input : inputs_) {
+            names.push_back(std::make_unique<SealedNames>(*input, kind, std::string_view{}));
+            if (!names.back()->next()) names.back().reset();
+        }
+        std::vector<std::uint32_t> local(inputs_.size());
+        for (std::uint32_t number = 0; !writer_.failed(); ++number) {
+            const SealedNames* least = nullptr;
+            for (const auto& one : names) {
+                if (one != nullptr && (least == nullptr || one->name() < least->name()))
+                    least = one.get();
+            }
+            if (least == nullptr) break;
+            const std::string name(least->name());
+            writer_.begin_name(kind, name);
+            for (std::size_t n = 0; n < names.size(); ++n) {
+                if (names[n] == nullptr || names[n]->name() != name) continue;
+                add_list(n, names[n]->list());
+                if (kind == KeyKind::type && local[n] < types_[n].size())
+                    types_[n][local[n]++] =
+                        static_cast<std::uint16_t>(std::min<std::uint32_t>(number, kManyTypes));
+                if (!names[n]->next()) names[n].reset();
+            }
+            writer_.end_name();
+        }
+    }
+
+    void add_list(std::size_t n, const SealedList& list) {
+        SealedCursor cursor(*inputs_[n], list, false);
+        const std::uint32_t first = base_of(n);
+        for (std::uint32_t ordinal = 0; cursor.next(ordinal);) writer_.add(first + ordinal);
+    }
+
+    void gather_ids() noexcept {
+        for (std::size_t n = 0; n < inputs_.size(); ++n) {
+            const SealedIndex& input = *inputs_[n];
+            const std::uint64_t length = input.length(Section::ids);
+            if (!input.touch(Section::ids, 0, length)) return;
+            const std::uint32_t first = base_of(n);
+            for (std::uint64_t at = 0; at < length; at += 8) {
+                const auto word = base::load<std::uint64_t>(input.at(Section::ids) + at);
+                if (word == 0) continue;
+                const auto ordinal = static_cast<std::uint32_t>(word) - 1;
+                if (!ids_.push({static_cast<std::uint32_t>(word >> 32), first + ordinal}))
+                    no_memory_ = true;
+            }
+        }
+    }
+
+    void put_columns() {
+        writer_.begin(Section::offsets);
+        for (const SealedIndex* input : inputs_) {
+            const std::uint64_t length = input->length(Section::offsets);
+            constexpr std::uint64_t kAtOnce = 64 << 10;
+            for (std::uint64_t at = 0; at < length && !writer_.failed(); at += kAtOnce) {
+                const std::uint64_t part = std::min(kAtOnce, length - at);
+                if (!input->touch(Section::offsets, at, part)) return;
+                writer_.put({input->at(Section::offsets) + at, part});
+            }
+        }
+        writer_.begin(Section::types);
+        for (std::size_t n = 0; n < inputs_.size(); ++n) put_types(n);
+        put_times();
+    }
+
+    void put_types(std::size_t n) noexcept {
+        for (std::uint32_t event = 0; event < inputs_[n]->events(); ++event) {
+            std::uint16_t number = kNoType;
+            if (inputs_[n]->type_number(event, number) != Found::yes) return;
+            if (number < types_[n].size()) number = types_[n][number];
+            writer_.put_value(number);
+        }
+    }
+
+    /// Groups of the inputs do not begin where groups of the whole begin: each gets the bounds of
+    /// all that it touches.
+    void put_times() {
+        const std::uint64_t events =
+            inputs_.back()->last_position() - inputs_.front()->first_position() + 1;
+        std::vector<SealedTimes> groups;
+        for (std::size_t n = 0; n < inputs_.size(); ++n) {
+            SealedTimes times;
+            for (std::uint32_t group = 0; inputs_[n]->times(group, times) == Found::yes; ++group) {
+                const std::uint64_t begin = base_of(n) + std::uint64_t{group} * kTimeGroup;
+                const std::uint64_t end =
+                    std::min<std::uint64_t>(begin + kTimeGroup, base_of(n) + inputs_[n]->events());
+                for (std::uint64_t of = begin / kTimeGroup; of <= (end - 1) / kTimeGroup; ++of) {
+                    if (of >= groups.size()) {
+                        groups.push_back(times);
+                        continue;
+                    }
+                    SealedTimes& wide = groups[of];
+                    wide.event_min = std::min(wide.event_min, times.event_min);
+                    wide.event_max = std::max(wide.event_max, times.event_max);
+                    wide.recorded_min = std::min(wide.recorded_min, times.recorded_min);
+                    wide.recorded_max = std::max(wide.recorded_max, times.recorded_max);
+                }
+            }
+        }
+        groups.resize((events + kTimeGroup - 1) / kTimeGroup);
+        writer_.begin(Section::times);
+        for (const SealedTimes& group : groups) writer_.put_value(group);
+    }
+
+    std::span<const SealedIndex* const> inputs_;
+    SealedWriter writer_;
+    ScratchArray<SealedWriter::Id> ids_;
+    std::vector<std::vector<std::uint16_t>> types_;  ///< numbers of the inputs' types in the whole
+    bool no_memory_ = false;
+};
+
+}  // namespace
+
+Result<void> merge_sealed(std::span<const SealedIndex* const> inputs, const log::Uuid& uuid,
+                          Sink& to, Scratch& scratch, const std::function<bool()>& go_on) noexcept {
+    try {
+        return Merge(inputs, to, scratch, go_on).run(uuid);
+    } catch (const std::bad_alloc&) {
+        return base::failure(ErrorCode::out_of_memory, "no memory to merge indexes");
+    }
+}
+
+}  // namespace varve::index
