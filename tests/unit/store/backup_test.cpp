@@ -488,6 +488,42 @@ TEST(Backup, HoldsCheckpoints) {
     EXPECT_EQ(base::as_text(bytes_of(world, "restored/consumers/mail")), content);
 }
 
+TEST(Backup, WhatWasErasedIsErasedInTheCopies) {
+    os::SimEnv world(1);
+    auto store = write(world);
+    append(*store, 1, 40);
+    ASSERT_TRUE(store->backup("early"));
+    const Position erased[] = {Position{3}, Position{30}};
+    auto done = store->erase(erased);
+    ASSERT_TRUE(done) << done.error().message;
+    append(*store, 42, 50);
+    // An incremental run learns of it as a fresh one does.
+    for (const char* backup : {"early", "late"}) {
+        const std::string target = std::string(backup) + "-restored";
+        auto report = store->backup(backup, {.verify = true});
+        ASSERT_TRUE(report) << report.error().message;
+        auto restored = Store::restore(backup, target, options_for(world));
+        ASSERT_TRUE(restored) << restored.error().message;
+        expect_clean(world, target.c_str());
+        auto copy = Store::open(target, options_for(world));
+        ASSERT_TRUE(copy) << copy.error().message;
+        auto snapshot = copy->snapshot();
+        for (const Position position : erased) {
+            auto event = snapshot->at(position);
+            EXPECT_TRUE((event && event->data.find('x') == std::string_view::npos) ||
+                        (!event && event.error().code == ErrorCode::erased))
+                << backup << " " << position.value;
+        }
+        EXPECT_EQ(snapshot->published().value, 50U);
+    }
+    ASSERT_TRUE(store->close());
+    auto salvaged = Store::salvage("store", "target", options_for(world));
+    ASSERT_TRUE(salvaged) << salvaged.error().message;
+    EXPECT_EQ(salvaged->copied, 47U);
+    ASSERT_EQ(salvaged->skipped.size(), 2U);
+    EXPECT_NE(salvaged->skipped[0].what.find("erased"), std::string::npos);
+}
+
 TEST(Backup, OnRealFiles) {
     const TemporaryDirectory folder;
     OpenOptions options;
