@@ -28,7 +28,7 @@ struct AppendArguments {
     bool each = false, json = false;
 };
 struct ReadArguments {
-    std::string store;
+    std::string store, id;
     SourceArguments source;
     std::uint64_t from = 0, after = 0, until = 0, limit = ~0ULL;
     std::uint64_t from_revision = 0, until_revision = 0;

@@ -26,6 +26,8 @@ struct Block {
     std::string failure;  ///< why the parser stopped behind these events
     int exit_code = kOk;  ///< what the failure stands for
     std::uint64_t invalid = 0;
+    std::uint64_t stored = 0;
+    std::uint64_t duplicates = 0;  ///< events whose ids are in the store already
 
     void fail(std::string why, int code) {
         failure = std::move(why);
@@ -144,7 +146,7 @@ public:
             auto block = queue_.empty();
             block->batch.clear();
             block->fail({}, kOk);
-            block->invalid = 0;
+            block->invalid = block->stored = block->duplicates = 0;
             std::size_t length = 0;
             try {
                 more = lines_.next_block(block->lines, length);
@@ -200,31 +202,73 @@ private:
     std::uint64_t line_number_ = 0;
 };
 
+/// Counts what was appended, or was there already.
+void count(const Appended& done, Block& block) {
+    const std::uint64_t events = done.last.value - done.first.value + 1;
+    (done.duplicate ? block.duplicates : block.stored) += events;
+}
+
+/// Appends a run of which some events are there, in other commits than the file is cut into now:
+/// the others are appended.
+void append_unknown(Store& store, std::span<const NewEvent> run, Block& block) {
+    const Snapshot snapshot = snapshot_of(store);
+    std::vector<NewEvent> unknown;
+    for (const NewEvent& event : run) {
+        bool known = false;
+        if (event.id) {
+            auto found = snapshot.find(*event.id, Verify::trusted);
+            known = found.has_value();
+            if (!known && found.error().code != ErrorCode::not_found) throw Failed(found.error());
+        }
+        if (known)
+            ++block.duplicates;
+        else
+            unknown.push_back(event);
+    }
+    if (unknown.empty()) return;
+    auto done = store.append(unknown);
+    if (!done) throw Failed(done.error());
+    count(*done, block);
+}
+
+/// Appends one event of a commit that was refused. False if the import ends here.
+bool append_alone(Store& store, const ImportArguments& arguments, Block& block,
+                  const NewEvent& event, std::uint64_t line_number) {
+    auto done = store.append({&event, 1});
+    if (done) return count(*done, block), true;
+    // Its id is that of an event within some commit, perhaps of one earlier in this file.
+    if (done.error().code == ErrorCode::id_conflict) {
+        ++block.duplicates;
+    } else if (arguments.skip_invalid && done.error().code != ErrorCode::io) {
+        ++block.invalid;
+    } else {
+        block.fail("line " + std::to_string(line_number) + ": " + done.error().message, kRefused);
+        return false;
+    }
+    return true;
+}
+
 /// Appends the events of a block. A commit that is refused is tried event by event: the ones before
 /// the bad one stay.
-void append_block(Store& store, const ImportArguments& arguments, Block& block,
-                  std::uint64_t& events) {
+void append_block(Store& store, const ImportArguments& arguments, Block& block) {
     const std::span<const NewEvent> all(block.batch.events.data(), block.batch.count);
     for (std::size_t at = 0; at < all.size(); at += kEventsPerCommit) {
         const auto run = all.subspan(at, std::min(kEventsPerCommit, all.size() - at));
         auto done = store.append(run);
         if (done) {
-            events += run.size();
+            count(*done, block);
+            continue;
+        }
+        if (done.error().code == ErrorCode::id_conflict) {
+            append_unknown(store, run, block);
             continue;
         }
         const bool refused = done.error().code == ErrorCode::invalid_argument ||
                              done.error().code == ErrorCode::too_large;
         if (!refused) throw Failed(done.error());
         for (std::size_t n = 0; n < run.size(); ++n) {
-            auto one = store.append(run.subspan(n, 1));
-            if (one) {
-                ++events;
-            } else if (arguments.skip_invalid && one.error().code != ErrorCode::io) {
-                ++block.invalid;
-            } else {
-                const std::string line = std::to_string(block.batch.line_numbers[at + n]);
-                return block.fail("line " + line + ": " + one.error().message, kRefused);
-            }
+            if (!append_alone(store, arguments, block, run[n], block.batch.line_numbers[at + n]))
+                return;
         }
     }
 }
@@ -248,19 +292,22 @@ int run_import(const ImportArguments& arguments) {
     Reader reader(arguments, std::move(lines), done, resumed, queue);
     std::thread parser([&] { reader.run(); });
     std::uint64_t events = 0;
+    std::uint64_t duplicates = 0;
     std::uint64_t invalid = 0;
     std::string failure;
     int exit_code = kOk;
     std::exception_ptr broken;
     try {
         while (auto block = queue.take()) {
-            if (failure.empty()) append_block(store, arguments, *block, events);
+            if (failure.empty()) append_block(store, arguments, *block);
+            events += block->stored;
+            duplicates += block->duplicates;
             if (failure.empty()) {
                 failure = block->failure;
                 exit_code = block->exit_code;
             }
             invalid += block->invalid;
-            progress.show(block->bytes_done, events, "events");
+            progress.show(block->bytes_done, events + duplicates, "events");
             if (!failure.empty()) queue.stop();
             queue.give_back(std::move(block));
         }
@@ -275,16 +322,17 @@ int run_import(const ImportArguments& arguments) {
     auto synced = store.close();
     if (!synced) throw Failed(synced.error());
     if (arguments.json) {
-        print("{{\"events\":{},\"skipped\":{},\"invalid_lines\":{}}}\n", events, resumed.left(),
-              invalid);
+        print("{{\"events\":{},\"duplicates\":{},\"skipped\":{},\"invalid_lines\":{}}}\n", events,
+              duplicates, resumed.left(), invalid);
     } else {
-        print("imported {} events{}\n", events,
+        print("imported {} events{}{}\n", events,
+              duplicates > 0 ? fmt::format(", {} were there already", duplicates) : "",
               invalid > 0 ? fmt::format(", {} lines were not valid", invalid) : "");
     }
     flush_output();
     if (exit_code != kOk)
         complain("{}: {}; the {} events before it are stored", name_of(arguments.file), failure,
-                 events);
+                 events + duplicates);
     return exit_code;
 }
 

@@ -52,23 +52,6 @@ std::string_view trim(std::string_view text) {
     return text;
 }
 
-bool parse_id(std::string_view text, EventId& id) {
-    std::size_t digits = 0;
-    for (const char c : text) {
-        if (c == '-') continue;
-        const int value = c >= '0' && c <= '9'   ? c - '0'
-                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                 : -1;
-        if (value < 0 || digits >= 32) return false;
-        std::byte& byte = id.bytes[digits / 2];
-        byte = static_cast<std::byte>(digits % 2 == 0 ? value << 4
-                                                      : std::to_integer<int>(byte) | value);
-        ++digits;
-    }
-    return digits == 32;
-}
-
 /// The text of {"$base64": "text"}, with white space wherever JSON allows it.
 std::optional<std::string_view> base64_text(std::string_view json) {
     const auto take = [&](std::string_view token) {
@@ -164,6 +147,23 @@ void write_id(const EventId& id, std::string& out) {
 }
 
 }  // namespace
+
+bool parse_id(std::string_view text, EventId& id) {
+    std::size_t digits = 0;
+    for (const char c : text) {
+        if (c == '-') continue;
+        const int value = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
+        if (value < 0 || digits >= 32) return false;
+        std::byte& byte = id.bytes[digits / 2];
+        byte = static_cast<std::byte>(digits % 2 == 0 ? value << 4
+                                                      : std::to_integer<int>(byte) | value);
+        ++digits;
+    }
+    return digits == 32;
+}
 
 NewEvent& Batch::add() {
     if (count == events.size()) events.emplace_back();

@@ -49,6 +49,9 @@ private:
 /// that are only data.
 void write_line(const EventView& event, std::string& out);
 
+/// Reads 32 hexadecimal digits, with hyphens anywhere, as a UUID is written.
+[[nodiscard]] bool parse_id(std::string_view text, EventId& id);
+
 /// A JSON string literal of `text`.
 void write_string(std::string_view text, std::string& out);
 

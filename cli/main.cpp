@@ -11,6 +11,7 @@
 
 #include "commands.hpp"
 #include "completion.hpp"
+#include "json_events.hpp"
 #include "line_source.hpp"
 #include "terminal.hpp"
 
@@ -41,6 +42,14 @@ const CLI::Validator kExpected(
         return word || number ? "" : "must be any, none, exists or a version";
     },
     "any|none|exists|N");
+
+/// Checks that an id is one.
+const CLI::Validator kId(
+    [](std::string& text) -> std::string {
+        EventId id;
+        return parse_id(text, id) ? "" : "must be a UUID: 32 hexadecimal digits";
+    },
+    "UUID");
 
 void add_source(CLI::App& command, SourceArguments& source) {
     auto* group = command.add_option_group("source", "which events; all of them if none is given");
@@ -138,6 +147,7 @@ private:
     void add_reading() {
         CLI::App& read = command("read", "print events", read_.store);
         add_source(read, read_.source);
+        read.add_option("--id", read_.id, "only the event with this id")->check(kId);
         read.add_option("--from", read_.from, "first position")->check(kWhole);
         read.add_option("--after", read_.after, "only beyond this position")->check(kWhole);
         read.add_option("--until", read_.until, "last position")->check(kWhole);
@@ -152,6 +162,9 @@ private:
         read.add_flag("--trusted", read_.trusted, "do not check the checksums");
         read.add_flag("--durable", read_.durable, "only events that survive a power cut");
         read.add_flag("--json", read_.json, "NDJSON instead of a table");
+        for (const char* other : {"--stream", "--category", "--type", "--tag", "--from", "--after",
+                                  "--until", "--limit", "--backwards", "--durable"})
+            read.get_option("--id")->excludes(read.get_option(other));
         runs(read, [this] { return run_read(read_); });
         CLI::App& tail = command("tail", "print events as they come", tail_.store);
         add_source(tail, tail_.source);
@@ -186,8 +199,10 @@ private:
     }
 
     void add_files() {
-        CLI::App& import = command(
-            "import", "append the events of an NDJSON file, plain, .gz or .zst", import_.store);
+        CLI::App& import = command("import",
+                                   "append the events of an NDJSON file, plain, .gz or .zst; those "
+                                   "whose ids are there are not appended again",
+                                   import_.store);
         import.add_option("FILE", import_.file, "the file; - for standard input")->required();
         import.add_flag("--skip-invalid", import_.skip_invalid,
                         "count lines that are not valid instead of ending there");

@@ -100,6 +100,15 @@ int run_read(const ReadArguments& arguments) {
     options.direction = arguments.backwards ? Direction::backwards : Direction::forwards;
     options.verify = arguments.trusted ? Verify::trusted : Verify::always;
     std::string buffer;
+    if (!arguments.id.empty()) {
+        EventId id;
+        static_cast<void>(parse_id(arguments.id, id));  // checked with the other arguments
+        auto found = snapshot.find(id, options.verify);
+        if (!found) throw Failed(found.error());
+        print_event(*found, arguments.json, buffer);
+        flush(buffer);
+        return kOk;
+    }
     auto seen =
         snapshot.read(arguments.source.source(), options).for_each([&](const EventView& event) {
             print_event(event, arguments.json, buffer);

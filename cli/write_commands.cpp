@@ -28,12 +28,14 @@ Durability durability_of(const std::string& text) {
 
 void say(const Appended& done, bool json) {
     if (json) {
-        print("{{\"first\":{},\"last\":{},\"version\":{}}}\n", done.first.value, done.last.value,
-              done.version);
-    } else if (done.first == done.last) {
-        print("position {}\n", done.first.value);
+        print("{{\"first\":{},\"last\":{},\"version\":{},\"duplicate\":{}}}\n", done.first.value,
+              done.last.value, done.version, done.duplicate);
     } else {
-        print("positions {} to {}\n", done.first.value, done.last.value);
+        const char* const known = done.duplicate ? " (stored before)" : "";
+        if (done.first == done.last)
+            print("position {}{}\n", done.first.value, known);
+        else
+            print("positions {} to {}{}\n", done.first.value, done.last.value, known);
     }
     flush_output();
 }

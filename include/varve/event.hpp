@@ -19,7 +19,8 @@
 namespace varve {
 inline namespace v0 {
 
-/// Sixteen bytes that name an event, chosen by whoever made it (a UUID, say).
+/// Sixteen bytes that name an event, chosen by whoever made it (a UUID, say). An append whose
+/// events have ids can be repeated: see `Store::append`.
 struct EventId {
     std::array<std::byte, 16> bytes{};
     friend bool operator==(const EventId&, const EventId&) noexcept = default;
@@ -33,7 +34,7 @@ struct NewEvent {
     std::vector<std::string_view> tags{};  ///< ≤ 64 names; repetitions are dropped, order is kept
     std::string_view data{};               ///< any bytes, ≤ 64 MiB
     std::string_view metadata{};           ///< any bytes, ≤ 1 MiB
-    std::optional<EventId> id{};           ///< kept with the event
+    std::optional<EventId> id{};           ///< kept with the event; no two events may have the same
     std::optional<std::int64_t>
         time_us{};  ///< microseconds since 1970; absent: the time of the append
 };

@@ -42,7 +42,11 @@ struct OpenOptions {
     std::uint32_t interval_ms = 100;         ///< level `interval`: at most this long between syncs
     std::uint64_t interval_bytes = 16ULL
                                    << 20;  ///< level `interval`: at most this much between syncs
-    bool force_filesystem = false;         ///< accept a file system that cannot keep the promises
+    /// How far back an append looks for its event ids, in events: those before the last `id_window`
+    /// are not found, as if they had no ids. 0: never too far back. A repetition that comes later
+    /// than that is stored again. For writers; it may differ from opening to opening.
+    std::uint64_t id_window = 0;
+    bool force_filesystem = false;   ///< accept a file system that cannot keep the promises
     std::uint32_t file_mode = 0600;  ///< permissions of new files; directories get x where r is set
     std::uint8_t hash_bits =
         64;                  ///< of the keys of names, at creation; fewer only to test collisions

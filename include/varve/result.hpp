@@ -52,14 +52,13 @@ enum class ErrorCode : std::uint8_t {
 /// One failure: what, in words, and where.
 struct Error {
     ErrorCode code = ErrorCode::io;
-    std::string message;        ///< one sentence for people: what happened and what to do
-    std::string file;           ///< the file concerned, or empty
-    std::uint64_t offset = 0;   ///< byte offset in `file`, 0 if it does not apply
-    bool retry = false;         ///< the same call may succeed later without any other action
-    std::string stream;         ///< the stream concerned, for `wrong_expected_version`
+    std::string message;       ///< one sentence for people: what happened and what to do
+    std::string file;          ///< the file concerned, or empty
+    std::uint64_t offset = 0;  ///< byte offset in `file`, 0 if it does not apply
+    bool retry = false;        ///< the same call may succeed later without any other action
+    std::string stream;  ///< the stream concerned, for `wrong_expected_version`, `id_conflict`
     std::uint64_t version = 0;  ///< the version `stream` really has, for `wrong_expected_version`
-    // Of the event that is in the way, for `condition_failed` and `id_conflict`. Later releases
-    // fill them in; here they are always empty.
+    // Of the event that is in the way, for `id_conflict`, and in later releases `condition_failed`.
     Position position{};
     std::string type;
     std::vector<std::string> tags;

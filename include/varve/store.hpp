@@ -51,7 +51,7 @@ struct Appended {
     std::uint64_t version = 0;  ///< version of the stream of the last event; 0 if it has none
     std::vector<StreamVersion> versions{};  ///< each stream written, if there was more than one
     Durability level = Durability::os;      ///< what the append waited for
-    bool duplicate = false;  ///< its events were there already, by their ids; not yet: always false
+    bool duplicate = false;  ///< its events were there already, by their ids: nothing was stored
 };
 
 /// The events of one read: a range of runs that ends complete, or stopped by an error.
@@ -132,6 +132,11 @@ public:
     [[nodiscard]] Result<EventView> at(Position position,
                                        Verify verify = Verify::always) const& noexcept;
     Result<EventView> at(Position position, Verify verify = Verify::always) const&& = delete;
+    /// The event with this id, however old; `not_found` if there is none. If a narrow `id_window`
+    /// let several be stored, the newest. Valid as long as what `at` answers.
+    [[nodiscard]] Result<EventView> find(const EventId& id,
+                                         Verify verify = Verify::always) const& noexcept;
+    Result<EventView> find(const EventId& id, Verify verify = Verify::always) const&& = delete;
 
     /// Names that start with `prefix`, sorted by bytes. Exact: names are compared, not hashes.
     [[nodiscard]] Result<std::vector<CatalogueEntry>> streams(
@@ -230,10 +235,22 @@ public:
     ~Store();
 
     /// Appends all of `events` or none, in order, with contiguous positions. Returns when the level
-    /// is reached. Checks, in this order: limits, expected versions. Errors: `invalid_argument`,
-    /// `too_large`, `wrong_expected_version` (with stream and version), `no_space` (nothing stored,
-    /// try again), `durability_lost` (stored and visible, but a sync failed), `poisoned`, `closed`,
-    /// `busy`, `out_of_memory`.
+    /// is reached. Checks, in this order: limits, event ids, expected versions. Errors:
+    /// `invalid_argument`, `too_large`, `id_conflict` (with the event in the way),
+    /// `wrong_expected_version` (with stream and version), `no_space` (nothing stored, try again),
+    /// `durability_lost` (stored and visible, but a sync failed), `poisoned`, `closed`, `busy`,
+    /// `corrupt`, `out_of_memory`.
+    ///
+    /// Ids make an append repeatable, also by another process after a crash: it is stored once,
+    /// however often and from however many threads it is tried. It counts as repeated if its events
+    /// are, one by one from the first, the first events of one earlier append: the same id where it
+    /// has one, none where it has none. What the events say is not compared. Then nothing is stored
+    /// and nothing further checked; the answer has `duplicate`, the positions and versions of that
+    /// time (0 for a stream that those events are not in) and comes when the level asked for now
+    /// holds for them. If any id is known and this is not so (another order, only some of them, not
+    /// from an append's first event on, more events than then), the answer is `id_conflict`. The
+    /// same id twice in one append is an `invalid_argument`. `OpenOptions::id_window` says how far
+    /// back is looked.
     [[nodiscard]] Result<Appended> append(std::span<const NewEvent> events,
                                           const AppendOptions& options = {}) noexcept;
     [[nodiscard]] Result<Appended> append(std::initializer_list<NewEvent> events,

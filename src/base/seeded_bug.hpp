@@ -30,6 +30,7 @@ enum class SeededBug : std::uint8_t {
     missing_index_answers_short,
     list_not_clipped,
     erased_body_breaks_recovery,
+    id_checked_after_condition,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -194,10 +194,10 @@ Result<void> Manifest::compact() noexcept {
     std::vector<ManifestEntry> kept;
     const std::vector<SealedRange> sealed = content_.sealed();
     for (const ManifestEntry& entry : content_.entries) {
-        const bool index = is_index(entry) &&
-                           std::find(sealed.begin(), sealed.end(), range_of(entry)) != sealed.end();
         const bool needed = &entry == point || &entry == newest || &entry == erasing ||
                             &entry == erased || !is_known(entry.kind);
+        const bool index = is_index(entry) &&
+                           std::find(sealed.begin(), sealed.end(), range_of(entry)) != sealed.end();
         const bool cut = entry.kind == static_cast<std::uint32_t>(EntryKind::cut);
         const bool late_cut = cut && cuts <= kKeepCuts;
         cuts -= cut ? 1U : 0U;
@@ -206,7 +206,7 @@ Result<void> Manifest::compact() noexcept {
     if (kept.size() >= kManifestSize / kManifestEntrySize) {
         return base::failure(
             ErrorCode::too_large,
-            "the manifest is full of entries of another version; use that to write",
+            "the manifest is full of entries that have to be kept",
             directory_ + kName);
     }
     const std::uint64_t last_number = content_.entries.empty() ? 0 : content_.entries.back().number;

@@ -46,7 +46,9 @@ ActCapacity capacity_for(std::uint64_t segment_bytes, std::uint64_t events, std:
         // Twice what is expected: different keys become fewer as a segment grows, but a history may
         // change. Its first segment with more keys is rolled early, the next one has the room.
         const std::uint64_t expected = seen.keys * (segment_bytes / 4096) / (seen.bytes / 4096 + 1);
-        wanted = std::clamp(2 * expected, wanted / kFewestSlots, wanted);
+        // Where nearly every event brings a key of its own, as ids are, it gets more than usual.
+        wanted = std::max(std::clamp(2 * expected, wanted / kFewestSlots, wanted),
+                          expected + expected / 2);
     }
     const std::uint64_t slots = std::max(wanted, keys + keys / 2 + 4);
     ActCapacity capacity;

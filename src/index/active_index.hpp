@@ -32,7 +32,7 @@ inline constexpr std::uint64_t kActSlotsOffset = 8192;
 /// again.
 struct ActHeader {
     std::uint64_t magic = kActMagic;
-    std::uint32_t format = 2;
+    std::uint32_t format = 3;
     std::uint32_t reserved = 0;
     log::Uuid uuid{};
     std::uint64_t segment = 0;

@@ -37,6 +37,7 @@ void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& key
     }
     if (record.header.type_length > 0) keys.add(record.hash(1));
     for (std::size_t n = 0; n < record.header.tag_count; ++n) keys.add(record.hash(2 + n));
+    if (record.has_id()) keys.add(hasher.key(KeyKind::id, record.id()));
 }
 
 bool carries(const log::RecordView& record, KeyKind kind, std::string_view name) noexcept {
@@ -45,7 +46,7 @@ bool carries(const log::RecordView& record, KeyKind kind, std::string_view name)
         case KeyKind::category: return category_of(record.stream()) == name && !name.empty();
         case KeyKind::type: return record.type() == name;
         case KeyKind::tag: return record.tags().contains(name);
-        case KeyKind::id: return false;  // ids are compared by who looks for them
+        case KeyKind::id: return record.has_id() && record.id() == name;
     }
     return false;
 }

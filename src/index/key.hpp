@@ -16,7 +16,7 @@ using Key = std::uint64_t;
 
 enum class KeyKind : std::uint8_t { stream = 1, category = 2, type = 3, tag = 4, id = 5 };
 
-inline constexpr std::size_t kMaxKeysPerEvent = 3 + 64;
+inline constexpr std::size_t kMaxKeysPerEvent = 3 + 64 + 1;
 
 [[nodiscard]] constexpr KeyKind kind_of(Key key) noexcept { return static_cast<KeyKind>(key & 7U); }
 
@@ -37,7 +37,7 @@ private:
     std::uint64_t mask_ = ~0ULL;
 };
 
-/// The keys an event is listed under, in the order stream, category, type, tags.
+/// The keys an event is listed under, in the order stream, category, type, tags, id.
 struct EventKeys {
     std::uint32_t count = 0;
     Key keys[kMaxKeysPerEvent];
@@ -51,11 +51,16 @@ struct EventKeys {
     return record.header.kind == static_cast<std::uint8_t>(log::RecordKind::event);
 }
 
-/// Of a record that was read; none if it is not listed. The category is hashed, the rest is taken
-/// from the record.
+/// Of a record that was read; none if it is not listed. Category and id are hashed, the rest is
+/// taken from the record.
 void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept;
 
-/// True if the record carries `name` in the role of `kind`.
+/// Number of keys the event is listed under, at most.
+[[nodiscard]] inline std::uint64_t most_keys_of(const log::RecordView& record) noexcept {
+    return 3U + record.header.tag_count + (record.has_id() ? 1U : 0U);
+}
+
+/// True if the record carries `name` in the role of `kind`. An id is named by its 16 bytes.
 [[nodiscard]] bool carries(const log::RecordView& record, KeyKind kind,
                            std::string_view name) noexcept;
 

@@ -67,6 +67,7 @@ enum class RecordKind : std::uint8_t {
 };
 
 inline constexpr std::uint8_t kRecordHasId = 1;
+inline constexpr std::size_t kIdBytes = 16;    // of an event's id
 inline constexpr std::uint16_t kMaxTags = 64;  // of one event
 // Limits of an event, checked when it is admitted and when it is read: they bound how much a
 // hostile record can make its reader look at.

@@ -66,6 +66,10 @@ struct RecordView {
         return base::load<std::uint64_t>(hashes() + 8 * n);
     }
     [[nodiscard]] bool has_id() const noexcept { return (header.flags & kRecordHasId) != 0; }
+    /// Its 16 bytes; only if it has one.
+    [[nodiscard]] std::string_view id() const noexcept {
+        return {reinterpret_cast<const char*>(hashes() + 8 * (2U + header.tag_count)), kIdBytes};
+    }
     [[nodiscard]] const char* tag_lengths() const noexcept {
         return reinterpret_cast<const char*>(hashes() + 8 * (2U + header.tag_count) +
                                              (has_id() ? 16 : 0));

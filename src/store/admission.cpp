@@ -23,6 +23,8 @@ void Plan::clear() noexcept {
     hashes.clear();
     keys.clear();
     tags.clear();
+    ids.clear();
+    ids_looked_until = 0;
     bytes = 0;
     has_demands = false;
 }
@@ -96,6 +98,43 @@ std::uint32_t stream_number(Plan& plan, index::Key key, std::string_view name) {
     }
 }
 
+/// Of the event that is added next.
+void add_id(const Meta& meta, const EventId& id, Plan& plan) {
+    const std::string_view bytes(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
+    const index::Key key = meta.hasher.key(KeyKind::id, bytes);
+    plan.keys.push_back(key);
+    plan.ids.push_back({key, bytes, static_cast<std::uint32_t>(plan.events.size())});
+}
+
+/// No two events of one append have the same id.
+Result<void> check_ids_differ(Plan& plan) {
+    constexpr std::size_t kFew = 8;
+    const auto twice = [](const PlannedId& one, const PlannedId& other) {
+        return refuse(ErrorCode::invalid_argument, one.event, "its id is that of event",
+                      std::to_string(other.event).c_str());
+    };
+    if (plan.ids.size() <= kFew) {
+        for (std::size_t n = 1; n < plan.ids.size(); ++n) {
+            for (std::size_t before = 0; before < n; ++before) {
+                if (plan.ids[n].bytes == plan.ids[before].bytes)
+                    return twice(plan.ids[n], plan.ids[before]);
+            }
+        }
+        return {};
+    }
+    plan.id_table.assign(std::bit_ceil(2 * plan.ids.size()), kNoStream);
+    const std::size_t mask = plan.id_table.size() - 1;
+    for (std::uint32_t n = 0; n < plan.ids.size(); ++n) {
+        std::size_t at = (plan.ids[n].key >> 3) & mask;
+        for (; plan.id_table[at] != kNoStream; at = (at + 1) & mask) {
+            const PlannedId& before = plan.ids[plan.id_table[at]];
+            if (before.bytes == plan.ids[n].bytes) return twice(plan.ids[n], before);
+        }
+        plan.id_table[at] = n;
+    }
+    return {};
+}
+
 void add_event(const Meta& meta, const NewEvent& event, Plan& plan) {
     PlannedEvent planned;
     planned.first_key = static_cast<std::uint32_t>(plan.keys.size());
@@ -120,6 +159,7 @@ void add_event(const Meta& meta, const NewEvent& event, Plan& plan) {
         names += plan.tags[n].size();
     for (std::size_t n = 0; n < tag_count; ++n)
         plan.keys.push_back(plan.hashes[first_hash + 2 + n]);
+    if (event.id) add_id(meta, *event.id, plan);
     planned.key_count = static_cast<std::uint32_t>(plan.keys.size()) - planned.first_key;
     planned.input.stream = event.stream;
     planned.input.type = event.type;
@@ -142,7 +182,8 @@ void link(Plan& plan, std::span<const NewEvent> events) noexcept {
     for (PlannedEvent& planned : plan.events) {
         const std::size_t fixed = (planned.input.stream.empty() ? 0U : 1U) +
                                   (index::category_of(planned.input.stream).empty() ? 0U : 1U) +
-                                  (planned.input.type.empty() ? 0U : 1U);
+                                  (planned.input.type.empty() ? 0U : 1U) +
+                                  (planned.input.id == nullptr ? 0U : 1U);
         const std::size_t tags = planned.key_count - fixed;
         planned.input.hashes = hash;
         planned.input.tags = {tag, tags};
@@ -189,6 +230,7 @@ Result<void> admit_all(const Meta& meta, std::span<const NewEvent> events,
         if (plan.bytes > kMaxCommitBytes)
             return failure(ErrorCode::too_large, "the append exceeds 256 MiB");
     }
+    VARVE_TRY(check_ids_differ(plan));
     VARVE_TRY(add_demands(meta, expected, plan));
     link(plan, events);
     return {};

@@ -42,23 +42,33 @@ struct PlannedEvent {
 };
 inline constexpr std::uint32_t kNoStream = ~0U;
 
+/// The id of one event of the append.
+struct PlannedId {
+    index::Key key = 0;
+    std::string_view bytes{};  ///< 16, the caller's
+    std::uint32_t event = 0;   ///< index into `events`
+};
+
 struct Plan {
     std::vector<PlannedEvent> events;
     std::vector<PlannedStream> streams;
     std::vector<std::uint64_t> hashes;  ///< per event: stream, type, tags; what the record stores
     std::vector<index::Key>
-        keys;  ///< per event: stream, category, type, tags; where the index lists it
+        keys;  ///< per event: stream, category, type, tags, id; where the index lists it
     std::vector<std::string_view> tags;  ///< per event, without repetitions
+    std::vector<PlannedId> ids;          ///< of the events that have one, in order
     std::vector<std::uint32_t>
-        table;                ///< open addressing over `streams` for commits of many events
-    std::uint64_t bytes = 0;  ///< of the whole commit
+        table;  ///< open addressing over `streams` for commits of many events
+    std::vector<std::uint32_t> id_table;  ///< the same over `ids`
+    std::uint64_t ids_looked_until = 0;   ///< position up to which none of `ids` was found
+    std::uint64_t bytes = 0;              ///< of the whole commit
     bool has_demands = false;
 
     void clear() noexcept;
 };
 
 /// Fills `plan`. Errors: `invalid_argument` and `too_large`, naming the event and the limit;
-/// `out_of_memory`.
+/// `invalid_argument` also if two events have the same id; `out_of_memory`.
 [[nodiscard]] Result<void> admit(const Meta& meta, std::span<const NewEvent> events,
                                  const Expectations& expected, Plan& plan) noexcept;
 

@@ -1,10 +1,12 @@
-// The main story of appending: admit · heads and demands · place · apply · publish · wake · wait.
+// The main story of appending: admit · ids · heads and demands · place · apply · publish · wake ·
+// wait.
 #include <algorithm>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
 #include "store/heads.hpp"
+#include "store/ids.hpp"
 #include "store/writer.hpp"
 
 namespace varve {
@@ -105,10 +107,6 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
         VARVE_TRY(load_heads(plan));
         VARVE_TRY(check_demands(plan));
     }
-    if (observer_ != nullptr) observer_->gap();
-    const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
-    if (behind > control().durable.load(std::memory_order_relaxed)) VARVE_TRY(wait_durable(behind));
-    if (seal_behind_.load(std::memory_order_relaxed)) wait_for_sealer();
     Request request;
     request.plan = &plan;
     request.level = std::max(options.durability, meta_->options.durability);
@@ -118,9 +116,59 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory for the result of the append");
     }
-    commit(request);
+    auto repeated = look_up_ids(request);
+    if (!repeated) return std::move(repeated).error();
+    if (observer_ != nullptr) observer_->gap();
+    if (*repeated) {
+        wait_for_repeated(request);
+        settle(&request, request);
+    } else {
+        VARVE_TRY(wait_for_the_helper());
+        commit(request);
+    }
     if (request.error) return std::move(*request.error);
     return std::move(request.appended);
+}
+
+/// While too much of the log lacks its `synced` entry or its sealed index, appends wait before they
+/// take the lock.
+Result<void> Writer::wait_for_the_helper() noexcept {
+    if (seal_behind_.load(std::memory_order_relaxed)) wait_for_sealer();
+    const std::uint64_t behind = throttle_.load(std::memory_order_relaxed);
+    if (behind <= control().durable.load(std::memory_order_relaxed)) return {};
+    return wait_durable(behind);
+}
+
+/// Before the place lock, where a look at old events keeps nobody waiting. True if the append was
+/// made before.
+Result<bool> Writer::look_up_ids(Request& request) noexcept {
+    Plan& plan = *request.plan;
+    if (plan.ids.empty()) return false;
+    // Partner: the release store in `publish`. What is published then is found, what comes later is
+    // looked for under the lock.
+    const std::uint64_t published = control().published.load(std::memory_order_acquire);
+    const std::uint64_t low = window_begin(meta_->options.id_window, published);
+    const bool later = base::seeded(SeededBug::id_checked_after_condition) && plan.has_demands;
+    plan.ids_looked_until = later ? 0 : published;
+    if (later) return false;
+    return is_repetition(*meta_, *segments(), plan, low, published, request.appended);
+}
+
+/// Under the place lock: the events that were placed since the ids were looked up, those of the
+/// same run included.
+Result<bool> Writer::look_again_for_ids(Plan& plan, Appended& done) noexcept {
+    if (plan.ids.empty() || plan.ids_looked_until == end_.position) return false;
+    return is_repetition(*meta_, *segments(), plan, plan.ids_looked_until + 1, end_.position, done);
+}
+
+/// The events of a repeated append are there: what is left is to wait for their durability. They
+/// may have been appended at a lower level, so that no sync within the interval covers them: then
+/// one is made.
+void Writer::wait_for_repeated(Request& request) noexcept {
+    request.position = request.appended.last.value;
+    const bool volatile_still =
+        request.position > control().durable.load(std::memory_order_acquire);
+    if (request.level == Durability::interval && volatile_still) request.level = Durability::disk;
 }
 
 /// Sees to it that a request is placed, published and as durable as it asks for: alone where nobody
@@ -164,6 +212,7 @@ void Writer::place_request(Request& request) noexcept {
         request.error = std::move(placed).error();
         return;
     }
+    if (request.appended.duplicate) return wait_for_repeated(request);
     request.position = request.appended.last.value;
     if (request.level == Durability::interval) expect_interval(request);
 }
@@ -184,9 +233,19 @@ void Writer::expect_interval(const Request& request) noexcept {
 
 Result<void> Writer::place_checked(Plan& plan, Durability level, Appended& done) noexcept {
     VARVE_TRY(usable());
+    const bool ids_first = !base::seeded(SeededBug::id_checked_after_condition);
+    auto repeated = ids_first ? look_again_for_ids(plan, done) : Result<bool>(false);
+    if (!repeated) return std::move(repeated).error();
+    if (*repeated) return {};
     VARVE_TRY(load_heads(plan));
     if (plan.has_demands && !base::seeded(SeededBug::version_checked_outside_lock))
         VARVE_TRY(check_demands(plan));
+    if (!ids_first) {
+        repeated = look_again_for_ids(plan, done);
+        if (!repeated) return std::move(repeated).error();
+        if (*repeated) return {};
+        VARVE_TRY(load_heads(plan));
+    }
     if (!session_begun_) VARVE_TRY(begin_session());
     VARVE_TRY(make_room(plan));
     return place(plan, level, done);
@@ -240,13 +299,7 @@ Result<void> Writer::place(Plan& plan, Durability level, Appended& done) noexcep
 
     done.first = Position{header.first_position};
     done.last = Position{header.first_position + header.count - 1};
-    const std::uint32_t last_stream = plan.events.back().stream;
-    if (last_stream != kNoStream) done.version = plan.streams[last_stream].head.version;
-    if (plan.streams.size() > 1) {
-        for (const PlannedStream& stream : plan.streams) {
-            if (stream.events > 0) done.versions.push_back({stream.name, stream.head.version});
-        }
-    }
+    tell_versions(plan, done);
     for (const PlannedStream& stream : plan.streams) {
         if (stream.head.version > 0) heads_.put(stream.key, stream.name, stream.head);
     }

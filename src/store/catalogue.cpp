@@ -29,7 +29,7 @@ void names_of(const log::RecordView& record, index::KeyKind kind, Use&& use) {
         case index::KeyKind::tag:
             for (const std::string_view tag : record.tags()) use(tag);
             return;
-        case index::KeyKind::id: return;
+        case index::KeyKind::id: return;  // ids are no names that anybody lists
     }
 }
 

@@ -54,6 +54,7 @@ void Writer::start_threads() noexcept {
     if (!env_.has_threads() || helper_.joinable()) return;
     try {
         helper_ = std::thread([this] { help(); });
+        sealer_ = std::thread([this] { seal_all(); });
     } catch (const std::exception&) {
         return;
     }
@@ -65,7 +66,6 @@ void Writer::start_keeper() noexcept {
     if (keeper_.joinable()) return;
     try {
         keeper_ = std::thread([this] { keep(); });
-        sealer_ = std::thread([this] { seal_all(); });
     } catch (const std::exception&) {
         return;
     }

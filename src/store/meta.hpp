@@ -1,7 +1,7 @@
 // What everybody in an open store needs to know and nobody changes: where it is, whose it is, how
 // names are hashed.
 //
-// Any thread; immutable after opening, but for what is known of erased events and damaged indexes.
+// Any thread; immutable after opening, but for one counter and what is known of erased events.
 #pragma once
 
 #include <atomic>

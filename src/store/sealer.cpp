@@ -26,6 +26,8 @@ constexpr std::uint64_t kSleepUs = 1'000'000;
 constexpr std::uint64_t kUnsealedMax = 4 << 20;
 constexpr std::uint64_t kKeepReplacedUs = 10'000'000;
 constexpr std::size_t kMergeWidth = 16;
+constexpr std::size_t kIndexesMany = 64;
+constexpr std::size_t kIndexesMax = file::kManifestSize / file::kManifestEntrySize / 2;
 constexpr std::uint64_t kMergeEventsMax = 1ULL << 31;  // ordinals have 32 bits
 constexpr std::uint64_t kMergeBurstUs = 4'000;
 constexpr std::uint64_t kMergeRestUs = 1'000;
@@ -57,7 +59,10 @@ void Writer::signal_sealer() noexcept {
 /// One piece of work. False if there is none, or if it failed and is tried again later.
 bool Writer::index_work() noexcept {
     remove_replaced();
-    return seal_damaged() || seal_next(false) || merge_next();
+    // Every index takes a place in the manifest: where segments are small, merging comes first.
+    const std::size_t indexes = sealed_ranges().size();
+    if (indexes >= kIndexesMany && merge_next()) return true;
+    return seal_damaged() || (indexes < kIndexesMax && seal_next(false)) || merge_next();
 }
 
 std::uint64_t Writer::unsealed_max() const noexcept {
@@ -261,7 +266,7 @@ std::vector<file::SealedRange> Writer::sealed_ranges() noexcept {
 /// The threads have ended: what is left is sealed, so that the next opening need not read it.
 void Writer::seal_at_close() noexcept {
     closing_ = true;
-    while (seal_next(true)) {
+    while (sealed_ranges().size() < kIndexesMax && seal_next(true)) {
     }
     if (end_.position == 0 || segments()->items.back()->sealed == nullptr) return;
     new_segment_ = true;

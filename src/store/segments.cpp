@@ -186,7 +186,7 @@ std::uint64_t count_keys(const Segment& segment, const log::LogPoint& start,
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
          step = scanner.next()) {
         if (step == log::SegmentScanner::Step::record && index::is_listed(scanner.record()))
-            keys += 3U + scanner.record().header.tag_count;
+            keys += index::most_keys_of(scanner.record());
     }
     return keys;
 }

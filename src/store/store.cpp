@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "store/catalogue.hpp"
 #include "store/following.hpp"
+#include "store/ids.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -76,6 +77,20 @@ Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept
                                                  " is the store's own and no event");
     }
     return log::to_event(*record);
+}
+
+Result<EventView> Snapshot::find(const EventId& id, Verify verify) const& noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
+    const std::string_view bytes(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
+    const store::PlannedId wanted{pinned_->meta().hasher.key(index::KeyKind::id, bytes), bytes, 0};
+    const store::View& view = pinned_->view();
+    auto found = store::find_any(pinned_->meta(), *view.segments, {&wanted, 1}, 1, view.published);
+    if (!found) return std::move(found).error();
+    if (found->position == 0) {
+        return failure(ErrorCode::not_found, "there is no event with this id",
+                       pinned_->meta().path);
+    }
+    return at(Position{found->position}, verify);
 }
 
 Result<std::vector<CatalogueEntry>> Snapshot::streams(std::string_view prefix) const noexcept {

@@ -93,6 +93,10 @@ private:
     void commit(Request& own) noexcept;
     [[nodiscard]] Request* place_queue() noexcept;
     void place_request(Request& request) noexcept;
+    [[nodiscard]] Result<void> wait_for_the_helper() noexcept;
+    [[nodiscard]] Result<bool> look_up_ids(Request& request) noexcept;
+    [[nodiscard]] Result<bool> look_again_for_ids(Plan& plan, Appended& done) noexcept;
+    void wait_for_repeated(Request& request) noexcept;
     void expect_interval(const Request& request) noexcept;
     [[nodiscard]] Result<void> place_checked(Plan& plan, Durability level, Appended& done) noexcept;
     [[nodiscard]] Result<void> load_heads(Plan& plan) noexcept;

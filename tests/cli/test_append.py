@@ -15,6 +15,16 @@ class Append(CommandLineTest):
         self.assertEqual([line["version"] for line in answer.json], [1, 2])
         self.assertEqual(self.varve("verify", self.store, "--json").json[0]["commits"], 2)
 
+    def test_ids(self):
+        event = '{"stream":"a","id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8"}\n'
+        self.assertEqual(self.varve("append", self.store, input=event).out, "position 1\n")
+        self.assertEqual(self.varve("append", self.store, input=event).out, "position 1 (stored before)\n")
+        self.assertEqual(self.varve("append", self.store, "--expected", "none", "--json", input=event).json,
+                         [{"first": 1, "last": 1, "version": 1, "duplicate": True}])
+        answer = self.varve("append", self.store, code=1, input=event + '{"stream":"b"}')
+        self.assertIn("event at position 1", answer.err)
+        self.assertEqual(len(self.varve("read", self.store).lines), 1)
+
     def test_each_line_is_stored_as_it_comes(self):
         with subprocess.Popen([VARVE, "append", self.store, "--each"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
             for n in (1, 2):

@@ -64,6 +64,40 @@ class Import(CommandLineTest):
         packed.write_bytes(broken)
         self.assertIn("not valid gzip", self.varve("import", self.folder / "other", packed, code=3).err)
 
+    def summary(self, *arguments, **more):
+        answer = self.varve("import", self.store, *arguments, "--json", **more).json[0]
+        return answer["events"], answer["duplicates"]
+
+    def test_ids_make_it_repeatable(self):
+        lines = [line(n, id=f"{n * 7919:032x}") for n in range(5000)]
+        self.write("".join(lines[:1300]))
+        self.assertEqual(self.summary(self.file), (1300, 0))
+        self.assertEqual(self.summary(self.file), (0, 1300))
+        # Cut into other commits, and with more behind: what is there is left alone.
+        self.write("".join(lines))
+        self.assertEqual(self.summary(self.file), (3700, 1300))
+        self.assertEqual(self.summary("-", input="".join(lines[100:])), (0, 4900))
+        self.assertIn("100 were there already", self.varve("import", self.store, "-", input="".join(lines[-100:])).out)
+        self.assertEqual([event["data"]["n"] for event in self.varve("export", self.store).json], list(range(5000)))
+        # What `export` writes has the ids: a copy that was interrupted goes on by them.
+        exported = self.varve("export", self.store).out
+        other = self.folder / "other"
+        self.varve("import", other, "-", input="".join(lines[:700]))
+        answer = self.varve("import", other, "-", "--json", input=exported).json[0]
+        self.assertEqual((answer["events"], answer["duplicates"]), (4300, 700))
+
+    def test_an_id_twice_in_one_file(self):
+        twice = line(1, id="0" * 32) + line(2, id="1" * 32) + line(3, id="0" * 32)
+        self.assertEqual(self.summary("-", input=twice), (2, 1))
+        self.assertEqual(self.summary("-", input=twice), (0, 3))
+        self.assertEqual(self.count(), 2)
+
+    def test_ids_beside_lines_without(self):
+        mixed = line(1, id="0" * 32) + line(2) + line(3, id="1" * 32)
+        self.assertEqual(self.summary("-", input=mixed), (3, 0))
+        self.assertEqual(self.summary("-", input=mixed), (0, 3))
+        self.assertEqual(self.count(), 3)
+
     def test_a_bad_line(self):
         self.write("".join(line(n) for n in range(700)) + '{"stream":7}\n' + line(1))
         answer = self.varve("import", self.store, self.file, code=1)

@@ -1,5 +1,5 @@
 """Goal: read finds events by each of their names and ranges."""
-from support import CommandLineTest
+from support import CommandLineTest, compact
 
 
 class Read(CommandLineTest):
@@ -27,6 +27,19 @@ class Read(CommandLineTest):
         self.assertEqual(self.positions("--from", "3", "--until", "2"), [3, 2])
         self.assertEqual(self.positions("--stream", "order-42", "--from-revision", "9"), [9, 10])
         self.assertEqual(self.positions("--durable", "--trusted"), list(range(1, 11)))
+
+    def test_by_id(self):
+        for n, id in ((1, "6ba7b810-9dad-11d1-80b4-00c04fd430c8"), (2, "f" * 32)):
+            self.varve("append", self.store, input=compact({"data": n, "id": id}))
+        self.assertEqual(self.positions("--id", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"), [1])
+        self.assertEqual(self.positions("--id", "6BA7B8109DAD11D180B400C04FD430C8", "--trusted"), [1])
+        event = self.varve("read", self.store, "--json", "--id", "f" * 32).json[0]
+        self.assertEqual(event["id"], "ffffffff-ffff-ffff-ffff-ffffffffffff")
+        self.assertIn("[not_found]", self.varve("read", self.store, "--id", "0" * 32, code=1).err)
+        for wrong in ("", "12", "g" * 32, "f" * 33):
+            self.usage("read", self.store, "--id", wrong)
+        for other in (("--stream", "a"), ("--from", "1"), ("--limit", "1"), ("--backwards",), ("--durable",)):
+            self.usage("read", self.store, "--id", "f" * 32, *other)
 
     def test_what_is_printed(self):
         self.fill(1)

@@ -134,6 +134,50 @@ TEST(Threads, AppendsAreLinearizable) {
     EXPECT_TRUE(report->damaged.empty());
 }
 
+TEST(Threads, AnAppendThatManyRepeatIsStoredOnce) {
+    TemporaryDirectory directory;
+    auto store = Store::open(directory.store(), small_segments());
+    ASSERT_TRUE(store);
+    constexpr unsigned kThreads = 8;
+    constexpr unsigned kAppends = 400;
+    std::vector<std::atomic<std::uint64_t>> firsts(kAppends);
+    std::atomic<unsigned> stored{0};
+    std::atomic<int> wrong{0};
+    const auto repeat_all = [&](unsigned thread) {
+        for (unsigned n = 0; n < kAppends; ++n) {
+            // One, two or three events; every thread takes them in nearly the same order.
+            const unsigned append = n ^ (thread & 1U);
+            std::vector<NewEvent> events(1 + append % 3);
+            for (std::size_t e = 0; e < events.size(); ++e) {
+                events[e].stream = "s";
+                events[e].id = EventId{.bytes = {static_cast<std::byte>(append),
+                                                 static_cast<std::byte>(append >> 8),
+                                                 static_cast<std::byte>(e)}};
+            }
+            AppendOptions options;
+            options.durability = n % 50 == thread ? Durability::disk : Durability::os;
+            auto done = store->append(events, options);
+            if (!done || done->last.value != done->first.value + events.size() - 1) {
+                ++wrong;
+                continue;
+            }
+            if (!done->duplicate) ++stored;
+            std::uint64_t before = 0;
+            if (!firsts[append].compare_exchange_strong(before, done->first.value) &&
+                before != done->first.value)
+                ++wrong;
+        }
+    };
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < kThreads; ++t) threads.emplace_back(repeat_all, t);
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(stored, kAppends);
+    std::uint64_t events = 0;
+    for (unsigned n = 0; n < kAppends; ++n) events += 1 + n % 3;
+    EXPECT_EQ(store->snapshot()->published().value, events);
+}
+
 TEST(Threads, FollowersSeeEveryEventOnceAndInOrder) {
     TemporaryDirectory directory;
     auto store = Store::open(directory.store(), small_segments());

@@ -22,6 +22,7 @@ struct Made {
 
     std::string stream, type, data, metadata;
     std::vector<std::string> tags;
+    std::optional<EventId> id;
 };
 
 /// One append: the seeds of its events.
@@ -43,6 +44,11 @@ struct History {
     void forget_erasures_beyond(std::uint64_t position);
     [[nodiscard]] std::uint64_t events() const noexcept;
 };
+
+/// Appends `commit` once more. `first`: where its events are already, 0 if they are not there.
+/// Stored once it must be after one repetition as after two, durably if the store's level is that.
+/// Nothing is done if none of its events has an id. Returns what is wrong, or nothing.
+std::optional<std::string> repeat(Store& store, const Commit& commit, std::uint64_t first);
 
 /// Compares the store with the history. At least `least` commits must be there, in order, and
 /// nothing else. Returns what is wrong, or nothing. `kept` gets the number of commits found. `deep`

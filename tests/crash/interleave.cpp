@@ -91,6 +91,37 @@ std::string append_inside_append(std::uint64_t seed) {
     return "";
 }
 
+std::string repeated_append_inside(std::uint64_t seed) {
+    for (const Durability level : {Durability::os, Durability::interval, Durability::disk}) {
+        os::SimEnv world(seed);
+        auto store = Store::open(kPath, options(world, level));
+        if (!store) return "cannot open: " + store.error().message;
+        const EventId id{.bytes = {std::byte{7}}};
+        const auto append = [&] {
+            return store->append({{.stream = "one", .id = id}, {.stream = "one"}},
+                                 {.expected = Expected::no_stream()});
+        };
+        bool inner_stored = false;
+        world.on_gap([&] {
+            world.on_gap({});
+            const auto inner = append();
+            inner_stored = inner && !inner->duplicate;
+        });
+        for (int n = 0; n < 2; ++n) {
+            const auto again = append();
+            world.on_gap({});
+            if (!inner_stored) return "the first append was not taken";
+            if (!again) return "a repeated append was refused: " + again.error().message;
+            if (!again->duplicate || again->first.value != 1 || again->version != 2)
+                return "a repeated append is not answered as the first one";
+        }
+        if (store->snapshot()->published().value != 2) return "an append was stored twice";
+        if (level != Durability::os && store->snapshot()->durable().value != 2)
+            return "a repeated append returned before it was durable";
+    }
+    return "";
+}
+
 std::string append_while_waiting(std::uint64_t seed) {
     for (const Access access : {Access::read_write, Access::read_only}) {
         for (const bool asleep : {false, true}) {

@@ -45,6 +45,7 @@ constexpr BugName kBugs[] = {
     {"missing_index_answers_short", SeededBug::missing_index_answers_short},
     {"list_not_clipped", SeededBug::list_not_clipped},
     {"erased_body_breaks_recovery", SeededBug::erased_body_breaks_recovery},
+    {"id_checked_after_condition", SeededBug::id_checked_after_condition},
 };
 
 struct Arguments {
@@ -107,6 +108,7 @@ Tally run_all(const Arguments& arguments) {
     run_by_hand(all, &missing_index, seed);
     run_by_hand(all, &clipped_lists, seed);
     run_by_hand(all, &append_inside_append, seed);
+    run_by_hand(all, &repeated_append_inside, seed);
     run_by_hand(all, &append_while_waiting, seed);
     run_by_hand(all, &contended_versions, std::uint64_t{2'000});
     run_by_hand(all, &lost_wake_ups, std::uint64_t{200});

@@ -196,9 +196,29 @@ void Rig::check(World world, Kind kind, const History& history, const char* what
                                std::to_string(one.first.value) + where + before);
             }
         }
+        if (random_.below(4) == 0) {
+            if (auto wrong = repeat_last(*store, history, kept))
+                return violate(*wrong + where + before);
+        }
         if (random_.below(2) == 0) static_cast<void>(store->close());
     }
     if (!in_second_life_ && random_.below(6) == 0) second_life(*world, history, kept);
+}
+
+/// Whoever does not know what has become of an append repeats it: the last one that is there, or
+/// the first that is not.
+std::optional<std::string> Rig::repeat_last(Store& store, const History& history,
+                                            std::size_t& kept) {
+    std::vector<const Commit*> all;
+    for (const Commit& commit : history.commits) all.push_back(&commit);
+    if (history.pending) all.push_back(&*history.pending);
+    const bool lost = kept < all.size() && (kept == 0 || random_.below(2) == 0);
+    if (!lost && kept == 0) return std::nullopt;
+    const Commit& commit = *all[lost ? kept : kept - 1];
+    const std::uint64_t published = store.snapshot()->published().value;
+    auto wrong = repeat(store, commit, lost ? 0 : published + 1 - commit.seeds.size());
+    if (store.snapshot()->published().value != published) ++kept;
+    return wrong;
 }
 
 /// Goes on with what a crash has left, crashes again: what was dropped must not come back, the rest

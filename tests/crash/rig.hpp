@@ -58,6 +58,8 @@ private:
     [[nodiscard]] Commit new_commit();
     void take_images(const os::SimEnv& world, const History& history);
     void check(World world, Kind kind, const History& history, const char* what);
+    [[nodiscard]] std::optional<std::string> repeat_last(Store& store, const History& history,
+                                                         std::size_t& kept);
     void second_life(os::SimEnv& world, const History& history, std::size_t kept);
     [[nodiscard]] static std::string describe(os::SimEnv& world);
     bool back_up(os::SimEnv& world, Store& store, const History& history, std::size_t& held);

@@ -34,6 +34,8 @@ Image make_store(std::size_t data_size, int commits) {
         auto store = Store::open(kPath, options_for(world));
         EXPECT_TRUE(store);
         for (int n = 0; n < commits; ++n) {
+            EventId id;
+            id.bytes = {static_cast<std::byte>(session), static_cast<std::byte>(n)};
             const std::string data(data_size + static_cast<std::size_t>(n) % 5,
                                    static_cast<char>('a' + n % 26));
             EXPECT_TRUE(
@@ -42,7 +44,7 @@ Image make_store(std::size_t data_size, int commits) {
                                 .tags = {"customer/7", "x"},
                                 .data = data,
                                 .metadata = "{}",
-                                .id = EventId{}},
+                                .id = id},
                                {.data = "second"}}));
         }
         EXPECT_TRUE(store->close());

@@ -148,8 +148,22 @@ private:
         std::size_t kept = 0;
         const auto wrong = crash::compare(*store, history_, least, true, kept);
         EXPECT_FALSE(wrong) << where_ << ", " << when << ": " << *wrong;
+        repeat_failed(*store, kept);
         auto more = store->append({{.stream = "later", .data = "works again"}});
         EXPECT_TRUE(more) << where_ << ", " << when << ": " << more.error().message;
+    }
+    /// Whoever got an error repeats the append: it is stored once, whatever has become of it
+    /// before.
+    void repeat_failed(Store& store, std::size_t kept) {
+        if (!failed_) return;
+        std::uint64_t position = 0;
+        std::uint64_t there = 0;
+        for (std::size_t n = 0; n < kept; ++n) {
+            if (history_.commits[n].seeds == failed_->seeds) there = position + 1;
+            position += history_.commits[n].seeds.size();
+        }
+        const auto wrong = crash::repeat(store, *failed_, there);
+        EXPECT_FALSE(wrong) << where_ << ": " << *wrong;
     }
     void open() {
         OpenOptions options = options_for(*world_);
@@ -171,6 +185,7 @@ private:
         for (const Made& one : made) events.push_back(one.event());
         auto done = store_->append(events);
         if (!done) {
+            failed_ = commit;
             last_error_ = done.error();
             expect_typed(done.error());
             if (done.error().code == ErrorCode::durability_lost)  // stored and visible
@@ -202,6 +217,7 @@ private:
     History history_;
     std::optional<Store> store_;
     Durability level_ = Durability::disk;
+    std::optional<Commit> failed_;  ///< the last append that returned an error
     Error last_error_;
     std::uint64_t seed_ = 0;
     std::string where_;

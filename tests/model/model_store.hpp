@@ -20,6 +20,8 @@ struct ModelEvent {
     std::string stream, type, data, metadata;
     std::vector<std::string> tags;
     std::optional<std::int64_t> time_us;
+    std::optional<EventId> id;
+    std::uint64_t commit = 0;  ///< position of the first event that was appended with it
 };
 
 class ModelStore {
@@ -39,8 +41,31 @@ public:
             return e.stream.empty() || each.contains(e.stream) || every.allows(version(e.stream));
         });
     }
+    /// Position of the first event of the earlier append that this one repeats; 0: it repeats none.
+    [[nodiscard]] std::uint64_t repeats(const std::vector<ModelEvent>& events) const {
+        if (!knows(events)) return 0;
+        for (std::size_t at = 0; at + events.size() <= events_.size(); ++at) {
+            bool same = events_[at].commit == at + 1;
+            for (std::size_t n = 0; n < events.size(); ++n) {
+                const ModelEvent& there = events_[at + n];
+                same = same && there.commit == at + 1 && there.id == events[n].id;
+            }
+            if (same) return at + 1;
+        }
+        return 0;
+    }
+    /// True if an event with any of their ids is there.
+    [[nodiscard]] bool knows(const std::vector<ModelEvent>& events) const {
+        return std::any_of(events.begin(), events.end(), [&](const ModelEvent& given) {
+            return std::any_of(events_.begin(), events_.end(), [&](const ModelEvent& there) {
+                return given.id && there.id == given.id;
+            });
+        });
+    }
     void append(std::vector<ModelEvent> events) {
+        const std::uint64_t commit = events_.size() + 1;
         for (ModelEvent& event : events) {
+            event.commit = commit;
             std::vector<std::string> tags;  // repetitions are dropped, order is kept
             for (const std::string& tag : event.tags) {
                 if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);

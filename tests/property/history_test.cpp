@@ -4,6 +4,7 @@
 // purpose in some of the stores.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <random>
 
@@ -24,7 +25,12 @@ public:
             auto store = Store::open(directory_.store(), options());
             ASSERT_TRUE(store) << store.error().message;
             const std::uint64_t appends = below(25);
-            for (std::uint64_t n = 0; n < appends; ++n) append(*store);
+            for (std::uint64_t n = 0; n < appends; ++n) {
+                if (model_.events().empty() || below(4) != 0)
+                    append(*store, new_events());
+                else
+                    append(*store, known_events());
+            }
             compare(*store);
             compare_reader();
             if (below(2) == 0) {
@@ -62,12 +68,73 @@ private:
         for (std::uint64_t n = 0; n < tags; ++n)
             made.tags.push_back("tag/" + std::to_string(below(tags > 10 ? 80 : 12)));
         if (below(3) == 0) made.time_us = static_cast<std::int64_t>(below(1'000'000)) - 500'000;
+        if (below(3) != 0) made.id = new_id();
         return made;
     }
-
-    void append(Store& store) {
+    EventId new_id() {
+        EventId id;
+        id.bytes[below(16)] = std::byte{1};  // most of them differ in few bytes
+        const std::uint64_t number = ++ids_;
+        std::memcpy(&id.bytes[4], &number, sizeof number);
+        return id;
+    }
+    std::vector<ModelEvent> new_events() {
         std::vector<ModelEvent> events(1 + below(below(6) == 0 ? 40 : 4));
         for (ModelEvent& one : events) one = event();
+        return events;
+    }
+    /// Events of an earlier append: repeated as they were, only the first of them, or changed.
+    std::vector<ModelEvent> known_events() {
+        const std::vector<ModelEvent>& all = model_.events();
+        const std::uint64_t begin = all[below(all.size())].commit;
+        std::vector<ModelEvent> events;
+        for (std::size_t n = begin - 1; n < all.size() && all[n].commit == begin; ++n)
+            events.push_back(all[n]);
+        switch (below(8)) {
+            case 0: events.resize(1 + below(events.size())); break;
+            case 1: events.erase(events.begin()); break;
+            case 2: std::reverse(events.begin(), events.end()); break;
+            case 3: events.push_back(event()); break;
+            case 4: events.insert(events.begin(), event()); break;
+            case 5: events[below(events.size())].id.reset(); break;
+            case 6: events[below(events.size())].id = new_id(); break;
+            default: break;
+        }
+        if (below(4) == 0)
+            for (ModelEvent& one : events) one.data = "what it says is not compared";
+        if (events.empty()) events.push_back(event());
+        return events;
+    }
+    /// What the store must answer to an append one of whose ids is there.
+    void expect_known(const Result<Appended>& done, const std::vector<ModelEvent>& events) {
+        const std::uint64_t first = model_.repeats(events);
+        if (first == 0) {
+            ASSERT_FALSE(done);
+            ASSERT_EQ(done.error().code, ErrorCode::id_conflict) << done.error().message;
+            ASSERT_NE(done.error().position.value, 0U);
+            const ModelEvent& there = model_.events()[done.error().position.value - 1];
+            EXPECT_TRUE(there.id &&
+                        std::any_of(events.begin(), events.end(),
+                                    [&](const ModelEvent& one) { return one.id == there.id; }));
+            EXPECT_EQ(done.error().type, there.type);
+            EXPECT_EQ(done.error().tags, there.tags);
+            return;
+        }
+        ASSERT_TRUE(done) << done.error().message;
+        EXPECT_TRUE(done->duplicate);
+        EXPECT_EQ(done->first.value, first);
+        EXPECT_EQ(done->last.value, first + events.size() - 1);
+        // Of that time, and of the events that are in the stream named now.
+        std::uint64_t version = 0;
+        for (std::size_t n = 0; n < events.size(); ++n) {
+            const ModelEvent& there = model_.events()[first + n - 1];
+            if (there.stream == events[n].stream && there.stream == events.back().stream)
+                version = there.revision;
+        }
+        EXPECT_EQ(done->version, version);
+    }
+
+    void append(Store& store, std::vector<ModelEvent> events) {
         std::map<std::string, Expected> each;
         const auto demand = [&](const std::string& stream) {
             switch (below(4)) {
@@ -97,9 +164,11 @@ private:
             made.metadata = one.metadata;
             made.tags.assign(one.tags.begin(), one.tags.end());
             made.time_us = one.time_us;
+            made.id = one.id;
             given.push_back(made);
         }
         auto done = store.append(given, append);
+        if (model_.knows(events)) return expect_known(done, events);
         if (!model_.allows(events, every, each)) {
             ASSERT_FALSE(done);
             EXPECT_EQ(done.error().code, ErrorCode::wrong_expected_version);
@@ -108,6 +177,7 @@ private:
         }
         ASSERT_TRUE(done) << done.error().message;
         EXPECT_EQ(done->first.value, model_.events().size() + 1);
+        EXPECT_FALSE(done->duplicate);
         const std::string last = events.back().stream;
         model_.append(std::move(events));
         EXPECT_EQ(done->last.value, model_.events().size());
@@ -143,6 +213,11 @@ private:
             EXPECT_TRUE(std::equal(found->tags.begin(), found->tags.end(), wanted.tags.begin(),
                                    wanted.tags.end()));
             EXPECT_EQ(found->time_us, wanted.time_us.value_or(found->time_us));
+            EXPECT_EQ(found->id(), wanted.id);
+            if (!wanted.id) continue;
+            auto by_id = snapshot->find(*wanted.id);
+            ASSERT_TRUE(by_id) << by_id.error().message;
+            EXPECT_EQ(by_id->position.value, wanted.position);
         }
         for (int n = 0; n < 60; ++n) {
             const std::string stream =
@@ -212,6 +287,7 @@ private:
     std::uint8_t hash_bits_;
     TemporaryDirectory directory_;
     ModelStore model_;
+    std::uint64_t ids_ = 0;
 };
 
 class RandomHistories : public ::testing::TestWithParam<std::uint64_t> {};
