@@ -71,6 +71,15 @@ struct ExportArguments {
     bool json = false;
 };
 
+struct BackupArguments {
+    std::string store, target;
+    bool link = false, verify = false, json = false;
+};
+struct RestoreArguments {
+    std::string backup, store;
+    bool json = false;
+};
+
 int run_create(const CreateArguments& arguments);
 int run_append(const AppendArguments& arguments);
 int run_read(const ReadArguments& arguments);
@@ -82,5 +91,9 @@ int run_verify(const StoreArguments& arguments);
 int run_import(const ImportArguments& arguments);
 int run_erase(const EraseArguments& arguments);
 int run_export(const ExportArguments& arguments);
+int run_doctor(const StoreArguments& arguments);
+int run_salvage(const BackupArguments& arguments);
+int run_backup(const BackupArguments& arguments);
+int run_restore(const RestoreArguments& arguments);
 
 }  // namespace varve::cli

@@ -97,6 +97,7 @@ public:
         add_reading();
         add_listing();
         add_files();
+        add_maintenance();
         add_erasing();
     }
     int run(int count, char** values) {
@@ -116,7 +117,8 @@ public:
 private:
     [[nodiscard]] bool wants_json() const {
         return create_.json || append_.json || read_.json || tail_.json || list_.json ||
-               store_.json || stats_.json || import_.json || export_.json || erase_.json;
+               store_.json || stats_.json || import_.json || export_.json || erase_.json ||
+               backup_.json || restore_.json;
     }
     CLI::App& command(const char* name, const char* what, std::string& store) {
         CLI::App& added = *app_.add_subcommand(name, what);
@@ -263,6 +265,40 @@ private:
         });
     }
 
+    void add_maintenance() {
+        CLI::App& doctor =
+            command("doctor", "say in what state the files are and what to do, change nothing",
+                    store_.store);
+        doctor.add_flag("--json", store_.json, "as JSON");
+        runs(doctor, [this] { return run_doctor(store_); });
+        CLI::App& backup =
+            command("backup", "copy everything durable into a directory, while the store is in use",
+                    backup_.store);
+        backup
+            .add_option("TARGET", backup_.target,
+                        "a new directory, or an earlier backup of this store: then only what is "
+                        "new is copied")
+            ->required();
+        backup.add_flag("--link", backup_.link,
+                        "finished segments as second names of the store's own files");
+        backup.add_flag("--verify", backup_.verify, "read the whole backup again");
+        backup.add_flag("--json", backup_.json, "result as JSON");
+        runs(backup, [this] { return run_backup(backup_); });
+        CLI::App& salvage =
+            command("salvage", "copy every event that can be read into a new store", backup_.store);
+        salvage.add_option("TARGET", backup_.target, "a new directory; nothing is overwritten")
+            ->required();
+        salvage.add_flag("--json", backup_.json, "result as JSON");
+        runs(salvage, [this] { return run_salvage(backup_); });
+        CLI::App& restore = *app_.add_subcommand("restore", "make a store of a backup");
+        restore.add_option("BACKUP", restore_.backup, "directory of the backup")->required();
+        restore.add_option("STORE", restore_.store, "a new directory; nothing is overwritten")
+            ->required();
+        restore.add_flag("--json", restore_.json, "result as JSON");
+        restore.footer(kFooter);
+        runs(restore, [this] { return run_restore(restore_); });
+    }
+
     void add_erasing() {
         CLI::App& erase = command(
             "erase", "take the content of events away for ever; the events remain", erase_.store);
@@ -291,6 +327,8 @@ private:
     StatsArguments stats_;
     ImportArguments import_;
     ExportArguments export_;
+    BackupArguments backup_;
+    RestoreArguments restore_;
     EraseArguments erase_;
 };
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
 #include <limits>
 #include <memory>
@@ -18,6 +17,7 @@
 
 #include "varve/event.hpp"
 #include "varve/export.hpp"
+#include "varve/maintenance.hpp"
 #include "varve/options.hpp"
 #include "varve/result.hpp"
 #include "varve/types.hpp"
@@ -219,29 +219,6 @@ struct Opening {
     Position lost_last{};   ///< and the last one
 };
 
-/// One damaged place, as `verify` names it.
-struct Damage {
-    std::string file;
-    std::uint64_t offset = 0;
-    std::uint64_t length = 0;  ///< bytes that could not be read as records
-    Position first{};          ///< first position concerned; 0 if unknown
-    Position last{};           ///< last position concerned; 0 if unknown
-    std::string what;
-};
-
-struct VerifyReport {
-    std::uint64_t events = 0;
-    std::uint64_t commits = 0;
-    std::uint64_t segments = 0;
-    std::uint64_t bytes = 0;
-    std::uint64_t erased = 0;  ///< events whose content is gone because it was asked for: no damage
-    std::vector<Damage> damaged;
-};
-
-/// What is done and what there is in all: bytes, or events where a call says so. Return false to
-/// cancel.
-using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
-
 struct EraseOptions {
     bool dry_run = false;  ///< only count; works read-only too
     bool wait = true;      ///< return when the content is overwritten; else that follows later
@@ -359,6 +336,50 @@ public:
     [[nodiscard]] static Result<VerifyReport> verify(const std::string& path,
                                                      const OpenOptions& options = {},
                                                      const Progress& progress = {}) noexcept;
+
+    /// Says in what state the files at `path` are and what to do, changes nothing, needs no lock.
+    /// Reads everything, unless a writer is at work. Errors: `not_found` (nothing is there),
+    /// `permission`, `io`, `out_of_memory`; a state is never an error.
+    [[nodiscard]] static Result<Diagnosis> doctor(const std::string& path,
+                                                  const OpenOptions& options = {},
+                                                  const Progress& progress = {}) noexcept;
+
+    /// Copies everything that is durable into directory `target`, while the store is in use: in the
+    /// writer's process everything published (it is synced first), else what the writer has made
+    /// durable; where no writer lives, everything, after a sync of the files. Every commit is
+    /// checked as it is copied. `target` is missing, empty, or an earlier backup of this store:
+    /// then only what is new is copied, and until this run ends it remains the earlier one. An
+    /// interrupted run is taken up by the next. A backup can be opened read-only. Errors: `corrupt`
+    /// (the place is damaged: see `salvage`), `invalid_argument` (`target` is something else),
+    /// `stale` (it holds another history of this store), `no_space` (call again when there is
+    /// room), `locked` (another backup into it runs), and those of `open`.
+    [[nodiscard]] Result<BackupReport> backup(const std::string& target,
+                                              const BackupOptions& options = {},
+                                              const Progress& progress = {}) const noexcept;
+
+    /// Makes a store in `target`, which is missing or empty, of the backup in `backup`. The whole
+    /// backup is checked before anything is made. What the store appends from then on is another
+    /// history than the original's, so it begins in an epoch of its own. `options` gives `env`,
+    /// `file_mode` and `force_filesystem`. Errors: `not_found` (no backup there),
+    /// `invalid_argument` (`target` holds something), `corrupt` (the backup is incomplete,
+    /// truncated or damaged; nothing was made), `no_space` (nothing is left of it).
+    [[nodiscard]] static Result<RestoreReport> restore(const std::string& backup,
+                                                       const std::string& target,
+                                                       const OpenOptions& options = {},
+                                                       const Progress& progress = {}) noexcept;
+
+    /// Copies every event that can be read of the store at `path`, however damaged, into a new
+    /// store in `target`, which is missing or empty: in order, with streams, types, tags, times,
+    /// ids, metadata and data, and the events of one append in one append. Positions are new, and
+    /// so are revisions behind an event that is missing. The source is only read and should have no
+    /// writer. `options` gives `env` and the sizes of the new store. Errors: `invalid_argument`
+    /// (`target` holds something), `no_space` (nothing is left of it), and those of reading what
+    /// cannot be read around: `not_found`, `not_a_store`, `unsupported_version`, `corrupt` (the
+    /// file `varve`).
+    [[nodiscard]] static Result<SalvageReport> salvage(const std::string& path,
+                                                       const std::string& target,
+                                                       const OpenOptions& options = {},
+                                                       const Progress& progress = {}) noexcept;
 
 private:
     explicit Store(std::shared_ptr<store::Engine> engine) noexcept;

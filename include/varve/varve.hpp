@@ -2,6 +2,7 @@
 #pragma once
 
 #include "varve/event.hpp"
+#include "varve/maintenance.hpp"
 #include "varve/options.hpp"
 #include "varve/result.hpp"
 #include "varve/store.hpp"

@@ -23,6 +23,8 @@ enum class SeededBug : std::uint8_t {
     verify_skips_last_segment,
     padding_not_covered,
     pages_not_dirtied_again,
+    verify_skips_second_to_last_segment,
+    backup_without_tail,
     index_named_before_sync,
     merge_input_removed_at_once,
     missing_index_answers_short,

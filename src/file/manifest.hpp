@@ -96,6 +96,12 @@ void encode_entry(std::span<std::byte, kManifestEntrySize> to, const ManifestEnt
 [[nodiscard]] Result<ManifestContent> read_manifest(os::Env& env, const std::string& path,
                                                     std::uint32_t seed) noexcept;
 
+/// Replaces the manifest in `directory` by one that holds `entries`, numbered from 1; durable when
+/// it returns. Only where no writer is.
+[[nodiscard]] Result<void> write_manifest(os::Env& env, const std::string& directory,
+                                          std::uint32_t seed, std::uint32_t permissions,
+                                          std::span<const ManifestEntry> entries) noexcept;
+
 /// The writer's end.
 class Manifest {
 public:

@@ -142,6 +142,10 @@ public:
     /// Replaces `to` if it exists.
     virtual Result<void> rename(const std::string& from, const std::string& to) noexcept = 0;
     virtual Result<void> remove(const std::string& path) noexcept = 0;
+    /// Removes an empty directory.
+    virtual Result<void> remove_directory(const std::string& path) noexcept = 0;
+    /// Gives the file a second name, which must not exist. Fails on another file system.
+    virtual Result<void> link(const std::string& from, const std::string& to) noexcept = 0;
     /// Makes the names in directory `path` durable.
     virtual Result<void> sync_directory(const std::string& path) noexcept = 0;
     virtual Result<FileIdentity> identity_of(const std::string& path) noexcept = 0;

@@ -166,6 +166,16 @@ public:
         return {};
     }
 
+    Result<void> remove_directory(const std::string& path) noexcept override {
+        if (::rmdir(path.c_str()) != 0) return posix_error(errno, "cannot remove", path);
+        return {};
+    }
+
+    Result<void> link(const std::string& from, const std::string& to) noexcept override {
+        if (::link(from.c_str(), to.c_str()) != 0) return posix_error(errno, "cannot link", to);
+        return {};
+    }
+
     Result<void> sync_directory(const std::string& path) noexcept override {
         const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (descriptor < 0) return posix_error(errno, "cannot open the directory", path);

@@ -247,6 +247,31 @@ Result<void> SimEnv::remove(const std::string& path) noexcept {
     return {};
 }
 
+Result<void> SimEnv::remove_directory(const std::string& path) noexcept {
+    auto names = list(path);
+    if (!names) return std::move(names).error();
+    if (!names->empty()) return failure(ErrorCode::io, "the directory is not empty", path);
+    VARVE_TRY(step(path));
+    const NameChange change{path, "", nullptr, true};
+    apply(names_, change);
+    changes_.push_back(change);
+    after_step();
+    return {};
+}
+
+Result<void> SimEnv::link(const std::string& from, const std::string& to) noexcept {
+    VARVE_TRY(step(to));
+    const auto found = names_.find(from);
+    if (found == names_.end() || found->second.is_directory)
+        return failure(ErrorCode::not_found, "no such file", from);
+    if (names_.contains(to)) return failure(ErrorCode::io, "it exists already", to);
+    const NameChange change{"", to, found->second.inode, false};
+    apply(names_, change);
+    changes_.push_back(change);
+    after_step();
+    return {};
+}
+
 Result<void> SimEnv::sync_directory(const std::string& given) noexcept {
     VARVE_TRY(step(given, true));
     const std::string path = given == "." ? std::string() : given;

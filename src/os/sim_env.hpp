@@ -61,6 +61,8 @@ public:
     Result<bool> exists(const std::string& path) noexcept override;
     Result<void> rename(const std::string& from, const std::string& to) noexcept override;
     Result<void> remove(const std::string& path) noexcept override;
+    Result<void> remove_directory(const std::string& path) noexcept override;
+    Result<void> link(const std::string& from, const std::string& to) noexcept override;
     Result<void> sync_directory(const std::string& path) noexcept override;
     Result<FileIdentity> identity_of(const std::string& path) noexcept override;
     Result<FileSystemKind> file_system(const std::string& path) noexcept override;

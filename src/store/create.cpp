@@ -12,14 +12,14 @@ namespace store {
 
 using base::failure;
 
-namespace {
-
 bool is_our_name(const std::string& name) noexcept {
     constexpr std::string_view kOurs[] = {"varve",       "varve.new", "lock",         "control",
                                           "control.new", "manifest",  "manifest.new", "log",
                                           "index",       "consumers", "dropped"};
     return std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs);
 }
+
+namespace {
 
 Result<void> directory(const Meta& meta, const std::string& path) noexcept {
     auto there = meta.env->exists(path);

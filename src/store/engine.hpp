@@ -28,6 +28,8 @@ public:
     [[nodiscard]] const std::shared_ptr<const Meta>& shared_meta() const noexcept { return meta_; }
     [[nodiscard]] const Opening& opening() const noexcept { return opening_; }
     [[nodiscard]] Writer* writer() noexcept { return writer_.get(); }
+    /// What the control page says of its writer; `none` for a reader that stands alone.
+    [[nodiscard]] file::WriterState page_state() const noexcept;
 
     /// `closed` after close() or in a forked child.
     [[nodiscard]] Result<void> open_here() const noexcept;
@@ -65,6 +67,9 @@ private:
 /// What stands at a path.
 enum class Ground : std::uint8_t { missing, empty, half_made, store, foreign };
 [[nodiscard]] Result<Ground> look_at_ground(os::Env& env, const std::string& path) noexcept;
+
+/// True for names that we give in a store's directory.
+[[nodiscard]] bool is_our_name(const std::string& name) noexcept;
 
 /// Success if all that stands in the directory can be what an interrupted making of a store has
 /// left, so that it may be made again. Else `not_a_store`, or `corrupt` for a store whose file is

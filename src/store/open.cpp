@@ -85,6 +85,13 @@ Result<Prepared> prepare_to_write(Meta& meta, Ground ground) noexcept {
     auto loaded = load(meta, ground);
     if (!loaded) return std::move(loaded).error();
     const bool exists = ground == Ground::store;
+    auto backup = meta.env->exists(meta.in("backup"));
+    if (!backup) return std::move(backup).error();
+    if (*backup) {
+        return failure(ErrorCode::invalid_argument,
+                       "this is a backup: open it read-only, or restore it to get a store",
+                       meta.path);
+    }
     if (!exists && options.create == Create::never) {
         return failure(ErrorCode::not_found, "there is no store here", meta.path);
     }
@@ -216,13 +223,18 @@ Result<View> Engine::view() noexcept {
     return view;
 }
 
+file::WriterState Engine::page_state() const noexcept {
+    const auto state_of = [](const file::Control& page) {
+        return static_cast<file::WriterState>(page.state.load(std::memory_order_acquire));
+    };
+    if (writer_ != nullptr) return state_of(writer_->control());
+    const std::shared_ptr<os::Mapping> page = reader_->control();
+    return page == nullptr ? file::WriterState::none : state_of(file::control_of(*page));
+}
+
 Result<void> Engine::syncs_go_on() const noexcept {
     if (writer_ != nullptr) return writer_->usable();
-    const std::shared_ptr<os::Mapping> page = reader_->control();
-    const bool failed =
-        page != nullptr && static_cast<file::WriterState>(file::control_of(*page).state.load(
-                               std::memory_order_acquire)) == file::WriterState::failed;
-    if (!failed) return {};
+    if (page_state() != file::WriterState::failed) return {};
     return failure(ErrorCode::poisoned,
                    "a sync of the writer failed: nothing more becomes durable until it reopens the "
                    "store",

@@ -37,6 +37,9 @@ Result<void> Writer::sync_foundations(os::File& store_file) noexcept {
 Result<void> Writer::begin_session() noexcept {
     if (end_.position == 0) {
         auto file = env_.open(meta_->in("varve"), os::OpenMode::read_write);
+        // A store that is being filled by a salvage gets its name last.
+        if (!file && file.error().code == ErrorCode::not_found)
+            file = env_.open(meta_->in("varve.new"), os::OpenMode::read_write);
         if (!file) return std::move(file).error();
         auto synced = sync_foundations(**file);
         // Asked again, the kernel would say yes without having written anything.

@@ -141,6 +141,12 @@ Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t ac
         const Segment& segment = *list->items[n];
         const bool newest_segment = n + 1 == list->items.size();
         if (newest_segment && base::seeded(base::SeededBug::verify_skips_last_segment)) break;
+        if (n + 2 == list->items.size() &&
+            base::seeded(base::SeededBug::verify_skips_second_to_last_segment)) {
+            reached_.position = list->last_of(n, end);
+            chain_known_ = false;
+            continue;
+        }
         const auto image = std::find_if(
             files->images.begin(), files->images.end(),
             [&](const log::SegmentImage& one) { return one.number == segment.number(); });

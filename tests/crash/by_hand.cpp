@@ -107,7 +107,10 @@ std::string evidence_behind_a_roll() {
     return found.damaged ? "" : "damage to synced data was taken for a tail that was never synced";
 }
 
-std::string damage_in_the_last_segment(std::uint64_t seed) {
+namespace {
+
+/// Flips a bit in the newest segment that was used, or in one `before` it.
+std::string damage_in_a_segment(std::uint64_t seed, std::size_t before, const char* unseen) {
     os::SimEnv world(seed);
     {
         auto store = Store::open(kPath, options(world));
@@ -126,10 +129,20 @@ std::string damage_in_the_last_segment(std::uint64_t seed) {
         if (first != std::byte{0}) break;
         names->pop_back();
     }
-    flip(world, "store/log/" + names->back(), 4096 + 600);
+    if (names->size() <= before) return "too few segments";
+    flip(world, "store/log/" + (*names)[names->size() - 1 - before], 4096 + 600);
     auto report = Store::verify(kPath, options(world));
-    return !report || !report->damaged.empty() ? ""
-                                               : "verify did not see damage in the last segment";
+    return !report || !report->damaged.empty() ? "" : unseen;
+}
+
+}  // namespace
+
+std::string damage_in_the_last_segment(std::uint64_t seed) {
+    return damage_in_a_segment(seed, 0, "verify did not see damage in the last segment");
+}
+
+std::string damage_in_the_segment_before_it(std::uint64_t seed) {
+    return damage_in_a_segment(seed, 1, "verify did not see damage in the segment before the last");
 }
 
 std::string flipped_padding(std::uint64_t seed) {

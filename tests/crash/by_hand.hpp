@@ -10,6 +10,7 @@ namespace varve::crash {
 
 [[nodiscard]] std::string older_writer_behind_newer();
 [[nodiscard]] std::string damage_in_the_last_segment(std::uint64_t seed);
+[[nodiscard]] std::string damage_in_the_segment_before_it(std::uint64_t seed);
 [[nodiscard]] std::string flipped_padding(std::uint64_t seed);
 [[nodiscard]] std::string evidence_behind_a_roll();
 

@@ -38,6 +38,8 @@ constexpr BugName kBugs[] = {
     {"verify_skips_last_segment", SeededBug::verify_skips_last_segment},
     {"padding_not_covered", SeededBug::padding_not_covered},
     {"pages_not_dirtied_again", SeededBug::pages_not_dirtied_again},
+    {"verify_skips_second_to_last_segment", SeededBug::verify_skips_second_to_last_segment},
+    {"backup_without_tail", SeededBug::backup_without_tail},
     {"index_named_before_sync", SeededBug::index_named_before_sync},
     {"merge_input_removed_at_once", SeededBug::merge_input_removed_at_once},
     {"missing_index_answers_short", SeededBug::missing_index_answers_short},
@@ -98,6 +100,7 @@ Tally run_all(const Arguments& arguments) {
     const std::uint64_t seed = arguments.seed;
     run_by_hand(all, &older_writer_behind_newer);
     run_by_hand(all, &damage_in_the_last_segment, seed);
+    run_by_hand(all, &damage_in_the_segment_before_it, seed);
     run_by_hand(all, &flipped_padding, seed);
     run_by_hand(all, &evidence_behind_a_roll);
     run_by_hand(all, &named_indexes_are_whole, seed);
@@ -111,6 +114,7 @@ Tally run_all(const Arguments& arguments) {
     run_by_hand(all, &lost_wake_ups, std::uint64_t{200});
     run(all, seed, images / 200 + 20, &Rig::run_splices, "splices");
     run(all, seed, images / 200 + 20, &Rig::run_damage, "damage");
+    run(all, seed, images / 50 + 100, &Rig::run_backups, "backups");
     run(all, seed, images / 10 + 500, &Rig::run_failed_syncs, "failed syncs");
     run(all, seed, images / 10 + 500, &Rig::run_failing_calls, "failing calls");
     run(all, seed, images / 8 + 500, &Rig::run_erasures, "erasures");

@@ -41,6 +41,8 @@ public:
     void run_erasures();
     /// Bytes of another history of the same store behind ours.
     void run_splices();
+    /// Backups while appends go on, cut at random steps; what can be restored is compared.
+    void run_backups();
 
     [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
 
@@ -60,6 +62,9 @@ private:
                                                          std::size_t& kept);
     void second_life(os::SimEnv& world, const History& history, std::size_t kept);
     [[nodiscard]] static std::string describe(os::SimEnv& world);
+    bool back_up(os::SimEnv& world, Store& store, const History& history, std::size_t& held);
+    void restore_and_compare(os::SimEnv& world, const History& history, std::size_t least,
+                             bool must, const char* what);
     void violate(const std::string& what);
     [[nodiscard]] static OpenOptions options(os::SimEnv& world, Durability level);
 

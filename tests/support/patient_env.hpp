@@ -26,6 +26,12 @@ public:
         return system_.rename(from, to);
     }
     Result<void> remove(const std::string& path) noexcept override { return system_.remove(path); }
+    Result<void> remove_directory(const std::string& path) noexcept override {
+        return system_.remove_directory(path);
+    }
+    Result<void> link(const std::string& from, const std::string& to) noexcept override {
+        return system_.link(from, to);
+    }
     Result<void> sync_directory(const std::string& path) noexcept override {
         return system_.sync_directory(path);
     }

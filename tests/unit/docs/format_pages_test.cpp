@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "file/backup_file.hpp"
 #include "file/control.hpp"
 #include "file/manifest.hpp"
 #include "file/store_file.hpp"
@@ -26,6 +27,7 @@ struct Table {
 
 const Table kTables[] = {
     {"format/store-file.md", "Fields", file::kStoreFileFields, file::kStoreFileSize},
+    {"format/backup.md", "Fields", file::kBackupFileFields, file::kBackupFileSize},
     {"format/manifest.md", "Fields of an entry", file::kManifestEntryFields,
      file::kManifestEntrySize},
     {"format/control.md", "Fields", file::kControlFields, file::kControlSize},

@@ -1,0 +1,104 @@
+// What the calls that look after a store take and answer: verify, doctor, backup, restore, salvage,
+// repair.
+//
+// Thread rule: plain values. The calls themselves are members of `Store` (`varve/store.hpp`).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "varve/types.hpp"
+
+namespace varve {
+inline namespace v0 {
+
+/// What is done and what there is in all: bytes, or events where a call says so. Return false to
+/// cancel.
+using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+/// One damaged place, as `verify` names it.
+struct Damage {
+    std::string file;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;  ///< bytes that could not be read as records
+    Position first{};          ///< first position concerned; 0 if unknown
+    Position last{};           ///< last position concerned; 0 if unknown
+    std::string what;
+};
+
+struct VerifyReport {
+    std::uint64_t events = 0;
+    std::uint64_t commits = 0;
+    std::uint64_t segments = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t erased = 0;  ///< events whose content is gone because it was asked for: no damage
+    std::vector<Damage> damaged;
+};
+
+/// In what state the files of a store are, in words that do not change: `clean`, `running`,
+/// `crashed`, `power cut`, `cut tail`, `damaged middle`, `damaged index`, `damaged store file`,
+/// `half-made`, `failed sync`, `newer format`, `copied while live`, `foreign directory`, `empty`.
+struct Diagnosis {
+    std::string state;
+    std::string cause;                 ///< what was found that says so, one sentence
+    std::vector<std::string> safe;     ///< what can be done without losing anything
+    std::vector<std::string> unsafe;   ///< what loses something, or must not be done
+    std::vector<std::string> foreign;  ///< files that are none of ours, relative; left alone
+    std::vector<std::string> indexes;  ///< damaged index files, relative; derivable
+    bool damaged = false;              ///< something that was stored cannot be read
+};
+
+/// How to make a backup.
+struct BackupOptions {
+    /// Finished segments become second names of the store's own files where the file system can do
+    /// that: no space and no time, but damage to one is damage to both, and what is erased in the
+    /// store is erased in the backup.
+    bool link = false;
+    bool verify = false;  ///< read the whole backup again when it is written
+};
+
+/// What a backup did. Everything up to `end` is in it.
+struct BackupReport {
+    bool complete = true;            ///< false: cancelled; the next run goes on
+    Position first{};                ///< first position that this run added; 0: nothing was new
+    Position end{};                  ///< last position in the backup
+    std::uint64_t left_out = 0;      ///< published events that are not durable yet and not in it
+    std::uint64_t segments = 0;      ///< in the backup
+    std::uint64_t linked = 0;        ///< of them by this run as second names
+    std::uint64_t copied_bytes = 0;  ///< by this run
+};
+
+/// What a restore did.
+struct RestoreReport {
+    bool complete = true;  ///< false: cancelled; nothing is left of it
+    Position end{};        ///< last position in the new store
+    std::uint32_t epoch = 0;
+    std::uint64_t segments = 0;
+    std::uint64_t bytes = 0;
+};
+
+/// One place that a salvage had to leave out.
+struct Skipped {
+    Position first{};  ///< positions in the damaged store
+    Position last{};
+    std::string what;
+};
+
+/// Where a run of events went: `first`… of the old store are `to`… of the new one.
+struct Moved {
+    Position first{};
+    Position last{};
+    Position to{};  ///< new position of `first`; the others follow one by one
+};
+
+struct SalvageReport {
+    bool complete = true;      ///< false: cancelled; nothing is left of it
+    std::uint64_t copied = 0;  ///< events
+    std::vector<Moved> moved;
+    std::vector<Skipped> skipped;
+};
+
+}  // namespace v0
+}  // namespace varve
