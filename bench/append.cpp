@@ -153,9 +153,8 @@ void cold_streams(const Parameters& parameters, const Scratch& scratch, std::vec
     }
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         for (std::size_t n = 0; n < sides.size(); ++n) {
-            const auto database =
-                open_database(sides[n].variant, scratch.path(sides[n].variant),
-                              {.level = parameters.durability()});
+            const auto database = open_database(sides[n].variant, scratch.path(sides[n].variant),
+                                                {.level = parameters.durability()});
             sides[n].rounds.push_back(cold_round(parameters, *database, workload, each[n]));
         }
     }
@@ -165,7 +164,8 @@ void cold_streams(const Parameters& parameters, const Scratch& scratch, std::vec
 
 void run_append(const Parameters& given) {
     Parameters parameters = given;
-    if (parameters.events == 0) parameters.events = parameters.variant.empty() ? 5'000'000 : 1'000'000;
+    if (parameters.events == 0)
+        parameters.events = parameters.variant.empty() ? 5'000'000 : 1'000'000;
     if (!parameters.variant.empty() && !parameters.peers_asked) parameters.peers.clear();
     const Scratch scratch(parameters.directory);
     std::vector<Side> sides{{"varve", {}}};

@@ -18,10 +18,10 @@ namespace varve::bench {
 
 struct Parameters {
     std::string scenario, file, workload = "hot", level = "os", verify = "always", directory;
-    std::string variant;                      ///< of the scenario; empty: the plain one
-    std::vector<std::string> peers{"lmdb"};   ///< beside whom; those that this build has
-    bool peers_asked = false;                 ///< they were named, not taken by default
-    std::uint64_t events = 0;  ///< 0: the scenario's own choice
+    std::string variant;                     ///< of the scenario; empty: the plain one
+    std::vector<std::string> peers{"lmdb"};  ///< beside whom; those that this build has
+    bool peers_asked = false;                ///< they were named, not taken by default
+    std::uint64_t events = 0;                ///< 0: the scenario's own choice
     std::uint64_t threads = 1, batch = 1, size = 150, readers = 1, rounds = 3, repeat = 1;
     bool json = false, cold = false;
 

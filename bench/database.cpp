@@ -17,24 +17,28 @@ std::uint64_t first_byte(std::string_view data) {
 
 class Varve final : public Database {
 public:
-    Varve(const std::string& directory, const HowToOpen& how) {
+    Varve(const std::string& directory, const HowToOpen& how) : verify_(how.verify) {
         OpenOptions options;
         options.durability = how.level;
         if (how.reader) options.access = Access::read_only;
         if (how.boot > 0) options.env = boot_.emplace(how.boot).env();
         store_.emplace(must(Store::open(directory, options), "open"));
     }
-    ~Varve() override { must_do(store_->close(), "close"); }
+    ~Varve() override {
+        seen_.reset();
+        must_do(store_->close(), "close");
+    }
     Varve(const Varve&) = delete;
     Varve& operator=(const Varve&) = delete;
 
     void append(std::span<const NewEvent> events) override {
+        seen_.reset();
         must(store_->append(events), "append");
     }
     std::uint64_t read_last(std::uint64_t& sum) override {
-        const Snapshot snapshot = must(store_->snapshot(), "snapshot");
+        const Snapshot& snapshot = view();
         if (snapshot.published().value == 0) return 0;
-        sum += first_byte(must(snapshot.at(snapshot.published()), "read").data);
+        sum += first_byte(must(snapshot.at(snapshot.published(), verify_), "read").data);
         return snapshot.published().value;
     }
     std::uint64_t scan(std::uint64_t& sum) override { return read(Source::all(), sum); }
@@ -45,15 +49,19 @@ public:
         return read(Source::tag(name), sum);
     }
     std::uint64_t version(std::string_view stream) override {
-        return must(must(store_->snapshot(), "snapshot").version(stream), "version");
+        return must(view().version(stream), "version");
     }
-    [[nodiscard]] bool takes_many_writers() const override { return true; }
 
 private:
+    const Snapshot& view() {
+        if (!seen_) seen_.emplace(must(store_->snapshot(), "snapshot"));
+        return *seen_;
+    }
     std::uint64_t read(Source source, std::uint64_t& sum) {
-        const Snapshot snapshot = must(store_->snapshot(), "snapshot");
+        ReadOptions options;
+        options.verify = verify_;
         std::uint64_t events = 0;
-        must(snapshot.read(source).for_each([&](const EventView& event) {
+        must(view().read(source, options).for_each([&](const EventView& event) {
             sum += first_byte(event.data);
             ++events;
         }),
@@ -61,8 +69,10 @@ private:
         return events;
     }
 
+    Verify verify_;
     std::optional<Restarted> boot_;
     std::optional<Store> store_;
+    std::optional<Snapshot> seen_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // A store of events as a scenario sees it: varve and its peers behind one interface.
 //
-// `append` from one thread at a time unless `takes_many_writers`; the rest by one thread. A child of
+// `append` from one thread at a time unless `takes_many_writers`; the rest by one thread. Reads may
+// go on seeing what was there when the first of them began, until the next append. A child of
 // fork does not use what its parent has opened. Invariant: whatever goes wrong ends the program.
 #pragma once
 
@@ -37,6 +38,7 @@ struct HowToOpen {
     Durability level = Durability::os;
     std::uint64_t boot = 0;
     bool reader = false;  ///< read-only, for varve
+    Verify verify = Verify::always;
 };
 
 /// Opens or makes the database that `name` ("varve", "lmdb", "sqlite", "rocksdb") calls, in a
@@ -60,8 +62,7 @@ void load(Database& into, Workload& workload, std::uint64_t total,
 
 // The peers; each in its own file.
 [[nodiscard]] std::unique_ptr<Database> open_lmdb(const std::string& directory, Durability level);
-[[nodiscard]] std::unique_ptr<Database> open_sqlite(const std::string& directory,
-                                                    Durability level);
+[[nodiscard]] std::unique_ptr<Database> open_sqlite(const std::string& directory, Durability level);
 [[nodiscard]] std::unique_ptr<Database> open_rocksdb(const std::string& directory,
                                                      Durability level);
 

@@ -75,9 +75,9 @@ Metrics peer_round(const Parameters& parameters, const std::string& name,
             std::vector<NewEvent> events(parameters.batch);
             while (seconds_now() - begin < goal_s) {
                 workload.fill(events);
-                const std::unique_lock<std::mutex> turn =
-                    peer->takes_many_writers() ? std::unique_lock<std::mutex>()
-                                               : std::unique_lock<std::mutex>(turns);
+                const std::unique_lock<std::mutex> turn = peer->takes_many_writers()
+                                                              ? std::unique_lock<std::mutex>()
+                                                              : std::unique_lock<std::mutex>(turns);
                 peer->append(events);
                 ++commits[n];
             }

@@ -17,8 +17,7 @@ void check(int code, const char* what) {
 }
 
 std::uint64_t first_byte(const MDB_val& value) {
-    const std::string_view data =
-        data_of({static_cast<const char*>(value.mv_data), value.mv_size});
+    const std::string_view data = data_of({static_cast<const char*>(value.mv_data), value.mv_size});
     return data.empty() ? 1U : static_cast<unsigned char>(data.front());
 }
 
@@ -27,8 +26,7 @@ public:
     Lmdb(const std::string& directory, Durability level) {
         check(mdb_env_create(&environment_), "create");
         check(mdb_env_set_mapsize(environment_, 16ULL << 30), "map size");
-        const unsigned flags =
-            level == Durability::disk ? MDB_WRITEMAP : MDB_NOSYNC | MDB_WRITEMAP;
+        const unsigned flags = level == Durability::disk ? MDB_WRITEMAP : MDB_NOSYNC | MDB_WRITEMAP;
         check(mdb_env_open(environment_, directory.c_str(), flags, 0600), "open");
         MDB_txn* transaction = nullptr;
         check(mdb_txn_begin(environment_, nullptr, 0, &transaction), "begin");

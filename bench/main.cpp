@@ -8,21 +8,31 @@ namespace {
 using namespace varve::bench;
 
 const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
-    {"append", run_append},         {"append-durable", run_durable},
-    {"raw-durable", run_raw_durable}, {"scan", run_scan},
-    {"stream-read", run_scan},      {"tag-read", run_scan},
-    {"visibility", run_visibility}, {"import", run_import},
-    {"open", run_open},             {"catalogue", run_catalogue},
-    {"rebuild", run_rebuild},       {"verify", run_verify}};
+    {"append", run_append},
+    {"append-durable", run_durable},
+    {"raw-durable", run_raw_durable},
+    {"scan", run_scan},
+    {"stream-read", run_scan},
+    {"tag-read", run_scan},
+    {"visibility", run_visibility},
+    {"import", run_import},
+    {"open", run_open},
+    {"catalogue", run_catalogue},
+    {"rebuild", run_rebuild},
+    {"verify", run_verify}};
 
 constexpr const char* kAbout =
-    "Measures varve. Medians over the rounds are reported; rounds of the peers alternate with ours.";
+    "Measures varve. Medians over the rounds are reported; rounds of the peers alternate with "
+    "ours.";
 
 constexpr const char* kMore =
-    "open: clean_ms, killed_ms, recovered_ms and crashed_ms each open the store in a fresh process, "
-    "read the last event, the version of a random stream and one tag of ten events, and append one. "
+    "open: clean_ms, killed_ms, recovered_ms and crashed_ms each open the store in a fresh "
+    "process, "
+    "read the last event, the version of a random stream and one tag of ten events, and append "
+    "one. "
     "recovered: closed, then the page cache of its files dropped and the boot id of the machine "
-    "replaced by another one, as after a restart, so that nothing an earlier boot left in memory is "
+    "replaced by another one, as after a restart, so that nothing an earlier boot left in memory "
+    "is "
     "believed. crashed: the same without closing; crashed_mib of log were appended since the last "
     "close. LMDB keeps no index and finds no names: it reads the last event and appends.";
 

@@ -142,8 +142,7 @@ private:
         rocksdb_iterator_t* at = rocksdb_create_iterator(database_, read_);
         std::uint64_t events = 0;
         for (rocksdb_iter_seek(at, prefix.data(), prefix.size());
-             rocksdb_iter_valid(at) != 0 && key_at(at).starts_with(prefix);
-             rocksdb_iter_next(at)) {
+             rocksdb_iter_valid(at) != 0 && key_at(at).starts_with(prefix); rocksdb_iter_next(at)) {
             use(at);
             ++events;
         }

@@ -1,5 +1,6 @@
-// SQLite as the peer: a table with unique (stream, version), an index on type, a table of tags; WAL,
-// synchronous OFF for level os and FULL for disk; prepared statements, one transaction per commit.
+// SQLite as the peer: a table with unique (stream, version), an index on type, a table of tags;
+// WAL, synchronous OFF for level os and FULL for disk; prepared statements, one transaction per
+// commit.
 #ifdef VARVE_BENCH_SQLITE
 #include <sqlite3.h>
 

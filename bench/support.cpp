@@ -162,9 +162,9 @@ std::string json_of(const Metrics& metrics) {
 void print_line(const Parameters& parameters, const std::string& variant, const Metrics& metrics,
                 const std::string& peer = {}) {
     if (!parameters.json) {
-        const std::string scenario =
-            parameters.variant.empty() ? parameters.scenario
-                                       : parameters.scenario + " " + parameters.variant;
+        const std::string scenario = parameters.variant.empty()
+                                         ? parameters.scenario
+                                         : parameters.scenario + " " + parameters.variant;
         fmt::print("{:<16} {:<8}", scenario, peer.empty() ? variant : variant + " " + peer);
         for (const auto& [name, value] : metrics)
             fmt::print("  {} {:.{}f}", name, value, value < 10 ? 3 : value < 1000 ? 1 : 0);
