@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <varve/varve.hpp>
 #include <vector>
@@ -16,8 +17,11 @@
 namespace varve::bench {
 
 struct Parameters {
-    std::string scenario, file, workload = "hot", level = "os", verify = "always", peer, directory;
-    std::uint64_t events = 0;  ///< 0: the scenario's own choice
+    std::string scenario, file, workload = "hot", level = "os", verify = "always", directory;
+    std::string variant;                     ///< of the scenario; empty: the plain one
+    std::vector<std::string> peers{"lmdb"};  ///< beside whom; those that this build has
+    bool peers_asked = false;                ///< they were named, not taken by default
+    std::uint64_t events = 0;                ///< 0: the scenario's own choice
     std::uint64_t threads = 1, batch = 1, size = 150, readers = 1, rounds = 3, repeat = 1;
     bool json = false, cold = false;
 
@@ -36,9 +40,11 @@ using Metrics = std::map<std::string, double>;
 struct Side {
     std::string variant;
     std::vector<Metrics> rounds;
+    /// Median of each metric; of one that the first round lacks, nothing.
     [[nodiscard]] Metrics medians() const;
 };
 
+/// A line per side, the first of which is ours, and a line of ratios per peer that was measured.
 void report(const Parameters& parameters, const std::vector<Side>& sides);
 
 [[nodiscard]] double seconds_now();
@@ -55,6 +61,7 @@ public:
         return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
     }
     [[nodiscard]] double max() const { return static_cast<double>(max_); }
+    [[nodiscard]] std::uint64_t count() const { return count_; }
 
 private:
     std::array<std::uint64_t, 64 * 8> buckets_{};
@@ -106,6 +113,26 @@ T must(Result<T> result, const char* what) {
     std::exit(3);
 }
 
+/// The same for what returns nothing.
+inline void must_do(Result<void> result, const char* what) {
+    if (result) return;
+    std::fprintf(stderr, "varve-bench: %s: %s\n", what, result.error().message.c_str());
+    std::exit(3);
+}
+
+/// Random numbers, the same in every run.
+class Random {
+public:
+    explicit Random(std::uint64_t seed) : state_(seed) {}
+    [[nodiscard]] std::uint64_t next() {
+        state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
+        return state_ >> 33;
+    }
+
+private:
+    std::uint64_t state_;
+};
+
 // The scenarios.
 void run_append(const Parameters& parameters);
 void run_durable(const Parameters& parameters);
@@ -113,12 +140,9 @@ void run_raw_durable(const Parameters& parameters);
 void run_scan(const Parameters& parameters);
 void run_visibility(const Parameters& parameters);
 void run_import(const Parameters& parameters);
-
-/// One round of appending to LMDB: the peer without any index. `batch` events per transaction, no
-/// sync.
-[[nodiscard]] Metrics lmdb_append(const std::string& directory, std::uint64_t events,
-                                  std::uint64_t batch, std::size_t size);
-/// One round of scanning what that wrote.
-[[nodiscard]] Metrics lmdb_scan(const std::string& directory);
+void run_open(const Parameters& parameters);
+void run_catalogue(const Parameters& parameters);
+void run_rebuild(const Parameters& parameters);
+void run_verify(const Parameters& parameters);
 
 }  // namespace varve::bench

@@ -4,9 +4,10 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <mutex>
 #include <thread>
 
-#include "bench.hpp"
+#include "database.hpp"
 
 namespace varve::bench {
 
@@ -60,6 +61,36 @@ DurableRound durable_round(const Parameters& parameters, const std::string& dire
     return round;
 }
 
+/// The same for a peer; threads take turns where it has one writer.
+Metrics peer_round(const Parameters& parameters, const std::string& name,
+                   const std::string& directory, double goal_s) {
+    const auto peer = open_database(name, directory, {.level = Durability::disk});
+    std::mutex turns;
+    std::vector<std::uint64_t> commits(parameters.threads);
+    std::vector<std::thread> threads;
+    const double begin = seconds_now();
+    for (std::uint64_t n = 0; n < parameters.threads; ++n) {
+        threads.emplace_back([&, n] {
+            Workload workload(false, parameters.size);
+            std::vector<NewEvent> events(parameters.batch);
+            while (seconds_now() - begin < goal_s) {
+                workload.fill(events);
+                const std::unique_lock<std::mutex> turn = peer->takes_many_writers()
+                                                              ? std::unique_lock<std::mutex>()
+                                                              : std::unique_lock<std::mutex>(turns);
+                peer->append(events);
+                ++commits[n];
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    const double wall = seconds_now() - begin;
+    double sum = 0;
+    for (const std::uint64_t count : commits) sum += static_cast<double>(count);
+    return {{"commits_per_s", sum / wall},
+            {"events_per_s", sum * static_cast<double>(parameters.batch) / wall}};
+}
+
 /// Writes `size` bytes and syncs, one behind the other, in an allocated file.
 Metrics raw_round(const std::string& path, std::size_t size, double goal_s) {
     const std::size_t capacity = std::size_t{1} << 30;
@@ -92,7 +123,8 @@ void run_durable(const Parameters& given) {
     parameters.level = "disk";
     const Scratch scratch(parameters.directory);
     constexpr double kRoundS = 1.5;
-    Side ours{"varve", {}};
+    std::vector<Side> sides{{"varve", {}}};
+    for (const std::string& peer : parameters.peers) sides.push_back({peer, {}});
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         const Scratch own(scratch.path());
         const DurableRound mine = durable_round(parameters, own.path("store"), kRoundS);
@@ -110,9 +142,13 @@ void run_durable(const Parameters& given) {
         metrics["ratio_to_raw"] = parameters.threads == 1 && parameters.batch == 1
                                       ? metrics["commits_per_s"] / metrics["raw_syncs_per_s"]
                                       : metrics["bytes_per_s"] / raw.at("bytes_per_s");
-        ours.rounds.push_back(metrics);
+        sides[0].rounds.push_back(metrics);
+        for (std::size_t n = 1; n < sides.size(); ++n) {
+            sides[n].rounds.push_back(
+                peer_round(parameters, sides[n].variant, own.path(sides[n].variant), kRoundS));
+        }
     }
-    report(parameters, {ours});
+    report(parameters, sides);
 }
 
 void run_raw_durable(const Parameters& given) {

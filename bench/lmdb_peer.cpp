@@ -1,9 +1,10 @@
-// LMDB as the peer: events under ascending keys with MDB_APPEND, no index of any kind, no sync.
+// LMDB as the peer: events under ascending keys with MDB_APPEND, no index of any kind; no sync at
+// level os, one per commit at level disk.
 #include <lmdb.h>
 
 #include <cstring>
 
-#include "bench.hpp"
+#include "database.hpp"
 
 namespace varve::bench {
 
@@ -15,84 +16,90 @@ void check(int code, const char* what) {
     std::exit(3);
 }
 
-class Environment {
+std::uint64_t first_byte(const MDB_val& value) {
+    const std::string_view data = data_of({static_cast<const char*>(value.mv_data), value.mv_size});
+    return data.empty() ? 1U : static_cast<unsigned char>(data.front());
+}
+
+class Lmdb final : public Database {
 public:
-    explicit Environment(const std::string& directory) {
+    Lmdb(const std::string& directory, Durability level) {
         check(mdb_env_create(&environment_), "create");
         check(mdb_env_set_mapsize(environment_, 16ULL << 30), "map size");
-        check(mdb_env_open(environment_, directory.c_str(), MDB_NOSYNC | MDB_WRITEMAP, 0600),
-              "open");
+        const unsigned flags = level == Durability::disk ? MDB_WRITEMAP : MDB_NOSYNC | MDB_WRITEMAP;
+        check(mdb_env_open(environment_, directory.c_str(), flags, 0600), "open");
+        MDB_txn* transaction = nullptr;
+        check(mdb_txn_begin(environment_, nullptr, 0, &transaction), "begin");
+        check(mdb_dbi_open(transaction, nullptr, MDB_INTEGERKEY, &table_), "table");
+        check(mdb_txn_commit(transaction), "commit");
+        std::uint64_t ignored = 0;
+        key_ = read_last(ignored);
     }
-    Environment(const Environment&) = delete;
-    Environment& operator=(const Environment&) = delete;
-    ~Environment() { mdb_env_close(environment_); }
-    [[nodiscard]] MDB_env* get() const { return environment_; }
+    ~Lmdb() override { mdb_env_close(environment_); }
+    Lmdb(const Lmdb&) = delete;
+    Lmdb& operator=(const Lmdb&) = delete;
+
+    void append(std::span<const NewEvent> events) override {
+        MDB_txn* transaction = nullptr;
+        check(mdb_txn_begin(environment_, nullptr, 0, &transaction), "begin");
+        for (const NewEvent& event : events) {
+            ++key_;
+            encode(event, value_);
+            MDB_val name{sizeof key_, &key_};
+            MDB_val data{value_.size(), value_.data()};
+            check(mdb_put(transaction, table_, &name, &data, MDB_APPEND), "put");
+        }
+        check(mdb_txn_commit(transaction), "commit");
+    }
+    std::uint64_t read_last(std::uint64_t& sum) override {
+        std::uint64_t position = 0;
+        walk(MDB_LAST, MDB_LAST, [&](const MDB_val& name, const MDB_val& data) {
+            std::memcpy(&position, name.mv_data, sizeof position);
+            sum += first_byte(data);
+            return false;
+        });
+        return position;
+    }
+    std::uint64_t scan(std::uint64_t& sum) override {
+        std::uint64_t events = 0;
+        walk(MDB_FIRST, MDB_NEXT, [&](const MDB_val&, const MDB_val& data) {
+            sum += first_byte(data);
+            ++events;
+            return true;
+        });
+        return events;
+    }
+    std::uint64_t read_stream(std::string_view, std::uint64_t&) override { return 0; }
+    std::uint64_t read_tag(std::string_view, std::uint64_t&) override { return 0; }
+    std::uint64_t version(std::string_view) override { return 0; }
+    [[nodiscard]] bool finds_names() const override { return false; }
 
 private:
+    template <class Use>
+    void walk(MDB_cursor_op first, MDB_cursor_op then, Use use) {
+        MDB_txn* transaction = nullptr;
+        MDB_cursor* cursor = nullptr;
+        check(mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction), "begin");
+        check(mdb_cursor_open(transaction, table_, &cursor), "cursor");
+        MDB_val name;
+        MDB_val data;
+        int code = mdb_cursor_get(cursor, &name, &data, first);
+        while (code == 0 && use(name, data)) code = mdb_cursor_get(cursor, &name, &data, then);
+        if (code != MDB_NOTFOUND) check(code, "read");
+        mdb_cursor_close(cursor);
+        mdb_txn_abort(transaction);
+    }
+
     MDB_env* environment_ = nullptr;
+    MDB_dbi table_ = 0;
+    std::uint64_t key_ = 0;
+    std::string value_;
 };
 
 }  // namespace
 
-Metrics lmdb_append(const std::string& directory, std::uint64_t events, std::uint64_t batch,
-                    std::size_t size) {
-    const Environment environment(directory);
-    // The bytes of an event with its names, as varve stores them beside the data.
-    std::string value(size + 60, 'd');
-    Latencies latencies;
-    MDB_dbi table = 0;
-    std::uint64_t key = 0;
-    const double cpu_begin = cpu_seconds_now();
-    const auto begin = std::chrono::steady_clock::now();
-    auto before = begin;
-    while (key < events) {
-        MDB_txn* transaction = nullptr;
-        check(mdb_txn_begin(environment.get(), nullptr, 0, &transaction), "begin");
-        if (key == 0) check(mdb_dbi_open(transaction, nullptr, MDB_INTEGERKEY, &table), "table");
-        for (std::uint64_t n = 0; n < batch; ++n) {
-            ++key;
-            MDB_val name{sizeof key, &key};
-            MDB_val data{value.size(), value.data()};
-            check(mdb_put(transaction, table, &name, &data, MDB_APPEND), "put");
-        }
-        check(mdb_txn_commit(transaction), "commit");
-        const auto now = std::chrono::steady_clock::now();
-        latencies.add(static_cast<std::uint64_t>(std::chrono::nanoseconds(now - before).count()));
-        before = now;
-    }
-    const double wall = std::chrono::duration<double>(before - begin).count();
-    const double cpu = cpu_seconds_now() - cpu_begin;
-    const auto count = static_cast<double>(key);
-    return {{"ns_per_event", wall / count * 1e9},     {"events_per_s", count / wall},
-            {"p50_ns", latencies.percentile(0.5)},    {"p99_ns", latencies.percentile(0.99)},
-            {"p999_ns", latencies.percentile(0.999)}, {"max_ns", latencies.max()},
-            {"cpu_ns_per_event", cpu / count * 1e9}};
-}
-
-Metrics lmdb_scan(const std::string& directory) {
-    const Environment environment(directory);
-    MDB_txn* transaction = nullptr;
-    MDB_dbi table = 0;
-    MDB_cursor* cursor = nullptr;
-    check(mdb_txn_begin(environment.get(), nullptr, MDB_RDONLY, &transaction), "begin");
-    check(mdb_dbi_open(transaction, nullptr, MDB_INTEGERKEY, &table), "table");
-    check(mdb_cursor_open(transaction, table, &cursor), "cursor");
-    MDB_val name;
-    MDB_val data;
-    std::uint64_t events = 0;
-    std::uint64_t sum = 0;
-    const double begin = seconds_now();
-    for (int more = mdb_cursor_get(cursor, &name, &data, MDB_FIRST); more == 0;
-         more = mdb_cursor_get(cursor, &name, &data, MDB_NEXT)) {
-        sum += *static_cast<const unsigned char*>(data.mv_data);
-        ++events;
-    }
-    const double wall = seconds_now() - begin;
-    mdb_cursor_close(cursor);
-    mdb_txn_abort(transaction);
-    if (sum == 0) std::exit(3);
-    return {{"ns_per_event", wall / static_cast<double>(events) * 1e9},
-            {"events_per_s", static_cast<double>(events) / wall}};
+std::unique_ptr<Database> open_lmdb(const std::string& directory, Durability level) {
+    return std::make_unique<Lmdb>(directory, level);
 }
 
 }  // namespace varve::bench

@@ -1,27 +1,42 @@
-// varve-bench: measures varve, beside a peer where there is one, interleaved in the same run.
+// varve-bench: measures varve, beside its peers where there are any, interleaved in the same run.
 #include <CLI/CLI.hpp>
 
-#include "bench.hpp"
+#include "database.hpp"
 
-int main(int count, char** values) {
-    using namespace varve::bench;
-    Parameters parameters;
-    CLI::App app(
-        "Measures varve. Medians over the rounds are reported; a peer's rounds alternate with "
-        "ours.",
-        "varve-bench");
-    const std::map<std::string, void (*)(const Parameters&)> scenarios = {
-        {"append", run_append},           {"append-durable", run_durable},
-        {"raw-durable", run_raw_durable}, {"scan", run_scan},
-        {"stream-read", run_scan},        {"tag-read", run_scan},
-        {"visibility", run_visibility},   {"import", run_import}};
-    std::vector<std::string> names;
-    for (const auto& [name, run] : scenarios) names.push_back(name);
-    app.add_option("SCENARIO", parameters.scenario, "what to measure")
-        ->required()
-        ->check(CLI::IsMember(names));
-    app.add_option("FILE", parameters.file, "for import: NDJSON, plain, .gz or .zst")
-        ->check(CLI::ExistingFile);
+namespace {
+
+using namespace varve::bench;
+
+const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
+    {"append", run_append},
+    {"append-durable", run_durable},
+    {"raw-durable", run_raw_durable},
+    {"scan", run_scan},
+    {"stream-read", run_scan},
+    {"tag-read", run_scan},
+    {"visibility", run_visibility},
+    {"import", run_import},
+    {"open", run_open},
+    {"catalogue", run_catalogue},
+    {"rebuild", run_rebuild},
+    {"verify", run_verify}};
+
+constexpr const char* kAbout =
+    "Measures varve. Medians over the rounds are reported; rounds of the peers alternate with "
+    "ours.";
+
+constexpr const char* kMore =
+    "open: clean_ms, killed_ms, recovered_ms and crashed_ms each open the store in a fresh "
+    "process, "
+    "read the last event, the version of a random stream and one tag of ten events, and append "
+    "one. "
+    "recovered: closed, then the page cache of its files dropped and the boot id of the machine "
+    "replaced by another one, as after a restart, so that nothing an earlier boot left in memory "
+    "is "
+    "believed. crashed: the same without closing; crashed_mib of log were appended since the last "
+    "close. LMDB keeps no index and finds no names: it reads the last event and appends.";
+
+void add_sizes(CLI::App& app, Parameters& parameters) {
     app.add_option("--events", parameters.events, "how many")->check(CLI::PositiveNumber);
     app.add_option("--threads", parameters.threads, "for append-durable")
         ->check(CLI::Range(1, 1024));
@@ -30,35 +45,71 @@ int main(int count, char** values) {
         ->check(CLI::Range(0, 1 << 20));
     app.add_option("--readers", parameters.readers, "for visibility: reader processes")
         ->check(CLI::Range(1, 256));
-    app.add_option("--level", parameters.level, "what an append waits for")
-        ->check(CLI::IsMember({"os", "disk"}));
-    app.add_option("--workload", parameters.workload, "shape of the events")
-        ->check(CLI::IsMember({"hot", "wide"}));
-    app.add_option("--verify", parameters.verify, "checks while reading")
-        ->check(CLI::IsMember({"always", "trusted"}));
-    app.add_option("--peer", parameters.peer, "beside whom")
-        ->check(CLI::IsMember({"lmdb", "none"}));
     app.add_option("--rounds", parameters.rounds, "of which medians are taken")
         ->check(CLI::Range(1, 100));
     app.add_option("--repeat", parameters.repeat, "for import: the file so many times")
         ->check(CLI::Range(1, 1000));
+}
+
+void add_choices(CLI::App& app, Parameters& parameters) {
+    app.add_option("--level", parameters.level, "what an append waits for")
+        ->check(CLI::IsMember({"os", "disk"}));
+    app.add_option("--workload", parameters.workload, "shape of the events")
+        ->check(CLI::IsMember({"hot", "wide"}));
+    app.add_option("--variant", parameters.variant,
+                   "for append: cold-streams (to new streams and to those last written --events "
+                   "ago), ids (random ids, --events of them there before)")
+        ->check(CLI::IsMember({"cold-streams", "ids"}));
+    app.add_option("--verify", parameters.verify, "checks while reading")
+        ->check(CLI::IsMember({"always", "trusted"}));
+    app.add_option("--peer", parameters.peers, "beside whom; may be repeated (default: lmdb)")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::IsMember({"lmdb", "sqlite", "rocksdb", "none"}));
     app.add_option("--dir", parameters.directory, "where to make a directory for the run")
         ->check(CLI::ExistingDirectory);
     app.add_flag("--cold", parameters.cold,
                  "for reads: drop the cache of the store's files before each round");
     app.add_flag("--json", parameters.json, "one JSON object per line");
+}
+
+/// A word about what does not fit together, else null.
+const char* complaint(const Parameters& parameters) {
+    if (parameters.scenario == "import" && parameters.file.empty()) return "import needs a FILE";
+    if (!parameters.variant.empty() && parameters.scenario != "append")
+        return "--variant is for append";
+    return nullptr;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    Parameters parameters;
+    CLI::App app(kAbout, "varve-bench");
+    app.footer(kMore);
+    std::vector<std::string> names;
+    for (const auto& [name, run] : kScenarios) names.push_back(name);
+    app.add_option("SCENARIO", parameters.scenario, "what to measure")
+        ->required()
+        ->check(CLI::IsMember(names));
+    app.add_option("FILE", parameters.file, "for import: NDJSON, plain, .gz or .zst")
+        ->check(CLI::ExistingFile);
+    add_sizes(app, parameters);
+    add_choices(app, parameters);
     try {
         app.parse(count, values);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
-    if (parameters.scenario == "import" && parameters.file.empty()) {
-        std::fprintf(stderr, "varve-bench: import needs a FILE\n");
+    if (const char* what = complaint(parameters); what != nullptr) {
+        std::fprintf(stderr, "varve-bench: %s\n", what);
         return 2;
     }
     if (parameters.scenario == "visibility" && app.count("--level") == 0) parameters.level = "disk";
-    if (app.count("--peer") == 0) parameters.peer = "lmdb";
-    scenarios.at(parameters.scenario)(parameters);
+    if (parameters.scenario == "open" && app.count("--workload") == 0) parameters.workload = "wide";
+    parameters.peers_asked = app.count("--peer") > 0;
+    std::erase_if(parameters.peers, [](const std::string& name) { return !peer_is_here(name); });
+    kScenarios.at(parameters.scenario)(parameters);
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
     std::fprintf(stderr, "varve-bench: cannot write standard output\n");
     return 3;

@@ -1,126 +1,190 @@
-// scan, stream-read, tag-read: what a snapshot gives back, warm or with the cache of its own files
-// dropped.
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <filesystem>
-
-#include "bench.hpp"
+// scan, stream-read, tag-read: what a database gives back, warm, or with the cache of its own files
+// dropped. Rounds of varve and of its peers alternate.
+//
+// Cold rounds close the database first: the page cache keeps what somebody has mapped.
+#include "database.hpp"
+#include "processes.hpp"
 
 namespace varve::bench {
 
 namespace {
 
-void drop_cache(const std::string& directory) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-        if (!entry.is_regular_file()) continue;
-        const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
-        if (file < 0) continue;
-        ::fdatasync(file);
-        ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
-        ::close(file);
+/// What the rounds of this run read.
+struct Plan {
+    Parameters parameters;
+    std::vector<std::string> names;  ///< of streams or tags; empty: everything in order
+    std::uint64_t reads = 1;         ///< names per round
+    Random random{1};
+
+    [[nodiscard]] bool tags() const { return parameters.scenario == "tag-read"; }
+    [[nodiscard]] std::vector<std::string> pick() {
+        std::vector<std::string> picked;
+        for (std::uint64_t n = 0; n < reads && !names.empty(); ++n)
+            picked.push_back(names[random.next() % names.size()]);
+        return picked;
     }
-}
+};
 
 Metrics metrics_of(std::uint64_t events, double wall) {
     return {{"ns_per_event", wall / static_cast<double>(events) * 1e9},
             {"events_per_s", static_cast<double>(events) / wall}};
 }
 
-/// Reads what `source` names and touches each event's data.
-std::uint64_t consume(const Snapshot& snapshot, Source source, Verify verify, std::uint64_t& sum) {
-    ReadOptions options;
-    options.verify = verify;
+Metrics measure(const Plan& plan, Database& database, const std::vector<std::string>& names) {
+    std::uint64_t sum = 0;
     std::uint64_t events = 0;
-    must(snapshot.read(source, options).for_each([&](const EventView& event) {
-        sum += event.data.empty() ? 1U : static_cast<unsigned char>(event.data.front());
-        ++events;
-    }),
-         "read");
-    return events;
+    const double read_before = bytes_read();
+    const double begin = seconds_now();
+    if (plan.names.empty()) events = database.scan(sum);
+    for (const std::string& name : names)
+        events += plan.tags() ? database.read_tag(name, sum) : database.read_stream(name, sum);
+    const double wall = seconds_now() - begin;
+    if (sum == 0 || events == 0) {
+        std::fprintf(stderr, "varve-bench: nothing was read\n");
+        std::exit(3);
+    }
+    Metrics metrics = metrics_of(events, wall);
+    if (plan.parameters.cold)
+        metrics["disk_bytes_per_event"] =
+            (bytes_read() - read_before) / static_cast<double>(events);
+    return metrics;
 }
 
-void build(const Parameters& parameters, Store& store) {
-    Workload workload(parameters.workload == "wide", parameters.size);
-    std::vector<NewEvent> events(512);
-    for (std::uint64_t done = 0; done < parameters.events; done += events.size()) {
-        workload.fill(events);
-        must(store.append(events), "append");
+/// The events of those tags, each fetched by its position, the cache dropped before: what a read
+/// by tag would cost if it waited for one event after the other. Returns ns per event.
+double one_at_a_time(const Plan& plan, const std::string& directory,
+                     const std::vector<std::string>& names) {
+    OpenOptions options;
+    options.access = Access::read_only;
+    std::vector<Position> positions;
+    {
+        const Store store = must(Store::open(directory, options), "open");
+        const Snapshot snapshot = must(store.snapshot(), "snapshot");
+        for (const std::string& name : names) {
+            must(snapshot.read(Source::tag(name)).for_each([&](const EventView& event) {
+                positions.push_back(event.position);
+            }),
+                 "read");
+        }
     }
+    drop_cache(directory);
+    const Store store = must(Store::open(directory, options), "open");
+    const Snapshot snapshot = must(store.snapshot(), "snapshot");
+    std::uint64_t sum = 0;
+    const double begin = seconds_now();
+    for (const Position position : positions)
+        sum += must(snapshot.at(position, plan.parameters.verification()), "read").data.size() + 1;
+    const double wall = seconds_now() - begin;
+    if (sum == 0) std::exit(3);
+    return wall / static_cast<double>(positions.size()) * 1e9;
 }
 
 /// Every tag on ten events that lie far apart.
-void build_tags(const Parameters& parameters, Store& store, std::vector<std::string>& tags) {
+void load_tags(const Plan& plan, Database& database) {
     constexpr std::uint64_t kEvents = 10;
-    const std::uint64_t count = parameters.events / kEvents;
-    for (std::uint64_t n = 0; n < count; ++n) tags.push_back("customer/" + std::to_string(n));
-    const std::string data(parameters.size, 'd');
+    const std::uint64_t count = plan.names.size();
+    const std::string data(plan.parameters.size, 'd');
     std::vector<NewEvent> events;
     for (std::uint64_t n = 0; n < count * kEvents; ++n) {
         NewEvent event;
         event.stream = "orders";
         event.type = "OrderPlaced";
-        event.tags.push_back(tags[(n * 7919) % count]);
+        event.tags.push_back(plan.names[(n * 7919) % count]);
         event.data = data;
         events.push_back(event);
         if (events.size() < 512 && n + 1 < count * kEvents) continue;
-        must(store.append(events), "append");
+        database.append(events);
+        show_progress("loading", n + 1, count * kEvents);
         events.clear();
+    }
+}
+
+void fill(Plan& plan, const std::string& name, const std::string& directory) {
+    const auto database = open_database(name, directory);
+    if (plan.tags()) return load_tags(plan, *database);
+    Workload workload(plan.parameters.workload == "wide", plan.parameters.size);
+    load(*database, workload, plan.parameters.events);
+}
+
+/// The names to read from, of a store that was filled (streams) or is to be filled (tags).
+void find_names(Plan& plan, const std::string& directory) {
+    if (plan.parameters.scenario == "scan") return;
+    const bool cold = plan.parameters.cold;
+    plan.reads = plan.tags() ? (cold ? 1'000 : 100'000) : (cold ? 200 : 2'000);
+    if (plan.tags()) {
+        for (std::uint64_t n = 0; n < std::max<std::uint64_t>(1, plan.parameters.events / 10); ++n)
+            plan.names.push_back("customer/" + std::to_string(n));
+        return;
+    }
+    const Store store = must(Store::open(directory), "open");
+    for (const CatalogueEntry& entry :
+         must(must(store.snapshot(), "snapshot").streams(), "streams"))
+        plan.names.push_back(entry.name);
+}
+
+std::vector<Side> sides_of(const Plan& plan) {
+    std::vector<Side> sides{{"varve", {}}};
+    for (const std::string& peer : plan.parameters.peers) {
+        if (peer == "lmdb" && plan.parameters.scenario != "scan") {
+            if (plan.parameters.peers_asked)
+                std::fprintf(stderr, "varve-bench: peer lmdb keeps no index: not in %s\n",
+                             plan.parameters.scenario.c_str());
+            continue;
+        }
+        sides.push_back({peer, {}});
+    }
+    return sides;
+}
+
+void measure_cold(Plan& plan, const Scratch& scratch, std::vector<Side>& sides) {
+    const HowToOpen how{.level = Durability::os, .verify = plan.parameters.verification()};
+    for (std::uint64_t round = 0; round < plan.parameters.rounds; ++round) {
+        const std::vector<std::string> names = plan.pick();
+        for (Side& side : sides) {
+            const std::string directory = scratch.path(side.variant);
+            drop_cache(directory);
+            HowToOpen mine = how;
+            mine.reader = true;  // a writer would bring pages in beforehand
+            Metrics metrics = measure(plan, *open_database(side.variant, directory, mine), names);
+            if (side.variant == "varve" && plan.tags()) {
+                const double slow = one_at_a_time(plan, directory, names);
+                metrics["one_at_a_time_ns_per_event"] = slow;
+                metrics["one_at_a_time_ratio"] = slow / metrics["ns_per_event"];
+            }
+            side.rounds.push_back(metrics);
+        }
+    }
+}
+
+void measure_warm(Plan& plan, const Scratch& scratch, std::vector<Side>& sides) {
+    const HowToOpen how{.level = Durability::os, .verify = plan.parameters.verification()};
+    std::vector<std::unique_ptr<Database>> databases;
+    for (const Side& side : sides)
+        databases.push_back(open_database(side.variant, scratch.path(side.variant), how));
+    for (std::uint64_t round = 0; round <= plan.parameters.rounds; ++round) {
+        const std::vector<std::string> names = plan.pick();
+        for (std::size_t n = 0; n < sides.size(); ++n) {
+            const Metrics metrics = measure(plan, *databases[n], names);
+            if (round > 0) sides[n].rounds.push_back(metrics);  // the first one warms the cache
+        }
     }
 }
 
 }  // namespace
 
 void run_scan(const Parameters& given) {
-    Parameters parameters = given;
-    if (parameters.events == 0) parameters.events = 1'000'000;
-    const Scratch scratch(parameters.directory);
-    OpenOptions options;
-    options.durability = Durability::os;
-    Store store = must(Store::open(scratch.path("store"), options), "open");
-    std::vector<std::string> tags;
-    if (parameters.scenario == "tag-read")
-        build_tags(parameters, store, tags);
+    Plan plan{.parameters = given, .names = {}};
+    if (plan.parameters.events == 0) plan.parameters.events = 1'000'000;
+    const Scratch scratch(plan.parameters.directory);
+    std::vector<Side> sides = sides_of(plan);
+    if (plan.tags()) find_names(plan, {});
+    for (const Side& side : sides) fill(plan, side.variant, scratch.path(side.variant));
+    if (!plan.tags()) find_names(plan, scratch.path("varve"));
+    if (plan.parameters.cold)
+        measure_cold(plan, scratch, sides);
     else
-        build(parameters, store);
-    must(store.sync(), "sync");
-    const bool peer = parameters.peer == "lmdb" && parameters.scenario == "scan";
-    std::filesystem::create_directory(scratch.path("lmdb"));
-    if (peer)
-        static_cast<void>(
-            lmdb_append(scratch.path("lmdb"), parameters.events, 100, parameters.size));
-    const Snapshot snapshot = must(store.snapshot(), "snapshot");
-    auto streams = must(snapshot.streams(), "streams");
-    Side ours{"varve", {}};
-    Side theirs{"lmdb", {}};
-    std::uint64_t sum = 0;
-    std::uint64_t random = 1;
-    for (std::uint64_t round = 0; round <= parameters.rounds; ++round) {
-        if (parameters.cold) drop_cache(scratch.path("store"));
-        std::uint64_t events = 0;
-        const double begin = seconds_now();
-        if (parameters.scenario == "scan") {
-            events = consume(snapshot, Source::all(), parameters.verification(), sum);
-        } else {
-            const std::uint64_t reads = parameters.scenario == "tag-read" ? 100'000 : 2'000;
-            for (std::uint64_t n = 0; n < reads; ++n) {
-                random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-                const std::string& name = tags.empty()
-                                              ? streams[(random >> 33) % streams.size()].name
-                                              : tags[(random >> 33) % tags.size()];
-                events += consume(snapshot, tags.empty() ? Source::stream(name) : Source::tag(name),
-                                  parameters.verification(), sum);
-            }
-        }
-        const Metrics metrics = metrics_of(events, seconds_now() - begin);
-        if (round > 0 || parameters.cold)
-            ours.rounds.push_back(metrics);  // the first one warms the cache
-        if (peer && round > 0) theirs.rounds.push_back(lmdb_scan(scratch.path("lmdb")));
-    }
-    if (sum == 0) std::exit(3);
-    std::vector<Side> sides{ours};
-    if (peer) sides.push_back(theirs);
-    report(parameters, sides);
+        measure_warm(plan, scratch, sides);
+    report(plan.parameters, sides);
 }
 
 }  // namespace varve::bench

@@ -18,7 +18,10 @@ Metrics Side::medians() const {
     if (rounds.empty()) return result;
     for (const auto& [name, ignored] : rounds.front()) {
         std::vector<double> values;
-        for (const Metrics& round : rounds) values.push_back(round.at(name));
+        for (const Metrics& round : rounds) {
+            if (const auto found = round.find(name); found != round.end())
+                values.push_back(found->second);
+        }
         std::sort(values.begin(), values.end());
         result[name] = values[values.size() / 2];
     }
@@ -148,9 +151,21 @@ std::string processor() {
     return "?";
 }
 
-void print_line(const Parameters& parameters, const std::string& variant, const Metrics& metrics) {
+std::string json_of(const Metrics& metrics) {
+    std::string values;
+    for (const auto& [name, value] : metrics)
+        values += fmt::format("{}\"{}\":{:.6g}", values.empty() ? "" : ",", name, value);
+    return values;
+}
+
+/// `peer`: beside whom, for a line of ratios.
+void print_line(const Parameters& parameters, const std::string& variant, const Metrics& metrics,
+                const std::string& peer = {}) {
     if (!parameters.json) {
-        fmt::print("{:<16} {:<8}", parameters.scenario, variant);
+        const std::string scenario = parameters.variant.empty()
+                                         ? parameters.scenario
+                                         : parameters.scenario + " " + parameters.variant;
+        fmt::print("{:<16} {:<8}", scenario, peer.empty() ? variant : variant + " " + peer);
         for (const auto& [name, value] : metrics)
             fmt::print("  {} {:.{}f}", name, value, value < 10 ? 3 : value < 1000 ? 1 : 0);
         fmt::print("\n");
@@ -158,38 +173,46 @@ void print_line(const Parameters& parameters, const std::string& variant, const 
     }
     utsname system{};
     ::uname(&system);
-    std::string values;
-    for (const auto& [name, value] : metrics)
-        values += fmt::format("{}\"{}\":{:.6g}", values.empty() ? "" : ",", name, value);
     fmt::print(
-        "{{\"scenario\":\"{}\",\"variant\":\"{}\",\"params\":{{\"events\":{},\"threads\":{},"
-        "\"batch\":{},\"size\":{},\"readers\":{},"
+        "{{\"scenario\":\"{}\",\"variant\":\"{}\",{}\"params\":{{\"events\":{},\"threads\":{},"
+        "\"batch\":{},\"size\":{},\"readers\":{},\"variant\":\"{}\",\"cold\":{},"
         "\"workload\":\"{}\",\"rounds\":{},\"repeat\":{}}},\"metrics\":{{{}}},\"environment\":{{"
         "\"fs\":\"{}\",\"kernel\":\"{}\","
         "\"cpu\":\"{}\",\"level\":\"{}\",\"verify\":\"{}\"}}}}\n",
-        parameters.scenario, variant, parameters.events, parameters.threads, parameters.batch,
-        parameters.size, parameters.readers, parameters.workload, parameters.rounds,
-        parameters.repeat, values, file_system(parameters.directory), system.release, processor(),
-        parameters.level, parameters.verify);
+        parameters.scenario, variant, peer.empty() ? "" : fmt::format("\"peer\":\"{}\",", peer),
+        parameters.events, parameters.threads, parameters.batch, parameters.size,
+        parameters.readers, parameters.variant, parameters.cold, parameters.workload,
+        parameters.rounds, parameters.repeat, json_of(metrics), file_system(parameters.directory),
+        system.release, processor(), parameters.level, parameters.verify);
+}
+
+bool ends_with_one_of(const std::string& name, std::initializer_list<const char*> ends) {
+    return std::any_of(ends.begin(), ends.end(),
+                       [&](const char* end) { return name.ends_with(end); });
 }
 
 bool is_rate(const std::string& name) { return name.find("_per_s") != std::string::npos; }
+bool is_time(const std::string& name) {
+    return name.find("ns_per") != std::string::npos || name.find("ms_per") != std::string::npos ||
+           ends_with_one_of(name, {"_ns", "_us", "_ms"});
+}
 
 }  // namespace
 
 void report(const Parameters& parameters, const std::vector<Side>& sides) {
     for (const Side& side : sides) print_line(parameters, side.variant, side.medians());
-    if (sides.size() != 2) return;
-    // Above 1: ours is faster, for times and for rates.
-    Metrics ratio;
-    const Metrics ours = sides[0].medians();
-    const Metrics theirs = sides[1].medians();
-    for (const auto& [name, value] : ours) {
-        const auto other = theirs.find(name);
-        if (other == theirs.end() || value == 0 || other->second == 0) continue;
-        ratio[name] = is_rate(name) ? value / other->second : other->second / value;
+    const Metrics ours = sides.front().medians();
+    for (auto side = sides.begin() + 1; side != sides.end(); ++side) {
+        // Above 1: ours is faster, for times and for rates.
+        Metrics ratio;
+        for (const auto& [name, theirs] : side->medians()) {
+            const auto own = ours.find(name);
+            if (own == ours.end() || own->second == 0 || theirs == 0) continue;
+            if (is_rate(name)) ratio[name] = own->second / theirs;
+            if (is_time(name)) ratio[name] = theirs / own->second;
+        }
+        print_line(parameters, "ratio", ratio, side->variant);
     }
-    print_line(parameters, "ratio", ratio);
 }
 
 }  // namespace varve::bench

@@ -16,8 +16,27 @@ namespace varve {
 inline namespace v0 {
 
 namespace os {
+class Env;
 class SimEnv;
-}
+}  // namespace os
+
+/// The machine we run on as it would look after its `n`-th restart from now: real files, another
+/// boot id, so that a store believes no index and no page that an earlier boot has left in memory.
+/// Files whose pages were never written back are still whole: the page cache is not ours to lose.
+/// Stores opened on it must be closed before it goes away. Any thread.
+class VARVE_EXPORT Restarted {
+public:
+    explicit Restarted(std::uint64_t n);
+    Restarted(Restarted&&) noexcept;
+    Restarted& operator=(Restarted&&) noexcept;
+    ~Restarted();
+
+    /// For `OpenOptions::env`. Lives as long as this object.
+    [[nodiscard]] os::Env* env() noexcept;
+
+private:
+    std::unique_ptr<os::Env> env_;
+};
 
 /// A simulated machine with one disk. Stores opened on it must be closed before it goes away.
 class VARVE_EXPORT Simulation {

@@ -187,6 +187,9 @@ public:
 
 /// The operating system. Lives for ever.
 Env& posix_env() noexcept;
+/// The operating system, but `boot` is what it calls this boot of the machine: for measuring and
+/// testing what comes after a restart.
+[[nodiscard]] std::unique_ptr<Env> posix_env_of_boot(std::span<const std::byte, 16> boot);
 
 }  // namespace os
 }  // namespace v0

@@ -97,6 +97,11 @@ std::array<std::byte, 16> read_boot_id() noexcept {
 
 class PosixEnv final : public Env {
 public:
+    PosixEnv() noexcept : boot_(read_boot_id()) {}
+    explicit PosixEnv(std::span<const std::byte, 16> boot) noexcept {
+        std::copy(boot.begin(), boot.end(), boot_.begin());
+    }
+
     Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
                                        std::uint32_t permissions) noexcept override {
         const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
@@ -244,8 +249,7 @@ public:
     }
 
     void boot_id(std::span<std::byte, 16> into) noexcept override {
-        static const std::array<std::byte, 16> id = read_boot_id();
-        std::copy(id.begin(), id.end(), into.begin());
+        std::copy(boot_.begin(), boot_.end(), into.begin());
     }
 
     std::string self() noexcept override {
@@ -261,6 +265,9 @@ public:
         ::prctl(PR_SET_NAME, "varve");
         ::prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds; the default of 50 µs is longer than the naps
     }
+
+private:
+    std::array<std::byte, 16> boot_{};
 };
 
 }  // namespace
@@ -268,6 +275,10 @@ public:
 Env& posix_env() noexcept {
     static PosixEnv env;
     return env;
+}
+
+std::unique_ptr<Env> posix_env_of_boot(std::span<const std::byte, 16> boot) {
+    return std::make_unique<PosixEnv>(boot);
 }
 
 }  // namespace os

@@ -1,8 +1,33 @@
+#include <array>
+#include <cstring>
+
 #include "os/sim_env.hpp"
 #include "varve/testing.hpp"
 
 namespace varve {
 inline namespace v0 {
+
+namespace {
+
+/// The boot id of this machine with `n` worked in: another one for every `n`, the same in every
+/// process of this boot.
+std::unique_ptr<os::Env> env_after(std::uint64_t n) {
+    std::array<std::byte, 16> boot{};
+    os::posix_env().boot_id(boot);
+    std::uint64_t word = 0;
+    std::memcpy(&word, boot.data(), sizeof word);
+    word ^= n;
+    std::memcpy(boot.data(), &word, sizeof word);
+    return os::posix_env_of_boot(boot);
+}
+
+}  // namespace
+
+Restarted::Restarted(std::uint64_t n) : env_(env_after(n)) {}
+Restarted::Restarted(Restarted&&) noexcept = default;
+Restarted& Restarted::operator=(Restarted&&) noexcept = default;
+Restarted::~Restarted() = default;
+os::Env* Restarted::env() noexcept { return env_.get(); }
 
 Simulation::Simulation(std::uint64_t seed) : world_(std::make_unique<os::SimEnv>(seed)) {}
 Simulation::Simulation(std::unique_ptr<os::SimEnv> world) noexcept : world_(std::move(world)) {}

@@ -1,4 +1,5 @@
 """Goal: varve bench is varve-bench."""
+import json
 import os
 import subprocess
 
@@ -20,3 +21,45 @@ class Bench(CommandLineTest):
             done = subprocess.run([os.environ["VARVE_BENCH"], "append", "--events", "2000", "--rounds", "1", "--dir", self.folder],
                                   stdout=full, stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, 3)
+
+    def bench(self, *arguments):
+        done = subprocess.run([os.environ["VARVE_BENCH"], *map(str, arguments), "--rounds", "1", "--dir", self.folder, "--json"],
+                              capture_output=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(list(self.folder.glob("varve-bench-*")), [], "a run leaves nothing behind")
+        return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+    def ours(self, *arguments):
+        return self.bench(*arguments)[0]["metrics"]
+
+    def test_open(self):
+        metrics = self.ours("open", "--events", "20000", "--peer", "none")
+        for name in ("clean_ms", "killed_ms", "recovered_ms", "crashed_ms", "crashed_mib", "reader_ms", "reader_killed_ms",
+                     "log_bytes", "files"):
+            self.assertGreater(metrics[name], 0, name)
+        self.assertIn("anon_mb", metrics)
+        self.assertIn("index_bytes", metrics)
+
+    def test_whole_store(self):
+        self.assertGreater(self.ours("catalogue", "--events", "1000")["names_per_s"], 0)
+        self.assertGreater(self.ours("rebuild", "--events", "20000")["ms_per_10m_events"], 0)
+        self.assertGreater(self.ours("verify", "--events", "2000")["gb_per_s"], 0)
+
+    def test_cold_reads(self):
+        self.assertGreater(self.ours("tag-read", "--cold", "--events", "2000", "--peer", "none")["one_at_a_time_ns_per_event"], 0)
+        self.assertIn("disk_bytes_per_event", self.ours("scan", "--cold", "--events", "2000", "--peer", "none"))
+
+    def test_variants_of_append(self):
+        for variant in ("ids", "cold-streams"):
+            line = self.bench("append", "--variant", variant, "--events", "5000")[0]
+            self.assertEqual(line["params"]["variant"], variant)
+            self.assertGreater(line["metrics"]["p50_ns"], 0)
+
+    def test_peers(self):
+        lines = self.bench("append", "--events", "5000", "--peer", "lmdb,sqlite", "--peer", "rocksdb")
+        measured = [line["variant"] for line in lines if line["variant"] != "ratio"]
+        self.assertEqual(measured[:2], ["varve", "lmdb"])
+        self.assertEqual([line["peer"] for line in lines if line["variant"] == "ratio"], measured[1:])
+        lines = self.bench("stream-read", "--events", "2000", "--peer", "sqlite,rocksdb")
+        for line in lines:
+            self.assertGreater(line["metrics"]["ns_per_event"], 0)
