@@ -73,7 +73,8 @@ Result<void> Writer::make_room(const Plan& plan) noexcept {
 }
 
 std::uint64_t Writer::next_capacity() const noexcept {
-    if (active_ == nullptr) return meta_->file.segment_size_first;
+    // Behind a sealed end a session begins small again: nobody knows how much it will append.
+    if (active_ == nullptr || active_->sealed != nullptr) return meta_->file.segment_size_first;
     const std::uint64_t grown = active_->header.capacity * (rolled_full_ ? kSegmentGrowth : 1);
     return std::clamp(grown, meta_->file.segment_size_first, meta_->file.segment_size_max);
 }
@@ -91,7 +92,7 @@ Result<SegmentPtr> Writer::build_segment(std::uint64_t number, std::uint64_t cap
     auto synced = segment->file().sync();
     if (synced) synced = sync_names(env_, meta_->log_directory());
     // Asked again, the kernel would say yes without having written anything.
-    if (!synced) fail();
+    if (!synced && !closing_) fail();
     VARVE_TRY(std::move(synced));
     VARVE_TRY(create_index(*meta_, *segment, index));
     return segment;

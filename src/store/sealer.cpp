@@ -271,6 +271,18 @@ void Writer::seal_at_close() noexcept {
     if (end_.position == 0 || segments()->items.back()->sealed == nullptr) return;
     new_segment_ = true;
     next_number_ = std::max(next_number_, end_.segment + 1);
+    leave_next();
+}
+
+/// Leaves a small segment for the next session, made and synced, so that its first append need not
+/// wait for that. Best effort: one that may not be durable is taken away again.
+void Writer::leave_next() noexcept {
+    const std::string path = meta_->segment_path(next_number_);
+    if (prepared_ != nullptr && env_.remove(path)) prepared_.reset();
+    if (prepared_ != nullptr) return;
+    const std::uint64_t capacity = meta_->file.segment_size_first;
+    if (!build_segment(next_number_, capacity, index::capacity_for(capacity)))
+        static_cast<void>(env_.remove(path).has_value());
 }
 
 /// Bytes of whole segments that wait for their sealed index.
