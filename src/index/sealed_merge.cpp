@@ -32,8 +32,15 @@ public:
         if (damaged)
             return base::failure(ErrorCode::corrupt, "an index that was to be merged is damaged");
         std::vector<SealedSegment> segments;
-        for (const SealedIndex* input : inputs_)
-            segments.insert(segments.end(), input->segments().begin(), input->segments().end());
+        for (const SealedIndex* input : inputs_) {
+            for (const SealedSegment& segment : input->segments()) {
+                // Parts of one segment become the whole.
+                if (!segments.empty() && segments.back().number == segment.number)
+                    segments.back().last_position = segment.last_position;
+                else
+                    segments.push_back(segment);
+            }
+        }
         return writer_.finish(uuid, segments, inputs_.back()->end_chain());
     }
 

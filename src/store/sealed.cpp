@@ -5,97 +5,12 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
-#include "base/seeded_bug.hpp"
-#include "index/sealed_builder.hpp"
-#include "index/sealed_merge.hpp"
 
 namespace varve {
 inline namespace v0 {
 namespace store {
 
 using base::failure;
-
-namespace {
-
-/// The file that an index is written to before it gets its name.
-class FileSink final : public index::Sink {
-public:
-    explicit FileSink(os::File& file) noexcept : file_(file) {}
-    Result<void> write_at(std::uint64_t offset, base::Bytes bytes) noexcept override {
-        return file_.write_at(offset, bytes);
-    }
-
-private:
-    os::File& file_;
-};
-
-/// Memory for making an index, from a file without a name: the system may write it out, where
-/// memory of our own would have to stay.
-class FileScratch final : public index::Scratch {
-public:
-    explicit FileScratch(const Meta& meta) noexcept : meta_(meta) {}
-
-    std::span<std::byte> take(std::uint64_t bytes) noexcept override {
-        constexpr std::uint64_t kSmall = 1 << 20;
-        try {
-            if (bytes <= kSmall) {
-                small_.push_back(std::make_unique<std::byte[]>(bytes));
-                return {small_.back().get(), bytes};
-            }
-            auto mapped = map(bytes);
-            if (!mapped) return {};
-            maps_.push_back(std::move(*mapped));
-        } catch (const std::bad_alloc&) {
-            return {};
-        }
-        return {maps_.back().data(), maps_.back().size()};
-    }
-
-private:
-    Result<os::Mapping> map(std::uint64_t bytes) noexcept {
-        os::Env& env = *meta_.env;
-        const std::string path = meta_.index_directory() + "/scratch";
-        auto stale = env.exists(path);
-        if (stale && *stale) VARVE_TRY(env.remove(path));
-        auto file = env.open(path, os::OpenMode::create, 0600);
-        if (!file) return std::move(file).error();
-        VARVE_TRY(env.remove(path));
-        VARVE_TRY((*file)->allocate(base::align_up(bytes, 4096)));
-        auto mapping = (*file)->map(static_cast<std::size_t>(base::align_up(bytes, 4096)),
-                                    os::MapAccess::read_write);
-        if (mapping) env.populate(*mapping, 0, mapping->size());
-        return mapping;
-    }
-
-    const Meta& meta_;
-    std::vector<os::Mapping> maps_;
-    std::vector<std::unique_ptr<std::byte[]>> small_;
-};
-
-/// Writes a file with `write` and gives it its name once its content is durable.
-template <class Write>
-Result<void> make_file(const Meta& meta, const std::string& path, Write&& write) noexcept {
-    os::Env& env = *meta.env;
-    const std::string fresh = path + ".new";
-    auto stale = env.exists(fresh);
-    if (!stale) return std::move(stale).error();
-    if (*stale) VARVE_TRY(env.remove(fresh));
-    auto file = env.open(fresh, os::OpenMode::create, meta.options.file_mode);
-    if (!file) return std::move(file).error();
-    FileSink sink(**file);
-    Result<void> done = write(sink);
-    const bool synced_later = base::seeded(base::SeededBug::index_named_before_sync);
-    if (done && !synced_later) done = (*file)->sync();
-    if (!done) {
-        static_cast<void>(env.remove(fresh).has_value());
-        return done;
-    }
-    VARVE_TRY(env.rename(fresh, path));
-    if (synced_later) return {};
-    return sync_names(env, meta.index_directory());
-}
-
-}  // namespace
 
 Result<SealedPtr> open_sealed(const Meta& meta, const file::SealedRange& range) noexcept {
     const std::string path = meta.sealed_index_path(range);
@@ -195,48 +110,6 @@ SegmentPtr indexed_by(const Segment& segment, const SealedPtr& sealed) {
     other->header_damaged = segment.header_damaged;
     other->sealed = sealed;
     return other;
-}
-
-Result<log::LogPoint> build_sealed(const Meta& meta, const Segment& segment, std::uint64_t last,
-                                   const GoOn& go_on) noexcept {
-    FileScratch scratch(meta);
-    index::SealedBuilder builder(meta.hasher, meta.file.uuid, scratch, segment.log().size());
-    builder.begin_segment({segment.number(), segment.keys.salt, segment.first(), last});
-    log::SegmentScanner scanner(segment.bytes(), segment.keys, first_point(segment), last);
-    std::uint32_t until_asked = 0;
-    for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
-         step = scanner.next()) {
-        if (step == log::SegmentScanner::Step::damage) {
-            return failure(ErrorCode::corrupt,
-                           "a segment with damage keeps the index that tells where it is",
-                           meta.segment_path(segment.number()), scanner.offset());
-        }
-        VARVE_TRY(builder.add(static_cast<std::uint32_t>(scanner.offset() / 8), scanner.record(),
-                              scanner.recorded_us()));
-        if (++until_asked % 4096 == 0 && !go_on())
-            return failure(ErrorCode::busy, "making an index was given up");
-    }
-    const file::SealedRange range{segment.number(), segment.number()};
-    const log::LogPoint end = scanner.at();
-    VARVE_TRY(make_file(meta, meta.sealed_index_path(range),
-                        [&](index::Sink& to) { return builder.write(to, end.chain, go_on); }));
-    return end;
-}
-
-Result<file::SealedRange> merge_sealed(const Meta& meta, std::span<const SealedPtr> inputs,
-                                       const GoOn& go_on) noexcept {
-    try {
-        FileScratch scratch(meta);
-        std::vector<const index::SealedIndex*> indexes;
-        for (const SealedPtr& input : inputs) indexes.push_back(&input->index);
-        const file::SealedRange range{inputs.front()->range.first, inputs.back()->range.last};
-        VARVE_TRY(make_file(meta, meta.sealed_index_path(range), [&](index::Sink& to) {
-            return index::merge_sealed(indexes, meta.file.uuid, to, scratch, go_on);
-        }));
-        return range;
-    } catch (const std::bad_alloc&) {
-        return failure(ErrorCode::out_of_memory, "no memory to merge indexes");
-    }
 }
 
 IndexUnit unit_of(const SegmentList& list, std::size_t n) noexcept {

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "file/manifest.hpp"
+#include "index/sealed_writer.hpp"
 #include "store/segments.hpp"
 
 namespace varve {
@@ -47,11 +48,34 @@ private:
 /// The same segment with another index, or with none.
 [[nodiscard]] SegmentPtr indexed_by(const Segment& segment, const SealedPtr& sealed);
 
+/// Memory for making indexes that is kept from one to the next. What is taken lasts until `reset`.
+class KeptScratch final : public index::Scratch {
+public:
+    [[nodiscard]] std::span<std::byte> take(std::uint64_t bytes) noexcept override;
+    void reset() noexcept { at_ = used_ = 0; }
+    /// Gives all of it back.
+    void clear() noexcept {
+        reset();
+        blocks_.clear();
+    }
+
+private:
+    static constexpr std::uint64_t kBlock = 1 << 20;
+    struct Block {
+        std::unique_ptr<std::byte[]> memory;
+        std::uint64_t size;
+    };
+    std::vector<Block> blocks_;
+    std::size_t at_ = 0;  ///< block that is taken from, and how much of it is gone
+    std::size_t used_ = 0;
+};
+
 /// Makes the sealed index of one segment whose last position is `last`, from the log. Returns the
 /// point behind it. Errors: `corrupt` if something of it cannot be read; `busy` if `go_on`
 /// said no; `no_space`, `io`.
 [[nodiscard]] Result<log::LogPoint> build_sealed(const Meta& meta, const Segment& segment,
-                                                 std::uint64_t last, const GoOn& go_on) noexcept;
+                                                 std::uint64_t last, KeptScratch& scratch,
+                                                 const GoOn& go_on) noexcept;
 
 /// Makes one index of several neighbouring ones, in order. Returns the range it covers.
 [[nodiscard]] Result<file::SealedRange> merge_sealed(const Meta& meta,

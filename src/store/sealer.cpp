@@ -97,7 +97,7 @@ bool Writer::seal(const Segment& segment, std::uint64_t last) noexcept {
     const file::SealedRange range{segment.number(), segment.number()};
     if (base::seeded(base::SeededBug::index_named_before_sync))
         static_cast<void>(name_index(file::EntryKind::sealed, range, last, 0).has_value());
-    auto end = build_sealed(*meta_, segment, last, go_on);
+    auto end = build_sealed(*meta_, segment, last, scratch_, go_on);
     if (!end && end.error().code == ErrorCode::corrupt) unsealable_ = segment.number();
     const bool done = end && adopt(file::EntryKind::sealed, range, last, end->chain);
     sealing_failed_.store(!done, std::memory_order_relaxed);

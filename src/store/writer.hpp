@@ -16,7 +16,7 @@
 #include "file/manifest.hpp"
 #include "os/fork.hpp"
 #include "store/commit_queue.hpp"
-#include "store/segments.hpp"
+#include "store/sealed.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -252,7 +252,8 @@ private:
         std::string path;
         std::uint64_t since_us;  ///< monotonic
     };
-    std::vector<Replaced> replaced_;  ///< the sealer's, as are the next three
+    std::vector<Replaced> replaced_;  ///< the sealer's, as are the next four
+    KeptScratch scratch_;
     std::uint64_t unsealable_ = 0;    ///< number of a segment with damage
     bool leftovers_seen_ = false;
     bool closing_ = false;
