@@ -16,6 +16,7 @@ bool SealedCursor::broken() noexcept {
 
 /// The table lies behind the postings of the list.
 bool SealedCursor::skip(std::uint32_t block, Skip& skip) noexcept {
+    if (list_.place > index_->length(Section::postings)) return broken();
     const std::uint64_t at = list_.place + 8ULL * block;
     if (!index_->touch(Section::postings, at, 8)) return broken();
     const std::byte* const from = index_->at(Section::postings) + at;
@@ -88,7 +89,12 @@ bool SealedCursor::load(std::uint32_t block) noexcept {
 }
 
 bool SealedCursor::seek(std::uint32_t ordinal) noexcept {
-    if (damaged_ || (backwards_ ? ordinal < list_.first : ordinal > list_.last)) return false;
+    ended_ = damaged_ || list_.count == 0 || !find(ordinal);
+    return !ended_;
+}
+
+bool SealedCursor::find(std::uint32_t ordinal) noexcept {
+    if (backwards_ ? ordinal < list_.first : ordinal > list_.last) return false;
     std::uint32_t low = 0;  // the first block that ends at or behind `ordinal`
     std::uint32_t high = blocks() - 1;
     while (low < high && list_.count > kPostingsPerBlock) {
@@ -108,7 +114,7 @@ bool SealedCursor::seek(std::uint32_t ordinal) noexcept {
 }
 
 bool SealedCursor::next(std::uint32_t& ordinal) noexcept {
-    if (damaged_ || list_.count == 0) return false;
+    if (damaged_ || ended_ || list_.count == 0) return false;
     if (!loaded_ && !load(backwards_ ? blocks() - 1 : 0)) return false;
     if (backwards_) {
         if (at_ == 0 && (block_ == 0 || !load(block_ - 1))) return false;
@@ -167,14 +173,17 @@ bool SealedIds::next(std::uint32_t& ordinal) noexcept {
         --left_;
         if (!index_->touch(Section::ids, 8 * slot_, 8)) {
             damaged_ = true;
-            return false;
+            break;
         }
         const auto word = base::load<std::uint64_t>(index_->at(Section::ids) + 8 * slot_);
         slot_ = slot_ + 1 == slots ? 0 : slot_ + 1;
         if (word == 0) break;
         if (word >> 32 != print_) continue;
         ordinal = static_cast<std::uint32_t>(word) - 1;
-        return true;
+        if (ordinal < index_->events()) return true;
+        index_->set_damaged();
+        damaged_ = true;
+        break;
     }
     left_ = 0;
     return false;

@@ -16,7 +16,7 @@ public:
     SealedCursor(const SealedIndex& index, const SealedList& list, bool backwards) noexcept;
 
     /// The next event is the first at or behind `ordinal`; backwards: the last at or before it.
-    /// False if there is none, or on damage.
+    /// False if there is none, or on damage; then the walk is at its end.
     [[nodiscard]] bool seek(std::uint32_t ordinal) noexcept;
     /// False at the end, or on damage.
     [[nodiscard]] bool next(std::uint32_t& ordinal) noexcept;
@@ -35,6 +35,7 @@ private:
     [[nodiscard]] bool load(std::uint32_t block) noexcept;
     [[nodiscard]] bool decode(std::uint64_t offset, std::uint64_t bytes, std::uint32_t before,
                               std::uint32_t count, bool first_known) noexcept;
+    [[nodiscard]] bool find(std::uint32_t ordinal) noexcept;
     bool broken() noexcept;
 
     const SealedIndex* index_;
@@ -45,6 +46,7 @@ private:
     std::uint32_t size_ = 0;   ///< ordinals in it
     std::uint32_t at_ = 0;     ///< next one; backwards: one behind the next
     bool loaded_ = false;
+    bool ended_ = false;  ///< nothing was found by the last `seek`
     std::uint32_t ordinals_[kPostingsPerBlock];
 };
 

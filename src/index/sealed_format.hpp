@@ -23,8 +23,9 @@ inline constexpr std::uint64_t kSealedBlock = 16 << 10;
 inline constexpr std::uint32_t kNamesPerBlock = 16;
 inline constexpr std::uint32_t kPostingsPerBlock = 128;
 inline constexpr std::uint32_t kSlotsPerBucket = 8;
-inline constexpr std::uint32_t kTimeGroup = 1024;  // events
-inline constexpr std::size_t kNameKinds = 4;       // stream, category, type, tag: KeyKind 1 to 4
+inline constexpr std::uint32_t kTimeGroup = 1024;                  // events
+inline constexpr std::uint64_t kSealedEventsMax = 0xFFFF'FF00ULL;  // ordinals have 32 bits
+inline constexpr std::size_t kNameKinds = 4;  // stream, category, type, tag: KeyKind 1 to 4
 inline constexpr std::uint16_t kNoType = 0xFFFF;
 inline constexpr std::uint16_t kManyTypes = 0xFFFE;
 
@@ -129,6 +130,9 @@ inline constexpr int kFilterBits = 5;
     return static_cast<std::uint32_t>(mix >> (9 * n)) & 511U;
 }
 
+[[nodiscard]] constexpr std::uint64_t filter_lines_for(std::uint64_t keys) noexcept {
+    return (keys * kFilterBitsPerKey + 8 * kFilterLine - 1) / (8 * kFilterLine);
+}
 [[nodiscard]] constexpr std::uint64_t buckets_for(std::uint64_t keys) noexcept {
     return keys == 0 ? 0 : keys / 6 + 1;  // three quarters full
 }

@@ -1,6 +1,7 @@
 #include "index/sealed_index.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "base/crc32c.hpp"
 
@@ -10,13 +11,23 @@ namespace {
 
 constexpr std::uint32_t kHeaderSeed = 0x58444956;
 
-/// Bytes that a section of so many things must have; ~0: any.
-std::uint64_t expected_length(const SealedHeader& header, Section section) noexcept {
+// Entries of the dictionary have numbers of 32 bits.
+constexpr std::uint64_t kSealedEntriesMax = 0xFFFF'FF00ULL;
+
+/// Names of all kinds.
+std::uint64_t names_of(const SealedHeader& header) noexcept {
     std::uint64_t names = 0;
     for (const std::uint32_t count : header.names) names += count;
+    return names;
+}
+
+/// Bytes that a section of so many things must have; ~0: any.
+std::uint64_t expected_length(const SealedHeader& header, Section section) noexcept {
+    const std::uint64_t names = names_of(header);
     const std::uint64_t events = header.last_position - header.first_position + 1;
     switch (section) {
         case Section::blocks: return 8 * ((names + kNamesPerBlock - 1) / kNamesPerBlock);
+        case Section::filter: return kFilterLine * filter_lines_for(names + header.id_count);
         case Section::slots: return 8 * kSlotsPerBucket * buckets_for(names);
         case Section::ids: return 8 * kSlotsPerBucket * buckets_for(header.id_count);
         case Section::offsets: return 4 * events;
@@ -30,7 +41,7 @@ std::uint64_t expected_length(const SealedHeader& header, Section section) noexc
 }  // namespace
 
 log::Fault SealedIndex::open(base::Bytes file, const log::Uuid& uuid, const Hasher& hasher,
-                             SealedIndex& to) {
+                             SealedIndex& to) noexcept {
     if (file.size() < kSealedHeaderSize) return "shorter than its header";
     to.file_ = file;
     to.hasher_ = hasher;
@@ -41,18 +52,25 @@ log::Fault SealedIndex::open(base::Bytes file, const log::Uuid& uuid, const Hash
     if (header.uuid != uuid) return "it belongs to another store";
     if (log::Fault fault = to.check_places()) return fault;
     to.events_ = static_cast<std::uint32_t>(header.last_position - header.first_position + 1);
-    to.segments_.resize(header.segment_count);
-    std::memcpy(to.segments_.data(), to.at(Section::segments), to.length(Section::segments));
-    std::uint64_t next = header.first_position;
-    for (const SealedSegment& segment : to.segments_) {
+    return to.load_tables();
+}
+
+log::Fault SealedIndex::load_tables() noexcept {
+    blocks_ = length(Section::checksums) / 4;
+    try {
+        segments_.resize(header_.segment_count);
+        checked_ = std::make_unique<std::atomic<std::uint64_t>[]>(blocks_ / 64 + 1);
+    } catch (const std::bad_alloc&) {
+        return "there is no memory for its tables";
+    }
+    std::memcpy(segments_.data(), at(Section::segments), length(Section::segments));
+    std::uint64_t next = header_.first_position;
+    for (const SealedSegment& segment : segments_) {
         if (segment.first_position != next || segment.last_position < next)
             return "its segments do not follow each other";
         next = segment.last_position + 1;
     }
-    if (next != header.last_position + 1) return "its segments do not follow each other";
-    to.blocks_ = to.length(Section::checksums) / 4;
-    to.checked_ = std::make_unique<std::atomic<std::uint64_t>[]>(to.blocks_ / 64 + 1);
-    return nullptr;
+    return next == header_.last_position + 1 ? nullptr : "its segments do not follow each other";
 }
 
 log::Fault SealedIndex::check_header() const noexcept {
@@ -62,8 +80,8 @@ log::Fault SealedIndex::check_header() const noexcept {
     if (header_.format != kSealedFormat) return log::kWrittenByNewer;
     const bool possible = header_.first_position > 0 &&
                           header_.last_position >= header_.first_position &&
-                          header_.last_position - header_.first_position < 0xFFFF'FF00ULL &&
-                          header_.segment_count > 0;
+                          header_.last_position - header_.first_position < kSealedEventsMax &&
+                          header_.segment_count > 0 && names_of(header_) <= kSealedEntriesMax;
     return possible ? nullptr : "its header says what cannot be";
 }
 
@@ -83,7 +101,6 @@ log::Fault SealedIndex::check_places() const noexcept {
     const std::uint64_t checked = tables.offset - kSealedHeaderSize;
     if (length(Section::checksums) != 4 * ((checked + kSealedBlock - 1) / kSealedBlock))
         return "a section lies where it cannot be";
-    if (length(Section::filter) % kFilterLine != 0) return "a section lies where it cannot be";
     const std::uint32_t crc =
         base::crc32c(kHeaderSeed, file_.subspan(tables.offset, end - tables.offset));
     return crc == header_.table_crc ? nullptr : "its tables are damaged";

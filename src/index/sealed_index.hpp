@@ -38,9 +38,10 @@ public:
     SealedIndex& operator=(const SealedIndex&) = delete;
 
     /// Takes over `file`, which must outlive `to`. Checks the header and the tables, not the rest.
-    /// Null, or what is wrong.
+    /// Null, or what is wrong, want of memory too; then `to` answers nothing and is not to be
+    /// asked.
     [[nodiscard]] static log::Fault open(base::Bytes file, const log::Uuid& uuid,
-                                         const Hasher& hasher, SealedIndex& to);
+                                         const Hasher& hasher, SealedIndex& to) noexcept;
 
     [[nodiscard]] std::uint64_t first_position() const noexcept { return header_.first_position; }
     [[nodiscard]] std::uint64_t last_position() const noexcept { return header_.last_position; }
@@ -97,6 +98,7 @@ private:
     }
     [[nodiscard]] log::Fault check_header() const noexcept;
     [[nodiscard]] log::Fault check_places() const noexcept;
+    [[nodiscard]] log::Fault load_tables() noexcept;
     [[nodiscard]] bool check_block(std::uint64_t block) const noexcept;
 
     base::Bytes file_{};

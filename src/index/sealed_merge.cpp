@@ -15,7 +15,10 @@ class Merge {
 public:
     Merge(std::span<const SealedIndex* const> inputs, Sink& to, Scratch& scratch,
           const std::function<bool()>& go_on)
-        : inputs_(inputs), writer_(inputs.front()->hasher(), to, scratch, go_on), ids_(scratch) {
+        : inputs_(inputs),
+          go_on_(go_on),
+          writer_(inputs.front()->hasher(), to, scratch, go_on),
+          ids_(scratch) {
         for (const SealedIndex* input : inputs_) types_.emplace_back(input->names(KeyKind::type));
     }
 
@@ -23,13 +26,12 @@ public:
         for (const KeyKind kind : {KeyKind::stream, KeyKind::category, KeyKind::type, KeyKind::tag})
             merge_kind(kind);
         gather_ids();
-        writer_.finish_names({ids_.data(), ids_.size()});
-        put_columns();
+        if (goes_on()) writer_.finish_names({ids_.data(), ids_.size()});
+        if (goes_on()) put_columns();
         if (no_memory_)
             return base::failure(ErrorCode::out_of_memory, "no memory to merge indexes");
-        const bool damaged = std::any_of(inputs_.begin(), inputs_.end(),
-                                         [](const SealedIndex* one) { return one->damaged(); });
-        if (damaged)
+        if (stopped_) return base::failure(ErrorCode::busy, "merging indexes was given up");
+        if (any_damaged())
             return base::failure(ErrorCode::corrupt, "an index that was to be merged is damaged");
         std::vector<SealedSegment> segments;
         for (const SealedIndex* input : inputs_) {
@@ -45,6 +47,22 @@ public:
     }
 
 private:
+    [[nodiscard]] bool any_damaged() const noexcept {
+        return std::any_of(inputs_.begin(), inputs_.end(),
+                           [](const SealedIndex* one) { return one->damaged(); });
+    }
+    /// False once the result is known: it will not be a whole index.
+    [[nodiscard]] bool goes_on() const noexcept {
+        return !no_memory_ && !stopped_ && !writer_.failed() && !any_damaged();
+    }
+    /// The same, and asks from time to time whether it is still wanted. For each turn of a loop.
+    [[nodiscard]] bool goes_on_after(std::uint64_t turn) noexcept {
+        constexpr std::uint64_t kTurns = 4096;
+        if (turn % kTurns != kTurns - 1) return true;
+        stopped_ = stopped_ || !go_on_();
+        return goes_on();
+    }
+
     /// Ordinals of input `n` begin here.
     [[nodiscard]] std::uint32_t base_of(std::size_t n) const noexcept {
         return static_cast<std::uint32_t>(inputs_[n]->first_position() -
@@ -58,7 +76,7 @@ private:
             if (!names.back()->next()) names.back().reset();
         }
         std::vector<std::uint32_t> local(inputs_.size());
-        for (std::uint32_t number = 0; !writer_.failed(); ++number) {
+        for (std::uint32_t number = 0; goes_on_after(number) && !writer_.failed(); ++number) {
             const SealedNames* least = nullptr;
             for (const auto& one : names) {
                 if (one != nullptr && (least == nullptr || one->name() < least->name()))
@@ -80,24 +98,35 @@ private:
     }
 
     void add_list(std::size_t n, const SealedList& list) {
-        SealedCursor cursor(*inputs_[n], list, false);
         const std::uint32_t first = base_of(n);
-        for (std::uint32_t ordinal = 0; cursor.next(ordinal);) writer_.add(first + ordinal);
+        if (list.count <= 2) {
+            writer_.add(first + list.first);
+            if (list.count == 2) writer_.add(first + list.last);
+            return;
+        }
+        SealedCursor cursor(*inputs_[n], list, false);
+        std::uint32_t ordinal = 0;
+        for (std::uint64_t turn = 0; cursor.next(ordinal) && goes_on_after(turn); ++turn)
+            writer_.add(first + ordinal);
     }
 
-    void gather_ids() noexcept {
-        for (std::size_t n = 0; n < inputs_.size(); ++n) {
+    void gather_ids() {
+        for (std::size_t n = 0; n < inputs_.size() && goes_on(); ++n) {
             const SealedIndex& input = *inputs_[n];
             const std::uint64_t length = input.length(Section::ids);
             if (!input.touch(Section::ids, 0, length)) return;
             const std::uint32_t first = base_of(n);
-            for (std::uint64_t at = 0; at < length; at += 8) {
+            std::uint32_t count = 0;
+            for (std::uint64_t at = 0; at < length && goes_on_after(at / 8); at += 8) {
                 const auto word = base::load<std::uint64_t>(input.at(Section::ids) + at);
                 if (word == 0) continue;
                 const auto ordinal = static_cast<std::uint32_t>(word) - 1;
+                if (ordinal >= input.events()) return input.set_damaged();
+                ++count;
                 if (!ids_.push({static_cast<std::uint32_t>(word >> 32), first + ordinal}))
                     no_memory_ = true;
             }
+            if (goes_on() && count != input.names(KeyKind::id)) input.set_damaged();
         }
     }
 
@@ -113,15 +142,19 @@ private:
             }
         }
         writer_.begin(Section::types);
-        for (std::size_t n = 0; n < inputs_.size(); ++n) put_types(n);
-        put_times();
+        for (std::size_t n = 0; n < inputs_.size() && goes_on(); ++n) put_types(n);
+        if (goes_on()) put_times();
     }
 
-    void put_types(std::size_t n) noexcept {
-        for (std::uint32_t event = 0; event < inputs_[n]->events(); ++event) {
+    void put_types(std::size_t n) {
+        const SealedIndex& input = *inputs_[n];
+        for (std::uint32_t event = 0; event < input.events() && goes_on_after(event); ++event) {
             std::uint16_t number = kNoType;
-            if (inputs_[n]->type_number(event, number) != Found::yes) return;
-            if (number < types_[n].size()) number = types_[n][number];
+            if (input.type_number(event, number) != Found::yes) return;
+            if (number < kManyTypes) {
+                if (number >= types_[n].size()) return input.set_damaged();
+                number = types_[n][number];
+            }
             writer_.put_value(number);
         }
     }
@@ -157,16 +190,31 @@ private:
     }
 
     std::span<const SealedIndex* const> inputs_;
+    const std::function<bool()>& go_on_;
     SealedWriter writer_;
     ScratchArray<SealedWriter::Id> ids_;
     std::vector<std::vector<std::uint16_t>> types_;  ///< numbers of the inputs' types in the whole
     bool no_memory_ = false;
+    bool stopped_ = false;
 };
+
+/// Each begins where the one before ends, and the whole is not too large for ordinals.
+bool are_neighbours(std::span<const SealedIndex* const> inputs) noexcept {
+    for (std::size_t n = 1; n < inputs.size(); ++n) {
+        if (inputs[n]->first_position() != inputs[n - 1]->last_position() + 1) return false;
+    }
+    return !inputs.empty() &&
+           inputs.back()->last_position() - inputs.front()->first_position() < kSealedEventsMax;
+}
 
 }  // namespace
 
 Result<void> merge_sealed(std::span<const SealedIndex* const> inputs, const log::Uuid& uuid,
                           Sink& to, Scratch& scratch, const std::function<bool()>& go_on) noexcept {
+    if (!are_neighbours(inputs))
+        return base::failure(ErrorCode::invalid_argument,
+                             "only indexes of neighbouring segments can be merged, and no more "
+                             "events than ordinals can count");
     try {
         return Merge(inputs, to, scratch, go_on).run(uuid);
     } catch (const std::bad_alloc&) {

@@ -9,8 +9,9 @@
 
 namespace varve::index {
 
-/// `inputs`: in order, each beginning where the one before ends, of one store. Errors: `corrupt` if
-/// an input is damaged; `busy` if `go_on` said no; the Sink's; `out_of_memory`.
+/// `inputs`: in order, each beginning where the one before ends, of one store. Errors:
+/// `invalid_argument` if they are not neighbours, or have more than kSealedEventsMax events;
+/// `corrupt` if an input is damaged; `busy` if `go_on` said no; the Sink's; `out_of_memory`.
 [[nodiscard]] Result<void> merge_sealed(std::span<const SealedIndex* const> inputs,
                                         const log::Uuid& uuid, Sink& to, Scratch& scratch,
                                         const std::function<bool()>& go_on) noexcept;

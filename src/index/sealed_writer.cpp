@@ -210,7 +210,7 @@ void SealedWriter::put_slots(std::span<const Id> keys, Section section) noexcept
 void SealedWriter::put_filter(std::span<const Id> ids) noexcept {
     begin(Section::filter);
     const std::uint64_t keys = names_.size() + ids.size();
-    const std::uint64_t lines = (keys * kFilterBitsPerKey + 511) / 512;
+    const std::uint64_t lines = filter_lines_for(keys);
     ScratchArray<std::byte> bits(scratch_);
     if (error_ || lines == 0) return;
     if (!bits.resize(lines * kFilterLine)) return no_memory();
