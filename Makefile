@@ -50,7 +50,7 @@ crash: setup ## open what crashes leave of a store (SEED=, IMAGES=, BUG=)
 	@$(call build,release,varve_crash)
 	@$(BIN)/varve_crash --seed $(or $(SEED),1) --images $(or $(IMAGES),100000) $(if $(BUG),--bug $(BUG))
 
-fuzz: setup ## let libFuzzer look for input that breaks us (TARGET=record_decoder|open_and_scan, SECONDS=60)
+fuzz: setup ## let libFuzzer look for input that breaks us (TARGET=record_decoder|open_and_scan|sealed_index, SECONDS=60)
 	@scripts/fuzz $(or $(TARGET),record_decoder) $(or $(SECONDS),60)
 
 bench: setup ## a short run of varve-bench

@@ -127,7 +127,7 @@ bool SealedCursor::next(std::uint32_t& ordinal) noexcept {
 }
 
 SealedNames::SealedNames(const SealedIndex& index, KeyKind kind, std::string_view from) noexcept
-    : index_(&index), end_(index.end_entry(kind)), cursor_(index) {
+    : end_(index.end_entry(kind)), cursor_(index) {
     std::uint32_t low = index.first_entry(kind);
     const std::uint32_t begin = low;
     // Whole blocks are skipped by their first names; then one by one.

@@ -64,7 +64,6 @@ public:
     [[nodiscard]] bool damaged() const noexcept { return cursor_.damaged(); }
 
 private:
-    const SealedIndex* index_;
     std::uint32_t end_;
     DictionaryCursor cursor_;
     SealedName current_;
