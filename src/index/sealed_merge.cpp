@@ -71,27 +71,34 @@ private:
 
     void merge_kind(KeyKind kind) {
         std::vector<std::unique_ptr<SealedNames>> names;
-        for (const SealedIndex* input : inputs_) {
-            names.push_back(std::make_unique<SealedNames>(*input, kind, std::string_view{}));
-            if (!names.back()->next()) names.back().reset();
+        std::vector<std::size_t> heap;  // inputs; the one with the least name is in front
+        // Of equal names the earlier input comes first: so do its ordinals.
+        const auto behind = [&](std::size_t a, std::size_t b) {
+            const int order = names[a]->name().compare(names[b]->name());
+            return order != 0 ? order > 0 : a > b;
+        };
+        for (std::size_t n = 0; n < inputs_.size(); ++n) {
+            names.push_back(std::make_unique<SealedNames>(*inputs_[n], kind, std::string_view{}));
+            if (names.back()->next()) heap.push_back(n);
         }
+        std::make_heap(heap.begin(), heap.end(), behind);
         std::vector<std::uint32_t> local(inputs_.size());
-        for (std::uint32_t number = 0; goes_on_after(number) && !writer_.failed(); ++number) {
-            const SealedNames* least = nullptr;
-            for (const auto& one : names) {
-                if (one != nullptr && (least == nullptr || one->name() < least->name()))
-                    least = one.get();
-            }
-            if (least == nullptr) break;
-            const std::string name(least->name());
+        std::string name;
+        for (std::uint32_t number = 0; !heap.empty() && goes_on_after(number) && !writer_.failed();
+             ++number) {
+            name.assign(names[heap.front()]->name());
             writer_.begin_name(kind, name);
-            for (std::size_t n = 0; n < names.size(); ++n) {
-                if (names[n] == nullptr || names[n]->name() != name) continue;
+            while (!heap.empty() && names[heap.front()]->name() == name) {
+                std::pop_heap(heap.begin(), heap.end(), behind);
+                const std::size_t n = heap.back();
                 add_list(n, names[n]->list());
                 if (kind == KeyKind::type && local[n] < types_[n].size())
                     types_[n][local[n]++] =
                         static_cast<std::uint16_t>(std::min<std::uint32_t>(number, kManyTypes));
-                if (!names[n]->next()) names[n].reset();
+                if (names[n]->next())
+                    std::push_heap(heap.begin(), heap.end(), behind);
+                else
+                    heap.pop_back();
             }
             writer_.end_name();
         }

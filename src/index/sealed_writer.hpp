@@ -6,6 +6,7 @@
 // first error sticks and is told by `finish`.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -43,7 +44,7 @@ public:
         return true;
     }
     [[nodiscard]] bool resize(std::uint64_t size) noexcept {
-        if (size > capacity_ && !reserve(size)) return false;
+        if (size > capacity_ && !reserve(std::max(size, 2 * capacity_))) return false;
         size_ = size;
         return true;
     }

@@ -169,7 +169,7 @@ public:
     }
 
 private:
-    static constexpr std::uint64_t kRunBytes = 16 << 20;
+    static constexpr std::uint64_t kRunBytes = 6 << 20;
 
     Result<void> build_run() {
         auto file = nameless_file(meta_);
