@@ -158,6 +158,18 @@ TEST_P(SealedIndexOf, MergedIndexesMergeAgain) {
     ASSERT_NO_FATAL_FAILURE(test::expect_model(whole.index, whole.model));
 }
 
+TEST_P(SealedIndexOf, RunsOfOneSegmentBecomeOneSegment) {
+    std::deque<Made> parts;
+    for (std::uint64_t n = 0; n < 3; ++n) {
+        parts.emplace_back();
+        ASSERT_NO_FATAL_FAILURE(build(sample(n, 100), hasher, parts.back(), 3, 1000 + 100 * n));
+    }
+    Made whole;
+    ASSERT_NO_FATAL_FAILURE(merge(parts, hasher, whole));
+    whole.model.segments = {{3, 80, 1000, 1299}};
+    ASSERT_NO_FATAL_FAILURE(test::expect_model(whole.index, whole.model));
+}
+
 TEST(SealedIndex, EventsWithoutNamesAndIdsAreCountedAndListedNowhere) {
     std::vector<SealedEvent> events(20);
     events[7].kind = log::RecordKind::control;
