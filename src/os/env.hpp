@@ -155,6 +155,11 @@ public:
     virtual void populate(const Mapping& mapping, std::uint64_t offset,
                           std::uint64_t length) noexcept = 0;
 
+    /// Says how a mapping will be read from the disk: one page here and there, or from front to
+    /// back so that the system reads far ahead. Best effort.
+    enum class Pattern : std::uint8_t { random, sequential };
+    virtual void expect(const Mapping& mapping, Pattern pattern) noexcept = 0;
+
     /// Takes a range of a mapping out of this process's page tables: the content stays and comes
     /// back when it is touched. A sync of it then need not interrupt other processors for each
     /// page. Best effort.

@@ -216,6 +216,11 @@ public:
         if (begin < end) ::madvise(mapping.data() + begin, end - begin, MADV_POPULATE_WRITE);
     }
 
+    void expect(const Mapping& mapping, Pattern pattern) noexcept override {
+        if (mapping.data() == nullptr) return;
+        static_cast<void>(::madvise(mapping.data(), mapping.size(),
+                                    pattern == Pattern::random ? MADV_RANDOM : MADV_SEQUENTIAL));
+    }
     void let_go(const Mapping& mapping, std::uint64_t offset,
                 std::uint64_t length) noexcept override {
         const std::uint64_t begin = base::align_up(offset, kPage);

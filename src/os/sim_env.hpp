@@ -68,6 +68,7 @@ public:
     Result<FileSystemKind> file_system(const std::string& path) noexcept override;
     void populate(const Mapping& mapping, std::uint64_t offset,
                   std::uint64_t length) noexcept override;
+    void expect(const Mapping&, Pattern) noexcept override {}
     void let_go(const Mapping&, std::uint64_t, std::uint64_t) noexcept override {}
     bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::uint64_t timeout_us) noexcept override;

@@ -228,6 +228,7 @@ Result<bool> WriterOpening::roll_forward() noexcept {
 
 Result<void> WriterOpening::recover() noexcept {
     const log::Start start = start_of(manifest_.content());
+    expect_reading(env_, files_, start.point.segment);
     const log::Recovery found = recover_log(files_, start, forgotten_);
     VARVE_TRY(refuse_newer(meta_, found));
     if (found.damaged) {
@@ -358,6 +359,7 @@ void WriterOpening::give_sealed(SegmentList& list, std::uint64_t end) noexcept {
 
 /// A new shared index of the segment's events up to `last`.
 Result<void> WriterOpening::build_index(Segment& segment, std::uint64_t last) noexcept {
+    env_.expect(segment.log(), os::Env::Pattern::sequential);
     const log::LogPoint from = first_point(segment);
     const std::uint64_t plausible = std::min(last, plausible_last(segment));
     VARVE_TRY(create_index(meta_, segment, measure_index(segment, from, plausible)));

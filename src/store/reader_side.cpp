@@ -172,6 +172,7 @@ Result<void> ReaderSide::fill(Segment& segment, const log::LogPoint& from,
 Result<void> ReaderSide::give_index(Segment& segment, std::uint64_t last) noexcept {
     if (attach_index(*meta_, segment, os::MapAccess::read, control_ != nullptr)) return {};
     last = std::min(last, plausible_last(segment));
+    meta_->env->expect(segment.log(), os::Env::Pattern::sequential);
     VARVE_TRY(private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
     return fill(segment, first_point(segment), last);
 }
@@ -214,6 +215,7 @@ Result<void> ReaderSide::stand_alone() noexcept {
     log::Start start = start_of(content);
     // A hostile manifest vouches for nothing: then the log is read from its beginning.
     if (!is_possible(*files, start.point)) start = {{}, 0, start.newest_epoch};
+    expect_reading(*meta_->env, *files, start.point.segment);
     const log::Recovery found = recover_log(*files, start, forgets_erasures(content));
     VARVE_TRY(refuse_newer(*meta_, found));
     const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kRun =
     64;  // events handed out at once: their views stay in the nearest cache
+constexpr std::uint64_t kManyEvents = 4096;  // of a segment in a row: worth reading far ahead
 constexpr std::size_t kAhead = 16;  // records on their way into the cache while others are decoded
 
 index::KeyKind key_kind(Source::Kind kind) noexcept {
@@ -219,6 +220,8 @@ bool Reading::enter_unit() noexcept {
     positions_left_ = 0;
     if (low > high) return true;
     if (kind_ == Source::Kind::all) {
+        if (high - low > kManyEvents)
+            pinned_->meta().env->expect(segment.log(), os::Env::Pattern::sequential);
         positions_left_ = high - low + 1;
         next_position_ = bounds_.backwards ? high : low;
     } else if (segment.sealed != nullptr) {

@@ -61,6 +61,13 @@ log::Start start_of(const file::ManifestContent& manifest) noexcept {
     return start;
 }
 
+void expect_reading(os::Env& env, const Files& files, std::uint64_t from) noexcept {
+    for (const OpenedSegment& one : files.opened) {
+        if (one.segment->number() >= from)
+            env.expect(one.segment->log(), os::Env::Pattern::sequential);
+    }
+}
+
 log::Recovery recover_log(const Files& files, const log::Start& start, bool forgotten) noexcept {
     const log::Recovery found = log::recover(files.images, start);
     // Behind a point of the manifest nothing has been erased: zeros there never reached the disk.

@@ -28,6 +28,9 @@ struct Files {
 /// The last place in the log that the manifest vouches for.
 [[nodiscard]] log::Start start_of(const file::ManifestContent& manifest) noexcept;
 
+/// Segments from number `from` on are about to be read from front to back.
+void expect_reading(os::Env& env, const Files& files, std::uint64_t from) noexcept;
+
 /// `log::recover`, also where the manifest has forgotten points (`forgotten`) and so the log is
 /// read over events that were erased: then the erase records are looked for before bodies of zeros
 /// are judged.

@@ -26,6 +26,7 @@ Result<SealedPtr> open_sealed(const Meta& meta, const file::SealedRange& range) 
     try {
         auto sealed = std::make_shared<SealedFile>();
         sealed->map = std::move(*mapping);
+        meta.env->expect(sealed->map, os::Env::Pattern::random);
         sealed->range = range;
         sealed->identity = *identity;
         const log::Fault fault = index::SealedIndex::open(sealed->map.bytes(), meta.file.uuid,

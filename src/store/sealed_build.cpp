@@ -152,6 +152,7 @@ public:
     [[nodiscard]] const log::LogPoint& end() const noexcept { return scanner_.at(); }
 
     Result<void> run() {
+        meta_.env->expect(segment_.log(), os::Env::Pattern::sequential);
         step_ = scanner_.next();
         const file::SealedRange range{segment_.number(), segment_.number()};
         const std::string path = meta_.sealed_index_path(range);
@@ -235,7 +236,9 @@ Result<log::LogPoint> build_sealed(const Meta& meta, const Segment& segment, std
                                    KeptScratch& scratch, const GoOn& go_on) noexcept {
     try {
         SegmentSealing sealing(meta, segment, last, scratch, go_on);
-        VARVE_TRY(sealing.run());
+        Result<void> done = sealing.run();
+        meta.env->expect(segment.log(), os::Env::Pattern::random);
+        if (!done) return std::move(done).error();
         if (sealing.end().position != last) {
             return failure(ErrorCode::corrupt, "the segment ends too early",
                            meta.segment_path(segment.number()), sealing.end().offset);

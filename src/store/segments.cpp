@@ -74,6 +74,8 @@ Result<OpenedSegment> open_segment(const Meta& meta, std::uint64_t number,
         auto mapping = (*file)->map(static_cast<std::size_t>(*size), access);
         if (!mapping) return std::move(mapping).error();
         opened.segment->log_file->map = std::move(*mapping);
+        // Who reads all of it says so.
+        meta.env->expect(opened.segment->log(), os::Env::Pattern::random);
     }
     opened.image = log::look_at(number, opened.segment->bytes(), meta.file.uuid, meta.file.secret);
     if (opened.image.state == log::HeaderState::newer) {
@@ -199,6 +201,7 @@ index::ActCapacity measure_index(const Segment& segment, const log::LogPoint& st
 
 bool fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
                 std::uint64_t last) noexcept {
+    meta.env->expect(segment.log(), os::Env::Pattern::sequential);
     log::SegmentScanner scanner(segment.bytes(), segment.keys, start, last);
     index::EventKeys keys;
     const std::uint64_t room = segment.index.capacity().events;

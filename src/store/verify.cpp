@@ -79,6 +79,7 @@ void Verification::check_segment(const Segment& segment, const log::SegmentImage
     if (segment.header_damaged)
         damage(path, 0, log::kSegmentHeaderSize, 0, 0, "the segment's header fails its checksum");
     check_link(segment, reached_);
+    meta_.env->expect(segment.log(), os::Env::Pattern::sequential);
     log::SegmentScanner scanner(image.bytes, segment.keys, first_point(segment), last);
     bool whole = true;
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;

@@ -254,7 +254,7 @@ private:
     };
     std::vector<Replaced> replaced_;  ///< the sealer's, as are the next four
     KeptScratch scratch_;
-    std::uint64_t unsealable_ = 0;    ///< number of a segment with damage
+    std::uint64_t unsealable_ = 0;  ///< number of a segment with damage
     bool leftovers_seen_ = false;
     bool closing_ = false;
     std::atomic<std::uint32_t> sealer_word_{0};

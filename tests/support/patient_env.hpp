@@ -45,6 +45,9 @@ public:
                   std::uint64_t length) noexcept override {
         system_.populate(mapping, offset, length);
     }
+    void expect(const os::Mapping& mapping, Pattern pattern) noexcept override {
+        system_.expect(mapping, pattern);
+    }
     void let_go(const os::Mapping& mapping, std::uint64_t offset,
                 std::uint64_t length) noexcept override {
         system_.let_go(mapping, offset, length);
