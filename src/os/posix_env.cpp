@@ -218,8 +218,9 @@ public:
 
     void expect(const Mapping& mapping, Pattern pattern) noexcept override {
         if (mapping.data() == nullptr) return;
+        // Not MADV_SEQUENTIAL: with a large read-ahead each fault then walks over all of it again.
         static_cast<void>(::madvise(mapping.data(), mapping.size(),
-                                    pattern == Pattern::random ? MADV_RANDOM : MADV_SEQUENTIAL));
+                                    pattern == Pattern::random ? MADV_RANDOM : MADV_NORMAL));
     }
     void let_go(const Mapping& mapping, std::uint64_t offset,
                 std::uint64_t length) noexcept override {
