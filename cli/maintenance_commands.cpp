@@ -65,6 +65,7 @@ int run_doctor(const StoreArguments& arguments) {
         write_list("unsafe", found->unsafe, out);
         write_list("foreign", found->foreign, out);
         write_list("indexes", found->indexes, out);
+        write_list("missing", found->missing, out);
         put(out + fmt::format(",\"damaged\":{}}}\n", found->damaged));
     } else {
         print("state    {}\ncause    {}\n", found->state, printable(found->cause));
@@ -72,6 +73,7 @@ int run_doctor(const StoreArguments& arguments) {
         print_list("unsafe", found->unsafe);
         print_list("foreign", found->foreign);
         print_list("index", found->indexes);
+        print_list("missing", found->missing);
     }
     return found->damaged || !found->indexes.empty() ? kDamaged : kOk;
 }

@@ -287,6 +287,34 @@ int run_stats(const StatsArguments& arguments) {
     return kOk;
 }
 
+namespace {
+
+/// `"name":[{"file":…,"offset":…}…]`.
+void write_damage(const char* name, const std::vector<Damage>& damaged, std::string& out) {
+    out += fmt::format(",\"{}\":[", name);
+    for (const Damage& one : damaged) {
+        out += out.back() == '[' ? "{\"file\":" : ",{\"file\":";
+        write_string(one.file, out);
+        out += fmt::format(",\"offset\":{},\"length\":{},\"first\":{},\"last\":{},\"what\":",
+                           one.offset, one.length, one.first.value, one.last.value);
+        write_string(one.what, out);
+        out += '}';
+    }
+    out += ']';
+}
+
+void print_index_files(const VerifyReport& report) {
+    for (const Damage& one : report.indexes_damaged) {
+        print("damaged index: {}: {}\n", printable(one.file), printable(one.what));
+    }
+    for (const std::string& path : report.indexes_missing)
+        print("missing index: {}\n", printable(path));
+    if (!report.indexes_damaged.empty() || !report.indexes_missing.empty())
+        print("indexes are made again from the log when it is open for writing: nothing is lost\n");
+}
+
+}  // namespace
+
 int run_verify(const StoreArguments& arguments) {
     ProgressBar progress("verify", 100);
     auto report = Store::verify(arguments.store, {}, [&](std::uint64_t done, std::uint64_t total) {
@@ -297,16 +325,14 @@ int run_verify(const StoreArguments& arguments) {
     if (!report) throw Failed(report.error());
     if (arguments.json) {
         std::string out = fmt::format(
-            "{{\"events\":{},\"commits\":{},\"segments\":{},\"bytes\":{},\"erased\":{},"
-            "\"damaged\":[",
+            "{{\"events\":{},\"commits\":{},\"segments\":{},\"bytes\":{},\"erased\":{}",
             report->events, report->commits, report->segments, report->bytes, report->erased);
-        for (const Damage& one : report->damaged) {
-            out += out.back() == '[' ? "{\"file\":" : ",{\"file\":";
-            write_string(one.file, out);
-            out += fmt::format(",\"offset\":{},\"length\":{},\"first\":{},\"last\":{},\"what\":",
-                               one.offset, one.length, one.first.value, one.last.value);
-            write_string(one.what, out);
-            out += '}';
+        write_damage("damaged", report->damaged, out);
+        write_damage("indexes_damaged", report->indexes_damaged, out);
+        out += ",\"indexes_missing\":[";
+        for (const std::string& path : report->indexes_missing) {
+            if (out.back() != '[') out += ',';
+            write_string(path, out);
         }
         print("{}]}}\n", out);
     } else {
@@ -317,11 +343,12 @@ int run_verify(const StoreArguments& arguments) {
             print("damaged: {} offset {} length {} positions {}-{}: {}\n", printable(one.file),
                   one.offset, one.length, one.first.value, one.last.value, printable(one.what));
         }
+        print_index_files(*report);
         print("{}\n", report->damaged.empty()
                           ? "no damage"
                           : fmt::format("{} damaged places", report->damaged.size()));
     }
-    return report->damaged.empty() ? kOk : kDamaged;
+    return report->damaged.empty() && report->indexes_damaged.empty() ? kOk : kDamaged;
 }
 
 int run_export(const ExportArguments& arguments) {

@@ -35,6 +35,10 @@ struct VerifyReport {
     std::uint64_t bytes = 0;
     std::uint64_t erased = 0;  ///< events whose content is gone because it was asked for: no damage
     std::vector<Damage> damaged;
+    /// Sealed index files that fail a check. They are made again from the log: nothing is lost.
+    std::vector<Damage> indexes_damaged;
+    /// Sealed index files that the manifest names and that are not there, with their whole path.
+    std::vector<std::string> indexes_missing;
 };
 
 /// In what state the files of a store are, in words that do not change: `clean`, `running`,
@@ -47,6 +51,7 @@ struct Diagnosis {
     std::vector<std::string> unsafe;   ///< what loses something, or must not be done
     std::vector<std::string> foreign;  ///< files that are none of ours, relative; left alone
     std::vector<std::string> indexes;  ///< damaged index files, relative; derivable
+    std::vector<std::string> missing;  ///< index files that ought to be there, relative; derivable
     bool damaged = false;              ///< something that was stored cannot be read
 };
 

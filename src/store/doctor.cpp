@@ -49,7 +49,7 @@ private:
                const Files& files);
     void judge_whole(const file::ManifestContent& manifest, const Files& files);
     void list_foreign();
-    void check_index_files(const Files& files);
+    void check_index_files(const VerifyReport& report, const Files& files);
     [[nodiscard]] bool index_is_damaged(const OpenedSegment& one);
 
     std::string path_;
@@ -270,15 +270,21 @@ void Examination::judge_whole(const file::ManifestContent& manifest, const Files
     }
 }
 
-/// Index files of this boot against the log. Sealed index files are checked here too.
-void Examination::check_index_files(const Files& files) {
+/// Index files of this boot against the log, and what was found of the sealed ones.
+void Examination::check_index_files(const VerifyReport& report, const Files& files) {
+    const auto relative = [&](const std::string& path) {
+        return path.substr(meta_->path.size() + 1);
+    };
+    for (const Damage& one : report.indexes_damaged) found_.indexes.push_back(relative(one.file));
+    for (const std::string& path : report.indexes_missing) found_.missing.push_back(relative(path));
     for (const OpenedSegment& one : files.opened) {
         if (one.image.state != log::HeaderState::valid || !index_is_damaged(one)) continue;
-        const std::string path = meta_->active_index_path(one.segment->number());
-        found_.indexes.push_back(path.substr(meta_->path.size() + 1));
+        found_.indexes.push_back(relative(meta_->active_index_path(one.segment->number())));
     }
     if (found_.indexes.empty() || found_.damaged) return;
-    say("damaged index", "an index file contradicts the log, which is whole",
+    say("damaged index",
+        "index file " + found_.indexes.front() +
+            " is damaged or contradicts the log, which is whole",
         {"close all processes of the store and remove the directory `index`: it is built again"},
         {"answers by name may be short until then"});
 }
@@ -332,7 +338,7 @@ Result<void> Examination::examine() {
         judge_whole(content, *files);
     else
         judge(*report, content, *files);
-    check_index_files(*files);
+    check_index_files(*report, *files);
     return {};
 }
 

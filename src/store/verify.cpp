@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
 #include "store/engine.hpp"
+#include "store/sealed.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -28,6 +29,9 @@ private:
     void check_segment(const Segment& segment, const log::SegmentImage& image, std::uint64_t last,
                        bool newest);
     void check_link(const Segment& segment, const log::LogPoint& end);
+    [[nodiscard]] Result<void> check_sealed(const SegmentList& list, std::uint64_t end);
+    [[nodiscard]] Result<const char*> fault_of(const file::SealedRange& range,
+                                               const SegmentList& list, std::uint64_t end) const;
     [[nodiscard]] bool report_progress(std::uint64_t done) const {
         return !progress_ || progress_(done, total_);
     }
@@ -39,6 +43,7 @@ private:
     std::uint64_t total_ = 0;
     log::LogPoint reached_{};
     bool chain_known_ = true;
+    std::uint64_t growing_ = 0;  ///< segments below this number are complete
 };
 
 void Verification::damage(std::string file, std::uint64_t offset, std::uint64_t length,
@@ -108,6 +113,45 @@ void Verification::check_segment(const Segment& segment, const log::SegmentImage
     static_cast<void>(newest);
 }
 
+/// What is wrong with a sealed index file, or null. Error `not_found` if it is missing.
+Result<const char*> Verification::fault_of(const file::SealedRange& range, const SegmentList& list,
+                                           std::uint64_t end) const {
+    auto sealed = open_sealed(meta_, range);
+    if (!sealed && sealed.error().code == ErrorCode::unsupported_version) return nullptr;
+    if (!sealed && sealed.error().code == ErrorCode::corrupt)
+        return "its header or directory fails a check";
+    if (!sealed) return std::move(sealed).error();
+    if ((*sealed)->index.check_all() == index::Found::damaged) return "a block fails its checksum";
+    const auto covered = (*sealed)->index.segments();
+    if (covered.front().number != range.first || covered.back().number != range.last)
+        return "it is of other segments than its name says";
+    SegmentList copy = list;
+    // Where the log is damaged, it cannot tell whether the index is of it; and beside a writer the
+    // manifest may be newer than the end that was taken.
+    if (range.last < growing_ && report_.damaged.empty() && !cover(copy, *sealed, end))
+        return "it does not fit the segments of the log";
+    return nullptr;
+}
+
+/// The sealed index files that the manifest names.
+Result<void> Verification::check_sealed(const SegmentList& list, std::uint64_t end) {
+    for (const file::SealedRange& range : manifest_.sealed()) {
+        const std::string path = meta_.sealed_index_path(range);
+        const auto fault = fault_of(range, list, end);
+        if (fault && *fault == nullptr) continue;
+        if (!fault && fault.error().code != ErrorCode::not_found) return fault.error();
+        // A writer at work may have merged it away meanwhile.
+        auto now = file::read_manifest(*meta_.env, meta_.in("manifest"), meta_.manifest_seed());
+        const auto ranges = now ? now->sealed() : manifest_.sealed();
+        if (std::find(ranges.begin(), ranges.end(), range) == ranges.end()) continue;
+        if (!fault)
+            report_.indexes_missing.push_back(path);
+        else
+            report_.indexes_damaged.push_back({path, 0, 0, {}, {}, *fault});
+    }
+    return {};
+}
+
 Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t active) {
     check_manifest();
     auto files = open_files(meta_, manifest_, os::MapAccess::read);
@@ -115,6 +159,7 @@ Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t ac
     const log::Recovery found =
         recover_log(*files, start_of(manifest_), forgets_erasures(manifest_));
     const bool believed = published != 0;
+    growing_ = believed ? active : ~0ULL;
     const std::uint64_t newest = files->images.empty() ? 0 : files->images.back().number;
     const SegmentListPtr list = readable_chain(*files, believed        ? active
                                                        : found.damaged ? newest
@@ -153,8 +198,9 @@ Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t ac
             [&](const log::SegmentImage& one) { return one.number == segment.number(); });
         check_segment(segment, *image, std::min(list->last_of(n, end), plausible_last(segment)),
                       newest_segment);
-        if (!report_progress(report_.bytes)) break;
+        if (!report_progress(report_.bytes)) return std::move(report_);
     }
+    VARVE_TRY(check_sealed(*list, end));
     if (list->items.empty() || list->items.front()->first() == 1) return std::move(report_);
     damage(meta_.log_directory(), 0, 0, 1, list->items.front()->first() - 1,
            "the first segments are missing");

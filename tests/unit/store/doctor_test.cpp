@@ -165,6 +165,49 @@ TEST(Doctor, DamagedIndex) {
     EXPECT_EQ(examine(world).state, "clean");
 }
 
+TEST(Doctor, DamagedSealedIndex) {
+    os::SimEnv world(21);
+    fill(world, 90);
+    std::vector<std::string> sealed;
+    auto names = world.list("store/index");
+    ASSERT_TRUE(names);
+    for (const std::string& name : *names) {
+        if (name.ends_with(".idx")) sealed.push_back("index/" + name);
+    }
+    ASSERT_GE(sealed.size(), 2U);
+    auto whole = Store::verify("store", options_for(world));
+    ASSERT_TRUE(whole);
+    EXPECT_TRUE(whole->indexes_damaged.empty());
+    EXPECT_TRUE(whole->indexes_missing.empty());
+    const std::string path = "store/" + sealed[0];
+    const std::uint64_t size = bytes_of(world, path).size();
+    for (const std::uint64_t at : {std::uint64_t{0}, size / 2, size - 1}) {
+        change(world, path, at);
+        auto report = Store::verify("store", options_for(world));
+        ASSERT_TRUE(report);
+        EXPECT_TRUE(report->damaged.empty());
+        ASSERT_EQ(report->indexes_damaged.size(), 1U) << at;
+        EXPECT_EQ(report->indexes_damaged[0].file, path);
+        auto found = Store::doctor("store", options_for(world));
+        ASSERT_TRUE(found);
+        EXPECT_EQ(found->state, "damaged index") << at;
+        EXPECT_EQ(found->indexes, std::vector<std::string>{sealed[0]});
+        EXPECT_FALSE(found->damaged);
+        change(world, path, at);
+    }
+    // One that is whole, of other segments.
+    put(world, path, bytes_of(world, "store/" + sealed[1]));
+    auto swapped = Store::verify("store", options_for(world));
+    ASSERT_TRUE(swapped);
+    EXPECT_EQ(swapped->indexes_damaged.size(), 1U);
+    ASSERT_TRUE(world.remove(path));
+    auto gone = Store::doctor("store", options_for(world));
+    ASSERT_TRUE(gone);
+    EXPECT_EQ(gone->state, "clean");
+    EXPECT_EQ(gone->missing, std::vector<std::string>{sealed[0]});
+    EXPECT_TRUE(gone->indexes.empty());
+}
+
 TEST(Doctor, HalfMade) {
     os::SimEnv world(1);
     fill(world, 0);
