@@ -230,9 +230,10 @@ void Examination::judge(const VerifyReport& report, const file::ManifestContent&
             safe, {"opening it for writing, where that is not refused, drops what does not fit"});
     } else if (ends_short(manifest, files)) {
         say("cut tail", "the end of what was durable is missing: " + where, safe,
-            {"`varve repair` gives up what is missing"});
+            {"removing or cutting files by hand: what can be read may go with them"});
     } else {
-        say("damaged middle", where, safe, {"`varve repair` gives up what cannot be read"});
+        say("damaged middle", where, safe,
+            {"removing or cutting files by hand: what can be read may go with them"});
     }
 }
 
