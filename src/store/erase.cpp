@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
 #include "store/erased.hpp"
+#include "store/recover.hpp"
 #include "store/writer.hpp"
 
 namespace varve {
@@ -131,14 +132,7 @@ Result<void> Writer::place_control(Plan& plan, log::EraseMark& mark,
 
 /// Under the place lock: an entry for the end of the log.
 file::ManifestEntry Writer::entry_at(file::EntryKind kind) const noexcept {
-    file::ManifestEntry entry;
-    entry.kind = static_cast<std::uint32_t>(kind);
-    entry.epoch = epoch_;
-    entry.segment = end_.segment;
-    entry.offset = end_.offset;
-    entry.position = end_.position;
-    entry.chain = end_.chain;
-    entry.time_us = env_.now_us();
+    file::ManifestEntry entry = manifest_entry(kind, end_, epoch_, env_.now_us());
     entry.next_segment = new_segment_ ? next_number_ : 0;
     return entry;
 }

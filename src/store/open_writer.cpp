@@ -284,14 +284,8 @@ void WriterOpening::number_next() noexcept {
 /// Makes what lies behind the end unreachable before anything new is placed.
 Result<void> WriterOpening::fence() noexcept {
     if (!cut_) return {};
-    file::ManifestEntry entry;
-    entry.kind = static_cast<std::uint32_t>(file::EntryKind::cut);
-    entry.epoch = newest_epoch_ + 1;
-    entry.segment = end_.segment;
-    entry.offset = end_.offset;
-    entry.position = end_.position;
-    entry.chain = end_.chain;
-    entry.time_us = env_.now_us();
+    file::ManifestEntry entry =
+        manifest_entry(file::EntryKind::cut, end_, newest_epoch_ + 1, env_.now_us());
     entry.next_segment = next_number_;
     VARVE_TRY(manifest_.add(entry, true));
     in_place_ = false;

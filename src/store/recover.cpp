@@ -51,6 +51,19 @@ Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest
     return files;
 }
 
+file::ManifestEntry manifest_entry(file::EntryKind kind, const log::LogPoint& place,
+                                   std::uint32_t epoch, std::int64_t time_us) noexcept {
+    file::ManifestEntry entry;
+    entry.kind = static_cast<std::uint32_t>(kind);
+    entry.epoch = epoch;
+    entry.segment = place.segment;
+    entry.offset = place.offset;
+    entry.position = place.position;
+    entry.chain = place.chain;
+    entry.time_us = time_us;
+    return entry;
+}
+
 log::Start start_of(const file::ManifestContent& manifest) noexcept {
     log::Start start;
     start.newest_epoch = manifest.highest_epoch();

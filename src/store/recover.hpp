@@ -25,6 +25,11 @@ struct Files {
 [[nodiscard]] Result<Files> open_files(const Meta& meta, const file::ManifestContent& manifest,
                                        os::MapAccess access) noexcept;
 
+/// An entry of the manifest that says something of a place in the log. `time_us`: now.
+[[nodiscard]] file::ManifestEntry manifest_entry(file::EntryKind kind, const log::LogPoint& place,
+                                                 std::uint32_t epoch,
+                                                 std::int64_t time_us) noexcept;
+
 /// The last place in the log that the manifest vouches for.
 [[nodiscard]] log::Start start_of(const file::ManifestContent& manifest) noexcept;
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "store/recover.hpp"
 #include "store/writer.hpp"
 
 namespace varve {
@@ -47,14 +48,8 @@ Result<void> Writer::begin_session() noexcept {
         VARVE_TRY(std::move(synced));
     }
     const std::lock_guard lock(manifest_mutex_);
-    file::ManifestEntry entry;
-    entry.kind = static_cast<std::uint32_t>(file::EntryKind::opened);
-    entry.epoch = epoch_;
-    entry.segment = end_.segment;
-    entry.offset = end_.offset;
-    entry.position = end_.position;
-    entry.chain = end_.chain;
-    entry.time_us = env_.now_us();
+    file::ManifestEntry entry =
+        manifest_entry(file::EntryKind::opened, end_, epoch_, env_.now_us());
     // Synced, so that a manifest that ends with `closed` proves that nothing was stored behind that
     // point.
     VARVE_TRY(manifest_.add(entry, true));

@@ -4,6 +4,7 @@
 #include "base/assert.hpp"
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
+#include "store/recover.hpp"
 #include "store/writer.hpp"
 
 namespace varve {
@@ -149,14 +150,8 @@ Result<void> Writer::lead_sync(const log::LogPoint* until) noexcept {
     flush_wakes();
     if (!sealed) return {};
     const std::lock_guard lock(manifest_mutex_);
-    file::ManifestEntry entry;
-    entry.kind = static_cast<std::uint32_t>(file::EntryKind::synced);
-    entry.epoch = epoch_;
-    entry.segment = target.segment;
-    entry.offset = target.offset;
-    entry.position = target.position;
-    entry.chain = target.chain;
-    entry.time_us = env_.now_us();
+    file::ManifestEntry entry =
+        manifest_entry(file::EntryKind::synced, target, epoch_, env_.now_us());
     // Only shortens a later recovery, so a failure here costs nothing but time.
     static_cast<void>(manifest_.add(entry, false).has_value());
     return {};
@@ -258,14 +253,8 @@ Result<void> Writer::write_closed() noexcept {
     if (closed_here) return {};
     VARVE_TRY(lead_sync(nullptr));  // nobody else is inside
     seal_at_close();
-    file::ManifestEntry entry;
-    entry.kind = static_cast<std::uint32_t>(file::EntryKind::closed);
-    entry.epoch = epoch_;
-    entry.segment = end_.segment;
-    entry.offset = end_.offset;
-    entry.position = end_.position;
-    entry.chain = end_.chain;
-    entry.time_us = env_.now_us();
+    file::ManifestEntry entry =
+        manifest_entry(file::EntryKind::closed, end_, epoch_, env_.now_us());
     entry.next_segment =
         new_segment_ ? next_number_ : 0;  // closed behind a cut: still not to be continued in place
     const std::lock_guard lock(manifest_mutex_);
