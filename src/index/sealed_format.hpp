@@ -19,6 +19,7 @@ inline constexpr std::uint64_t kSealedMagic = 0x31584449'45565256ULL;  // "VRVEI
 inline constexpr std::uint32_t kSealedFormat = 1;
 inline constexpr std::size_t kSealedHeaderSize = 4096;
 inline constexpr std::size_t kSealedCrcOffset = kSealedHeaderSize - 4;
+inline constexpr std::uint32_t kSealedSeed = 0x58444956;  // of its checksums
 inline constexpr std::uint64_t kSealedBlock = 16 << 10;
 inline constexpr std::uint32_t kNamesPerBlock = 16;
 inline constexpr std::uint32_t kPostingsPerBlock = 128;

@@ -9,8 +9,6 @@ namespace varve::index {
 
 namespace {
 
-constexpr std::uint32_t kHeaderSeed = 0x58444956;
-
 // Entries of the dictionary have numbers of 32 bits.
 constexpr std::uint64_t kSealedEntriesMax = 0xFFFF'FF00ULL;
 
@@ -74,7 +72,7 @@ log::Fault SealedIndex::load_tables() noexcept {
 }
 
 log::Fault SealedIndex::check_header() const noexcept {
-    const std::uint32_t crc = base::crc32c(kHeaderSeed, file_.first(kSealedCrcOffset));
+    const std::uint32_t crc = base::crc32c(kSealedSeed, file_.first(kSealedCrcOffset));
     if (base::load<std::uint32_t>(file_.data() + kSealedCrcOffset) != crc)
         return "its header is damaged";
     if (header_.format != kSealedFormat) return log::kWrittenByNewer;
@@ -102,7 +100,7 @@ log::Fault SealedIndex::check_places() const noexcept {
     if (length(Section::checksums) != 4 * ((checked + kSealedBlock - 1) / kSealedBlock))
         return "a section lies where it cannot be";
     const std::uint32_t crc =
-        base::crc32c(kHeaderSeed, file_.subspan(tables.offset, end - tables.offset));
+        base::crc32c(kSealedSeed, file_.subspan(tables.offset, end - tables.offset));
     return crc == header_.table_crc ? nullptr : "its tables are damaged";
 }
 
@@ -125,7 +123,7 @@ bool SealedIndex::check_block(std::uint64_t block) const noexcept {
         return true;
     const std::uint64_t begin = kSealedHeaderSize + block * kSealedBlock;
     const std::uint64_t end = std::min(begin + kSealedBlock, place(Section::segments).offset);
-    const std::uint32_t crc = base::crc32c(static_cast<std::uint32_t>(block) ^ kHeaderSeed,
+    const std::uint32_t crc = base::crc32c(static_cast<std::uint32_t>(block) ^ kSealedSeed,
                                            file_.subspan(begin, end - begin));
     if (crc != base::load<std::uint32_t>(at(Section::checksums) + 4 * block)) {
         set_damaged();

@@ -11,8 +11,6 @@ namespace varve::index {
 
 namespace {
 
-constexpr std::uint32_t kHeaderSeed = 0x58444956;
-
 std::size_t encode_varint(std::byte* to, std::uint64_t value) noexcept {
     std::size_t size = 0;
     for (; value >= 0x80; value >>= 7) to[size++] = static_cast<std::byte>(value | 0x80U);
@@ -45,7 +43,7 @@ void SealedWriter::no_memory() noexcept {
 /// Adds to the checksums of the blocks.
 void SealedWriter::sum(base::Bytes bytes) noexcept {
     while (!bytes.empty()) {
-        if (summed_ == 0) sum_ = static_cast<std::uint32_t>(sums_.size()) ^ kHeaderSeed;
+        if (summed_ == 0) sum_ = static_cast<std::uint32_t>(sums_.size()) ^ kSealedSeed;
         const std::size_t part = std::min<std::uint64_t>(bytes.size(), kSealedBlock - summed_);
         sum_ = base::crc32c(sum_, bytes.first(part));
         summed_ += part;
@@ -241,7 +239,7 @@ void SealedWriter::put_tables(std::span<const SealedSegment> segments) noexcept 
     }
     // From here on the header's checksum answers.
     summing_ = false;
-    header_.table_crc = kHeaderSeed;
+    header_.table_crc = kSealedSeed;
     const auto covered = [&](base::Bytes bytes) {
         header_.table_crc = base::crc32c(header_.table_crc, bytes);
         put(bytes);
@@ -274,7 +272,7 @@ Result<void> SealedWriter::finish(const log::Uuid& uuid, std::span<const SealedS
     std::byte page[kSealedHeaderSize] = {};
     base::store(page, header_);
     base::store(page + kSealedCrcOffset,
-                base::crc32c(kHeaderSeed, base::Bytes{page}.first(kSealedCrcOffset)));
+                base::crc32c(kSealedSeed, base::Bytes{page}.first(kSealedCrcOffset)));
     return sink_.write_at(0, page);
 }
 

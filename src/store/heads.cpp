@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/error.hpp"
 #include "index/sealed_cursor.hpp"
+#include "store/pinned.hpp"
 #include "store/sealed.hpp"
 
 namespace varve {
@@ -17,21 +17,6 @@ struct Answer {
     index::Head head{};
     std::optional<Error> error;
 };
-
-bool read_head(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
-               log::RecordView& record, Answer& answer) noexcept {
-    const std::uint64_t offset = segment.offset_of(ordinal);
-    const std::uint64_t position = segment.first() + ordinal;
-    const log::Fault fault = log::decode_record(segment.bytes(), offset, position,
-                                                segment.keys.seed, log::Check::head, record);
-    if (fault == nullptr) return true;
-    answer.error = segment.sealed != nullptr && segment.sealed->index.damaged()
-                       ? damaged_sealed(meta, *segment.sealed)
-                       : base::failure(log::is_newer(fault) ? ErrorCode::unsupported_version
-                                                            : ErrorCode::corrupt,
-                                       fault, meta.segment_path(segment.number()), offset);
-    return false;
-}
 
 /// Damage from `ordinal` up to `last` hides what is asked for.
 bool hidden_from(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
@@ -49,7 +34,8 @@ Answer in_active(const Meta& meta, const Segment& segment, std::uint64_t last, i
     for (std::uint32_t ordinal = 0; postings.next(ordinal);) {
         if (segment.first() + ordinal > last) continue;
         log::RecordView record;
-        if (!read_head(meta, segment, ordinal, record, answer)) return answer;
+        if (!read_record(meta, segment, ordinal, log::Check::head, record, answer.error))
+            return answer;
         if (record.stream() != stream) continue;
         if (!hidden_from(meta, segment, ordinal, last, answer))
             answer.head = {record.header.revision, record.header.position};
@@ -90,8 +76,8 @@ Answer in_sealed(const Meta& meta, const SegmentList& list, const SealedFile& se
     const std::uint64_t position = sealed.index.first_position() + ordinal;
     const Segment* segment = list.find(position);
     log::RecordView record;
-    if (segment == nullptr ||
-        !read_head(meta, *segment, position - segment->first(), record, answer))
+    if (segment == nullptr || !read_record(meta, *segment, position - segment->first(),
+                                           log::Check::head, record, answer.error))
         return answer;
     answer.head = {record.header.revision, position};
     return answer;

@@ -53,11 +53,6 @@ class KeptScratch final : public index::Scratch {
 public:
     [[nodiscard]] std::span<std::byte> take(std::uint64_t bytes) noexcept override;
     void reset() noexcept { at_ = used_ = 0; }
-    /// Gives all of it back.
-    void clear() noexcept {
-        reset();
-        blocks_.clear();
-    }
 
 private:
     static constexpr std::uint64_t kBlock = 1 << 20;

@@ -53,6 +53,18 @@ private:
     os::File& file_;
 };
 
+/// Makes a file that goes away with its last user.
+Result<std::unique_ptr<os::File>> nameless_file(const Meta& meta) noexcept {
+    os::Env& env = *meta.env;
+    const std::string path = meta.index_directory() + "/scratch";
+    auto stale = env.exists(path);
+    if (stale && *stale) VARVE_TRY(env.remove(path));
+    auto file = env.open(path, os::OpenMode::create, 0600);
+    if (!file) return file;
+    VARVE_TRY(env.remove(path));
+    return file;
+}
+
 /// Memory for making an index, from a file without a name: the system may write it out, where
 /// memory of our own would have to stay.
 class FileScratch final : public index::Scratch {
@@ -77,17 +89,12 @@ public:
 
 private:
     Result<os::Mapping> map(std::uint64_t bytes) noexcept {
-        os::Env& env = *meta_.env;
-        const std::string path = meta_.index_directory() + "/scratch";
-        auto stale = env.exists(path);
-        if (stale && *stale) VARVE_TRY(env.remove(path));
-        auto file = env.open(path, os::OpenMode::create, 0600);
+        auto file = nameless_file(meta_);
         if (!file) return std::move(file).error();
-        VARVE_TRY(env.remove(path));
         VARVE_TRY((*file)->allocate(base::align_up(bytes, 4096)));
         auto mapping = (*file)->map(static_cast<std::size_t>(base::align_up(bytes, 4096)),
                                     os::MapAccess::read_write);
-        if (mapping) env.populate(*mapping, 0, mapping->size());
+        if (mapping) meta_.env->populate(*mapping, 0, mapping->size());
         return mapping;
     }
 
@@ -124,18 +131,6 @@ struct Run {
     os::Mapping map;
     index::SealedIndex index;
 };
-
-/// Makes a file that goes away with its last user.
-Result<std::unique_ptr<os::File>> nameless_file(const Meta& meta) noexcept {
-    os::Env& env = *meta.env;
-    const std::string path = meta.index_directory() + "/scratch";
-    auto stale = env.exists(path);
-    if (stale && *stale) VARVE_TRY(env.remove(path));
-    auto file = env.open(path, os::OpenMode::create, 0600);
-    if (!file) return file;
-    VARVE_TRY(env.remove(path));
-    return file;
-}
 
 /// Reads the log of one segment run by run.
 class SegmentSealing {

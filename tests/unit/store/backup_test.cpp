@@ -4,22 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "os/sim_env.hpp"
+#include "support/small_store.hpp"
 #include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
 namespace varve::test {
 namespace {
-
-OpenOptions options_for(os::SimEnv& world, Access access = Access::read_write,
-                        Durability level = Durability::disk) {
-    OpenOptions options;
-    options.env = &world;
-    options.access = access;
-    options.durability = level;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 64 << 10;
-    return options;
-}
 
 Result<Store> write(os::SimEnv& world, Durability level = Durability::disk) {
     return Store::open("store", options_for(world, Access::read_write, level));

@@ -5,21 +5,13 @@
 
 #include "file/store_file.hpp"
 #include "os/sim_env.hpp"
+#include "support/small_store.hpp"
 #include "varve/varve.hpp"
 
 namespace varve::test {
 namespace {
 
 using Content = std::map<std::string, std::string>;
-
-OpenOptions options_for(os::SimEnv& world, Access access = Access::read_write) {
-    OpenOptions options;
-    options.env = &world;
-    options.access = access;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 64 << 10;
-    return options;
-}
 
 void put(os::SimEnv& world, const std::string& path, std::string_view text) {
     auto file = world.open(path, os::OpenMode::create, 0600);

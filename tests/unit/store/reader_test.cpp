@@ -5,19 +5,11 @@
 #include <algorithm>
 
 #include "os/sim_env.hpp"
+#include "support/small_store.hpp"
 #include "varve/varve.hpp"
 
 namespace varve::test {
 namespace {
-
-OpenOptions options_for(os::SimEnv& world, Access access = Access::read_write) {
-    OpenOptions options;
-    options.env = &world;
-    options.access = access;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 64 << 10;
-    return options;
-}
 
 Result<Store> write(os::SimEnv& world) { return Store::open("store", options_for(world)); }
 Result<Store> read(os::SimEnv& world) {

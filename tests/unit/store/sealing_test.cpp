@@ -10,19 +10,11 @@
 #include <set>
 
 #include "os/sim_env.hpp"
+#include "support/small_store.hpp"
 #include "varve/varve.hpp"
 
 namespace varve::test {
 namespace {
-
-OpenOptions options_for(os::SimEnv& world, Access access = Access::read_write) {
-    OpenOptions options;
-    options.env = &world;
-    options.access = access;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 64 << 10;
-    return options;
-}
 
 /// Appends events of some streams, types and tags, and knows which position carries which name.
 class Workload {
