@@ -183,7 +183,7 @@ int run_repair(const RepairArguments& arguments) {
                                 watched.progress());
     watched.finish();
     if (!report) throw Failed(report.error());
-    if (!report->complete || (interrupted != 0 && !report->done)) {
+    if (!report->complete) {
         complain("interrupted; nothing was dropped");
         return kRefused;
     }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/assert.hpp"
 #include "base/error.hpp"
 #include "store/engine.hpp"
 #include "store/log_copy.hpp"
@@ -346,8 +347,17 @@ Result<RepairReport> repair(const std::string& path, const RepairOptions& wanted
                             const OpenOptions& options, const Progress& progress) {
     OpenOptions reading = options;
     reading.access = Access::read_only;
-    auto found = Store::doctor(path, reading, progress);
+    bool cancelled = false;
+    auto found = Store::doctor(path, reading, [&](std::uint64_t done, std::uint64_t total) {
+        cancelled = cancelled || (progress && !progress(done, total));
+        return !cancelled;
+    });
     if (!found) return std::move(found).error();
+    if (cancelled) {
+        RepairReport nothing;
+        nothing.complete = false;
+        return nothing;
+    }
     VARVE_TRY(check_state(*found, path));
     auto meta = meta_for_reading(path, reading);
     if (!meta) return std::move(meta).error();

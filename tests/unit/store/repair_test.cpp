@@ -326,17 +326,26 @@ TEST(Repair, AFullDiskAtEveryStep) {
 }
 
 TEST(Repair, ACancelledOneDropsNothing) {
-    os::SimEnv world(1);
-    fill(world);
-    damage(world);
-    auto report = Store::repair("store", {.confirmed = true}, options_for(world),
-                                [](auto, auto) { return false; });
-    ASSERT_TRUE(report) << report.error().message;
-    EXPECT_FALSE(report->complete);
-    EXPECT_FALSE(report->done);
-    auto told = repair(world, false);
-    ASSERT_TRUE(told);
-    EXPECT_EQ(told->first.value, kDamaged);
+    os::SimEnv made(1);
+    fill(made);
+    damage(made);
+    // At each of its questions in turn: while it looks, and while it copies.
+    std::uint64_t cancelled = 0;
+    for (std::uint64_t n = 1; n < 100; ++n) {
+        const auto world = made.kill(n);
+        std::uint64_t asked = 0;
+        auto report = Store::repair("store", {.confirmed = true}, options_for(*world),
+                                    [&](auto, auto) { return ++asked != n; });
+        ASSERT_TRUE(report) << report.error().message;
+        if (asked < n) break;
+        ++cancelled;
+        EXPECT_FALSE(report->complete);
+        EXPECT_FALSE(report->done);
+        auto told = repair(*world, false);
+        ASSERT_TRUE(told);
+        EXPECT_EQ(told->first.value, kDamaged);
+    }
+    EXPECT_GT(cancelled, 1U);
 }
 
 }  // namespace
