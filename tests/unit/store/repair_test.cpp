@@ -3,6 +3,7 @@
 // changed, files removed, the power cut and the disk full at each call.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "os/sim_env.hpp"
@@ -254,6 +255,78 @@ TEST(Repair, AControlPageOfNobody) {
     expect_usable(world, kEvents);
 }
 
+TEST(Repair, DamagedIndexes) {
+    os::SimEnv world(1);
+    fill(world);
+    std::vector<std::string> spoilt;
+    auto names = world.list("store/index");
+    ASSERT_TRUE(names);
+    for (const std::string& name : *names) {
+        if (!name.ends_with(".act") && !name.ends_with(".idx")) continue;
+        const auto bytes = bytes_of(world, "store/index/" + name);
+        if (base::all_zero(bytes)) continue;  // prepared
+        flip(world, "store/index/" + name, 2);
+        spoilt.push_back("index/" + name);
+    }
+    ASSERT_FALSE(spoilt.empty());
+    auto told = repair(world, false);
+    ASSERT_TRUE(told) << told.error().message;
+    EXPECT_TRUE(told->needed);
+    EXPECT_EQ(told->events, 0U);
+    EXPECT_FALSE(told->indexes.empty());
+    for (const std::string& one : told->indexes)
+        EXPECT_NE(std::find(spoilt.begin(), spoilt.end(), one), spoilt.end()) << one;
+    auto done = repair(world, true);
+    ASSERT_TRUE(done) << done.error().message;
+    expect_usable(world, kEvents);
+}
+
+TEST(Repair, AnEndThatIsMissing) {
+    os::SimEnv world(1);
+    fill(world, 1, 5);
+    const std::string path = "store/log/0000000001.seg";
+    const auto bytes = bytes_of(world, path);
+    ASSERT_TRUE(world.remove(path));
+    ASSERT_TRUE((*world.open(path, os::OpenMode::create, 0600))
+                    ->write_at(0, base::Bytes{bytes}.first(10'000)));
+    EXPECT_EQ(Store::doctor("store", options_for(world))->state, "cut tail");
+    auto report = repair(world, true);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->last.value, 5U);
+    EXPECT_GT(report->first.value, 1U);
+    expect_usable(world, report->first.value - 1);
+}
+
+TEST(Repair, RecordsOfErasureAreNotDropped) {
+    for (const bool before : {true, false}) {
+        SCOPED_TRACE(before);
+        os::SimEnv world(1);
+        fill(world, 1, 10);
+        {
+            auto store = Store::open("store", options_for(world));
+            ASSERT_TRUE(store);
+            const Position third[] = {Position{3}};
+            ASSERT_TRUE(store->erase(third));
+            const std::string data = data_of(50);
+            ASSERT_TRUE(store->append({{.stream = "s", .data = data}}));
+            ASSERT_TRUE(store->close());
+        }
+        damage(world, before ? 50 : 8);
+        auto report = repair(world, true);
+        if (!before) {
+            ASSERT_FALSE(report);
+            EXPECT_EQ(report.error().code, ErrorCode::corrupt);
+            continue;
+        }
+        ASSERT_TRUE(report) << report.error().message;
+        EXPECT_EQ(report->first.value, 12U);
+        auto verified = Store::verify("store", options_for(world));
+        ASSERT_TRUE(verified);
+        EXPECT_TRUE(verified->damaged.empty());
+        EXPECT_EQ(verified->erased, 1U);
+    }
+}
+
 TEST(Repair, Refusals) {
     os::SimEnv world(1);
     EXPECT_EQ(repair(world, true).error().code, ErrorCode::not_found);
@@ -277,25 +350,40 @@ TEST(Repair, APowerCutAtEveryStep) {
     damage(made);
     using Style = os::SimCut::Style;
     std::uint64_t steps = 0;
-    for (const bool same_boot : {false, true}) {
-        for (std::uint64_t n = 1; n < 400; ++n) {
+    // Killed, or cut with all, nothing or some of what was not synced.
+    const Style styles[] = {Style::everything, Style::nothing, Style::mixed, Style::mixed};
+    for (std::size_t round = 0; round <= std::size(styles); ++round) {
+        const bool same_boot = round == std::size(styles);
+        std::uint64_t n = 1;
+        for (; n < 400; ++n) {
             SCOPED_TRACE(n);
             const auto world = made.kill(n);
             std::unique_ptr<os::SimEnv> cut;
             std::uint64_t at = 0;
             world->on_step([&] {
                 if (++at != n) return;
-                cut = same_boot ? world->kill(n) : world->power_cut(n, {Style::nothing, 0});
+                cut = same_boot ? world->kill(n)
+                                : world->power_cut(n + 1000 * round, {styles[round], 0});
             });
             ASSERT_TRUE(repair(*world, true));
             world->on_step({});
             if (cut == nullptr) break;
             ++steps;
+            // Whatever was reached: it opens and is repaired, or it is as damaged as before.
+            const auto opened = cut->kill(n);
+            auto store = Store::open("store", options_for(*opened));
+            if (store) {
+                ASSERT_TRUE(store->close());
+                EXPECT_TRUE(Store::verify("store", options_for(*opened)));
+            } else {
+                EXPECT_EQ(store.error().code, ErrorCode::corrupt) << store.error().message;
+            }
             auto again = repair(*cut, true);
             ASSERT_TRUE(again) << again.error().message << again.error().file;
             expect_usable(*cut, kDamaged - 1);
             if (HasFailure()) return;
         }
+        EXPECT_LT(n, 400U);
     }
     EXPECT_GT(steps, 40U);
 }
