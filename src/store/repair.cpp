@@ -37,9 +37,11 @@ public:
 
 private:
     [[nodiscard]] Result<void> load();
+    void believe_short_files();
+    [[nodiscard]] Result<void> extend_short_files();
     void look_at_page();
     [[nodiscard]] Result<void> find_cut();
-    [[nodiscard]] Result<void> check_connected(const log::Recovery& whole) const;
+    [[nodiscard]] Result<void> check_connected(const log::Recovery& whole, bool damaged) const;
     [[nodiscard]] Result<void> check_erasures() const;
     void count_dropped();
     [[nodiscard]] std::string copy_name() const;
@@ -52,6 +54,7 @@ private:
     file::ManifestContent manifest_;
     bool manifest_lost_ = false;  ///< missing, or it names a place that cannot be
     Files files_;
+    std::vector<SegmentPtr> short_;  ///< files that end before their headers say they do
     bool cut_ = false;
     log::LogPoint end_{};           ///< behind the last commit before the damage
     std::uint64_t tail_bytes_ = 0;  ///< behind `end_` in its segment, up to the last non-zero
@@ -75,6 +78,7 @@ Result<void> Repair::load() {
     auto files = open_files(meta_, manifest_, os::MapAccess::read);
     if (!files) return std::move(files).error();
     files_ = std::move(*files);
+    believe_short_files();
     if (!is_possible(files_, start_of(manifest_).point)) {
         manifest_lost_ = true;
         report_.manifest = true;
@@ -86,6 +90,41 @@ Result<void> Repair::load() {
     for (const OpenedSegment& one : files_.opened) {
         if (one.image.state == log::HeaderState::valid)
             newest_epoch_ = std::max(newest_epoch_, one.image.header.epoch);
+    }
+    return {};
+}
+
+/// A file that was cut short has lost its end, not what stands before it.
+void Repair::believe_short_files() {
+    for (OpenedSegment& one : files_.opened) {
+        log::SegmentImage& image = one.image;
+        if (image.state != log::HeaderState::damaged) continue;
+        if (image.bytes.size() < log::kSegmentHeaderSize) continue;
+        log::SegmentHeader header;
+        const bool ours =
+            log::decode_segment_header(image.bytes.data(), header) == log::HeaderState::valid &&
+            header.uuid == meta_.file.uuid && header.number == image.number &&
+            header.salt == log::salt_of(meta_.file.secret, image.number);
+        if (!ours || header.capacity <= image.bytes.size()) continue;
+        image.state = log::HeaderState::valid;
+        image.header = header;
+        one.segment->header = header;
+        short_.push_back(one.segment);
+        for (log::SegmentImage& same : files_.images) {
+            if (same.number == image.number) same = image;
+        }
+    }
+}
+
+/// Zeros where the end is missing: with them the file is a segment again.
+Result<void> Repair::extend_short_files() {
+    for (const SegmentPtr& segment : short_) {
+        if (segment->number() > end_.segment) continue;
+        auto file =
+            meta_.env->open(meta_.segment_path(segment->number()), os::OpenMode::read_write);
+        if (!file) return std::move(file).error();
+        VARVE_TRY((*file)->allocate(segment->header.capacity));
+        VARVE_TRY((*file)->sync());
     }
     return {};
 }
@@ -108,7 +147,7 @@ void Repair::look_at_page() {
 }
 
 /// Without a manifest only the segments themselves can say that nothing is missing.
-Result<void> Repair::check_connected(const log::Recovery& whole) const {
+Result<void> Repair::check_connected(const log::Recovery& whole, bool damaged) const {
     if (!report_.manifest) return {};
     const log::SegmentImage* loose = nullptr;
     for (const log::SegmentImage& image : files_.images) {
@@ -117,7 +156,7 @@ Result<void> Repair::check_connected(const log::Recovery& whole) const {
     }
     const file::ManifestEntry* vouched = manifest_.last_point();
     const bool short_of = vouched != nullptr && vouched->position > whole.end.position;
-    if (!whole.damaged && loose == nullptr && !short_of) return {};
+    if (!damaged && loose == nullptr && !short_of) return {};
     return failure(
         ErrorCode::corrupt,
         "the manifest is lost or damaged, and the log does not connect behind position " +
@@ -149,7 +188,7 @@ Result<void> Repair::find_cut() {
     // Commits of a newer version are refused wherever they stand.
     VARVE_TRY(refuse_newer(meta_, whole));
     VARVE_TRY(refuse_newer(meta_, tail));
-    VARVE_TRY(check_connected(whole));
+    VARVE_TRY(check_connected(whole, whole.damaged || tail.damaged));
     const bool early = whole.end.position < start.point.position;
     cut_ = early || tail.damaged;
     if (!cut_) return {};
@@ -299,6 +338,7 @@ Result<void> Repair::carry_out() {
         VARVE_TRY(copy_tail());
         report_.complete = !meter_.cancelled();
         if (!report_.complete) return {};
+        VARVE_TRY(extend_short_files());
         // What stays was perhaps never written back: the cut vouches for it.
         for (const OpenedSegment& one : files_.opened) {
             if (one.segment->number() <= end_.segment) VARVE_TRY(one.segment->file().sync());
