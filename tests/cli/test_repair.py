@@ -27,7 +27,9 @@ class Repair(CommandLineTest):
 
     def test_does_it(self):
         self.damage()
-        self.assertIn("varve repair", self.varve("doctor", self.store, code=3).out)
+        advice = self.run_varve("doctor", self.store)
+        self.assertEqual(advice.code, 3)
+        self.assertIn("varve repair", advice.out)
         done = self.varve("repair", self.store, "--yes", "--json").json[0]
         self.assertTrue(done["done"])
         for copy in done["copies"]:
