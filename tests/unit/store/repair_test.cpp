@@ -179,16 +179,20 @@ TEST(Repair, WhereverTheDamageIs) {
 }
 
 TEST(Repair, AMissingSegment) {
-    os::SimEnv world(1);
-    fill(world);
-    ASSERT_TRUE(world.remove(kSecond));
-    EXPECT_EQ(Store::doctor("store", options_for(world))->damaged, true);
-    auto report = repair(world, true);
-    ASSERT_TRUE(report) << report.error().message;
-    EXPECT_EQ(report->last.value, kEvents);
-    EXPECT_LT(report->readable, report->events);
-    EXPECT_GT(report->readable, 0U);
-    expect_usable(world, report->first.value - 1);
+    for (const char* gone : {"store/log/0000000001.seg", kSecond}) {
+        SCOPED_TRACE(gone);
+        os::SimEnv world(1);
+        fill(world);
+        ASSERT_TRUE(world.remove(gone));
+        EXPECT_TRUE(Store::doctor("store", options_for(world))->damaged);
+        auto report = repair(world, true);
+        ASSERT_TRUE(report) << report.error().message;
+        EXPECT_EQ(report->first.value == 1, gone != kSecond);
+        EXPECT_EQ(report->last.value, kEvents);
+        EXPECT_LT(report->readable, report->events);
+        EXPECT_GT(report->readable, 0U);
+        expect_usable(world, report->first.value - 1);
+    }
 }
 
 TEST(Repair, AReaderOfWhatIsDroppedIsTold) {
