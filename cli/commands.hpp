@@ -75,6 +75,10 @@ struct BackupArguments {
     std::string store, target;
     bool link = false, verify = false, json = false;
 };
+struct RepairArguments {
+    std::string store;
+    bool yes = false, json = false;
+};
 struct RestoreArguments {
     std::string backup, store;
     bool json = false;
@@ -94,6 +98,7 @@ int run_export(const ExportArguments& arguments);
 int run_doctor(const StoreArguments& arguments);
 int run_salvage(const BackupArguments& arguments);
 int run_backup(const BackupArguments& arguments);
+int run_repair(const RepairArguments& arguments);
 int run_restore(const RestoreArguments& arguments);
 
 }  // namespace varve::cli

@@ -290,6 +290,14 @@ private:
             ->required();
         salvage.add_flag("--json", backup_.json, "result as JSON");
         runs(salvage, [this] { return run_salvage(backup_); });
+        CLI::App& repair = command("repair",
+                                   "make a damaged store writable again: drops every event from "
+                                   "the first damaged one on; run `varve salvage` first",
+                                   repair_.store);
+        repair.add_flag("--yes", repair_.yes,
+                        "do it; without it is only said what would be dropped");
+        repair.add_flag("--json", repair_.json, "as JSON");
+        runs(repair, [this] { return run_repair(repair_); });
         CLI::App& restore = *app_.add_subcommand("restore", "make a store of a backup");
         restore.add_option("BACKUP", restore_.backup, "directory of the backup")->required();
         restore.add_option("STORE", restore_.store, "a new directory; nothing is overwritten")
@@ -328,6 +336,7 @@ private:
     ImportArguments import_;
     ExportArguments export_;
     BackupArguments backup_;
+    RepairArguments repair_;
     RestoreArguments restore_;
     EraseArguments erase_;
 };

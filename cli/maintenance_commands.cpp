@@ -1,5 +1,5 @@
-// Commands that look after a store: doctor, backup, restore, salvage. Long ones show their progress
-// and end in order on Ctrl-C.
+// Commands that look after a store: doctor, backup, restore, salvage, repair. Long ones show their
+// progress and end in order on Ctrl-C.
 #include <csignal>
 
 #include "commands.hpp"
@@ -142,6 +142,60 @@ int run_salvage(const BackupArguments& arguments) {
     }
     put(out + "]}\n");
     return kOk;
+}
+
+namespace {
+
+void print_repair(const RepairReport& report) {
+    const char* verb = report.done ? "dropped" : "would drop";
+    if (!report.needed) return print("nothing to repair\n");
+    if (report.events > 0) {
+        print("{} positions {}-{}: {} events, {} of them still readable, {}\n", verb,
+              report.first.value, report.last.value, report.events, report.readable,
+              human_bytes(report.bytes));
+        print("cause    {}\n", printable(report.cause));
+    }
+    print_list("copy", report.copies);
+    if (report.manifest) print("anew     manifest\n");
+    if (report.control) print("anew     control\n");
+    print_list("anew", report.indexes);
+}
+
+std::string repair_as_json(const RepairReport& report) {
+    std::string out = fmt::format(
+        "{{\"needed\":{},\"done\":{},\"first\":{},\"last\":{},\"events\":{},"
+        "\"readable\":{},\"bytes\":{},\"cause\":",
+        report.needed, report.done, report.first.value, report.last.value, report.events,
+        report.readable, report.bytes);
+    write_string(report.cause, out);
+    write_list("copies", report.copies, out);
+    write_list("indexes", report.indexes, out);
+    return out +
+           fmt::format(",\"manifest\":{},\"control\":{}}}\n", report.manifest, report.control);
+}
+
+}  // namespace
+
+int run_repair(const RepairArguments& arguments) {
+    guard_mappings(arguments.store);
+    Watched watched("repair");
+    auto report = Store::repair(arguments.store, {.confirmed = arguments.yes}, OpenOptions{},
+                                watched.progress());
+    watched.finish();
+    if (!report) throw Failed(report.error());
+    if (!report->complete) {
+        complain("interrupted; nothing was dropped");
+        return kRefused;
+    }
+    if (arguments.json)
+        put(repair_as_json(*report));
+    else
+        print_repair(*report);
+    if (report->done || !report->needed) return kOk;
+    if (report->readable > 0)
+        complain("first run `varve salvage STORE TARGET`: it copies what is still readable");
+    complain("nothing was changed; --yes does it");
+    return kRefused;
 }
 
 int run_restore(const RestoreArguments& arguments) {

@@ -105,5 +105,27 @@ struct SalvageReport {
     std::vector<Skipped> skipped;
 };
 
+struct RepairOptions {
+    bool confirmed = false;  ///< false: only say what would be done; not one byte is changed
+};
+
+/// What a repair does, or would do. What can be read of the dropped events is copied by `salvage`,
+/// which therefore comes first.
+struct RepairReport {
+    bool complete = true;              ///< false: cancelled; nothing was dropped
+    bool needed = false;               ///< there is something to repair
+    bool done = false;                 ///< it was done
+    Position first{};                  ///< first position that is dropped; 0: none is
+    Position last{};                   ///< last position that is dropped, as far as it can be told
+    std::uint64_t events = 0;          ///< from `first` to `last`
+    std::uint64_t readable = 0;        ///< of them whole: `salvage` copies these
+    std::uint64_t bytes = 0;           ///< of the log that are dropped
+    std::string cause;                 ///< why the first of them is not believed
+    std::vector<std::string> copies;   ///< where those bytes are kept, relative
+    bool manifest = false;             ///< the manifest is made anew
+    bool control = false;              ///< the control page is made anew
+    std::vector<std::string> indexes;  ///< index files that are made anew, relative
+};
+
 }  // namespace v0
 }  // namespace varve

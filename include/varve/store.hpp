@@ -381,6 +381,21 @@ public:
                                                        const OpenOptions& options = {},
                                                        const Progress& progress = {}) noexcept;
 
+    /// Makes the damaged store at `path` one that can be written again, by giving up every event
+    /// from the first damaged commit on, the readable ones too: `salvage` first. Without
+    /// `wanted.confirmed` it only says what it would do. Bytes of the log that are dropped are kept
+    /// in directory `dropped`; a new epoch begins, and a reader that has seen more answers
+    /// `durability_lost`. A lost or damaged manifest, a control page that is not the store's and
+    /// damaged indexes are made anew. `options` gives `env` and `file_mode`. A cancelled or
+    /// interrupted repair leaves the store as it was, or to be repaired again. Errors: `locked` (a
+    /// writer has it open), `unsupported_version`, `not_a_store` (no store, a half-made one, one
+    /// without file `varve`, or a backup), `corrupt` (it cannot be repaired: see `salvage`),
+    /// `no_space` (nothing was dropped), `not_found`, `permission`, `io`, `out_of_memory`.
+    [[nodiscard]] static Result<RepairReport> repair(const std::string& path,
+                                                     const RepairOptions& wanted = {},
+                                                     const OpenOptions& options = {},
+                                                     const Progress& progress = {}) noexcept;
+
 private:
     explicit Store(std::shared_ptr<store::Engine> engine) noexcept;
     std::shared_ptr<store::Engine> engine_;

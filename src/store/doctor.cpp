@@ -14,6 +14,10 @@ namespace store {
 
 namespace {
 
+constexpr const char* kRepair =
+    "after `varve salvage`: `varve repair` makes it writable again, and drops every event from the "
+    "first damaged one on";
+
 /// One examination. `found_` is the answer.
 class Examination {
 public:
@@ -138,7 +142,9 @@ void Examination::list_foreign() {
         return segment_number(fresh ? name.substr(0, name.size() - 4) : name) != 0;
     };
     look("log", segment);
-    look("dropped", segment);
+    look("dropped", [&](const std::string& name) {
+        return segment(name) || name.ends_with(".cut") || name.ends_with(".cut.new");
+    });
     look("index", [](const std::string& name) {
         return name.find(".act") != std::string::npos || name.find(".idx") != std::string::npos;
     });
@@ -230,10 +236,10 @@ void Examination::judge(const VerifyReport& report, const file::ManifestContent&
             safe, {"opening it for writing, where that is not refused, drops what does not fit"});
     } else if (ends_short(manifest, files)) {
         say("cut tail", "the end of what was durable is missing: " + where, safe,
-            {"removing or cutting files by hand: what can be read may go with them"});
+            {kRepair, "removing or cutting files by hand: what can be read may go with them"});
     } else {
         say("damaged middle", where, safe,
-            {"removing or cutting files by hand: what can be read may go with them"});
+            {kRepair, "removing or cutting files by hand: what can be read may go with them"});
     }
 }
 

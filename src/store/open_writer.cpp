@@ -182,6 +182,12 @@ Result<bool> WriterOpening::roll_forward() noexcept {
         static_cast<file::WriterState>(page.state.load()) == file::WriterState::failed;
     log::Start start = start_of(manifest_.content());
     log::Recovery found;
+    // A cut that is newer than the page has taken back some of what it shows: only the manifest
+    // knows the end.
+    const file::ManifestEntry* last = manifest_.content().last_point();
+    if (last != nullptr && last->kind == static_cast<std::uint32_t>(file::EntryKind::cut) &&
+        last->position < published && last->epoch > page.epoch.load())
+        return false;
     if (published > 0) {
         auto chain = chain_of(meta_, files_, page.active.load());
         if (!chain) return false;
