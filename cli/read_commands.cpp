@@ -1,4 +1,4 @@
-// Commands that only read: read, tail, streams, types, tags, stats, verify, export.
+// Commands that only read: read, tail, streams, types, tags, stats, export.
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -285,70 +285,6 @@ int run_stats(const StatsArguments& arguments) {
     print("files      {}, {} in all\n", stats->files, human_bytes(bytes));
     print("opened     {}\n", how(store.opening().how));
     return kOk;
-}
-
-namespace {
-
-/// `"name":[{"file":…,"offset":…}…]`.
-void write_damage(const char* name, const std::vector<Damage>& damaged, std::string& out) {
-    out += fmt::format(",\"{}\":[", name);
-    for (const Damage& one : damaged) {
-        out += out.back() == '[' ? "{\"file\":" : ",{\"file\":";
-        write_string(one.file, out);
-        out += fmt::format(",\"offset\":{},\"length\":{},\"first\":{},\"last\":{},\"what\":",
-                           one.offset, one.length, one.first.value, one.last.value);
-        write_string(one.what, out);
-        out += '}';
-    }
-    out += ']';
-}
-
-void print_index_files(const VerifyReport& report) {
-    for (const Damage& one : report.indexes_damaged) {
-        print("damaged index: {}: {}\n", printable(one.file), printable(one.what));
-    }
-    for (const std::string& path : report.indexes_missing)
-        print("missing index: {}\n", printable(path));
-    if (!report.indexes_damaged.empty() || !report.indexes_missing.empty())
-        print("indexes are made again from the log when it is open for writing: nothing is lost\n");
-}
-
-}  // namespace
-
-int run_verify(const StoreArguments& arguments) {
-    ProgressBar progress("verify", 100);
-    auto report = Store::verify(arguments.store, {}, [&](std::uint64_t done, std::uint64_t total) {
-        progress.show(total == 0 ? 100 : done * 100 / total, done >> 20, "MiB");
-        return true;
-    });
-    progress.finish();
-    if (!report) throw Failed(report.error());
-    if (arguments.json) {
-        std::string out = fmt::format(
-            "{{\"events\":{},\"commits\":{},\"segments\":{},\"bytes\":{},\"erased\":{}",
-            report->events, report->commits, report->segments, report->bytes, report->erased);
-        write_damage("damaged", report->damaged, out);
-        write_damage("indexes_damaged", report->indexes_damaged, out);
-        out += ",\"indexes_missing\":[";
-        for (const std::string& path : report->indexes_missing) {
-            if (out.back() != '[') out += ',';
-            write_string(path, out);
-        }
-        print("{}]}}\n", out);
-    } else {
-        print("{} events in {} commits, {} segments, {} read\n", report->events, report->commits,
-              report->segments, human_bytes(report->bytes));
-        if (report->erased > 0) print("{} events were erased on request\n", report->erased);
-        for (const Damage& one : report->damaged) {
-            print("damaged: {} offset {} length {} positions {}-{}: {}\n", printable(one.file),
-                  one.offset, one.length, one.first.value, one.last.value, printable(one.what));
-        }
-        print_index_files(*report);
-        print("{}\n", report->damaged.empty()
-                          ? "no damage"
-                          : fmt::format("{} damaged places", report->damaged.size()));
-    }
-    return report->damaged.empty() && report->indexes_damaged.empty() ? kOk : kDamaged;
 }
 
 int run_export(const ExportArguments& arguments) {

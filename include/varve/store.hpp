@@ -332,10 +332,13 @@ public:
     [[nodiscard]] Result<void> close() noexcept;
 
     /// Reads every byte of the store at `path`, changes nothing, needs no lock. `progress` may be
-    /// empty.
+    /// empty; it gets bytes, after each segment. `how.resume` makes it one that can be taken up
+    /// after it was interrupted: two of those at once on one store hinder each other, but neither
+    /// answers wrong.
     [[nodiscard]] static Result<VerifyReport> verify(const std::string& path,
                                                      const OpenOptions& options = {},
-                                                     const Progress& progress = {}) noexcept;
+                                                     const Progress& progress = {},
+                                                     const VerifyOptions& how = {}) noexcept;
 
     /// Says in what state the files at `path` are and what to do, changes nothing, needs no lock.
     /// Reads everything, unless a writer is at work. Errors: `not_found` (nothing is there),
