@@ -258,6 +258,7 @@ int run_stats(const StatsArguments& arguments) {
     if (!stats) throw Failed(stats.error());
     const std::uint64_t bytes = stats->segment_bytes + stats->index_bytes + stats->dropped_bytes +
                                 stats->consumer_bytes + stats->manifest_bytes + stats->other_bytes;
+    const DiskBytes& disk = stats->disk_bytes;
     if (arguments.json) {
         print(
             "{{\"events\":{},\"published\":{},\"durable\":{},\"epoch\":{},\"segments\":{},"
@@ -265,24 +266,30 @@ int run_stats(const StatsArguments& arguments) {
             "\"log_bytes\":{},\"segment_bytes\":{},\"index_bytes\":{},"
             "\"active_index_bytes\":{},\"sealed_index_bytes\":{},\"dropped_bytes\":{},"
             "\"consumer_bytes\":{},\"manifest_bytes\":{},\"other_bytes\":{},"
+            "\"on_disk\":{{\"all\":{},\"segments\":{},\"indexes\":{},\"dropped\":{},"
+            "\"consumers\":{},\"manifest\":{},\"other\":{}}},"
             "\"opening\":\"{}\"}}\n",
             stats->events, snapshot.published().value, snapshot.durable().value, snapshot.epoch(),
             stats->segments, stats->files, bytes, stats->log_bytes, stats->segment_bytes,
             stats->index_bytes, stats->active_index_bytes, stats->sealed_index_bytes,
             stats->dropped_bytes, stats->consumer_bytes, stats->manifest_bytes, stats->other_bytes,
-            how(store.opening().how));
+            disk.all(), disk.segments, disk.indexes, disk.dropped, disk.consumers, disk.manifest,
+            disk.other, how(store.opening().how));
         return kOk;
     }
     print("events     {}\n", stats->events);
     print("durable    up to position {}\n", snapshot.durable().value);
-    print("log        {} in {} segments ({} allocated)\n", human_bytes(stats->log_bytes),
-          stats->segments, human_bytes(stats->segment_bytes));
-    print("indexes    {}: {} active, {} sealed\n", human_bytes(stats->index_bytes),
-          human_bytes(stats->active_index_bytes), human_bytes(stats->sealed_index_bytes));
+    print("log        {} in {} segments ({} allocated, {} on the disk)\n",
+          human_bytes(stats->log_bytes), stats->segments, human_bytes(stats->segment_bytes),
+          human_bytes(disk.segments));
+    print("indexes    {}: {} active, {} sealed ({} on the disk)\n", human_bytes(stats->index_bytes),
+          human_bytes(stats->active_index_bytes), human_bytes(stats->sealed_index_bytes),
+          human_bytes(disk.indexes));
     print("others     {} manifest, {} consumers, {} dropped, {} else\n",
           human_bytes(stats->manifest_bytes), human_bytes(stats->consumer_bytes),
           human_bytes(stats->dropped_bytes), human_bytes(stats->other_bytes));
-    print("files      {}, {} in all\n", stats->files, human_bytes(bytes));
+    print("files      {}, {} in all ({} on the disk)\n", stats->files, human_bytes(bytes),
+          human_bytes(disk.all()));
     print("opened     {}\n", how(store.opening().how));
     return kOk;
 }

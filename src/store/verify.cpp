@@ -367,32 +367,45 @@ std::pair<std::uint64_t, std::uint64_t> believed_end(const Meta& meta) noexcept 
     return {published, page.active.load(std::memory_order_acquire)};
 }
 
-std::uint64_t size_of(os::Env& env, const std::string& path) noexcept {
+struct FileSize {
+    std::uint64_t bytes = 0;
+    std::uint64_t on_disk = 0;
+};
+
+FileSize size_of(os::Env& env, const std::string& path) noexcept {
     auto file = env.open(path, os::OpenMode::read);
-    if (!file) return 0;
+    if (!file) return {};
     auto size = (*file)->size();
-    return size ? *size : 0;
+    auto on_disk = (*file)->disk_size();
+    return {size ? *size : 0, on_disk ? *on_disk : 0};
 }
 
 }  // namespace
 
 /// Counts a file where it belongs.
-void add_size(std::string_view directory, std::string_view name, std::uint64_t size,
+void add_size(std::string_view directory, std::string_view name, const FileSize& is,
               Stats& stats) noexcept {
+    const std::uint64_t size = is.bytes;
     if (directory == "log") {
         stats.segment_bytes += size;
+        stats.disk_bytes.segments += is.on_disk;
     } else if (directory == "index") {
         stats.index_bytes += size;
+        stats.disk_bytes.indexes += is.on_disk;
         if (name.ends_with(".act")) stats.active_index_bytes += size;
         if (name.ends_with(".idx")) stats.sealed_index_bytes += size;
     } else if (directory == "dropped") {
         stats.dropped_bytes += size;
+        stats.disk_bytes.dropped += is.on_disk;
     } else if (directory == "consumers") {
         stats.consumer_bytes += size;
+        stats.disk_bytes.consumers += is.on_disk;
     } else if (name == "manifest") {
         stats.manifest_bytes += size;
+        stats.disk_bytes.manifest += is.on_disk;
     } else {
         stats.other_bytes += size;
+        stats.disk_bytes.other += is.on_disk;
     }
 }
 
@@ -439,8 +452,8 @@ Result<Stats> Store::stats() const noexcept {
         auto names = meta.env->list(folder);
         if (!names) continue;
         for (const std::string& name : *names) {
-            const std::uint64_t size = store::size_of(*meta.env, folder + "/" + name);
-            if (size == 0 && *directory == 0) continue;  // a directory
+            const store::FileSize size = store::size_of(*meta.env, folder + "/" + name);
+            if (size.bytes == 0 && *directory == 0) continue;  // a directory
             ++stats.files;
             store::add_size(directory, name, size, stats);
         }
