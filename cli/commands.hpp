@@ -71,6 +71,11 @@ struct ExportArguments {
     bool json = false;
 };
 
+struct VerifyArguments {
+    std::string store;
+    bool resume = false, json = false;
+};
+
 struct BackupArguments {
     std::string store, target;
     bool link = false, verify = false, json = false;
@@ -91,7 +96,7 @@ int run_tail(const TailArguments& arguments);
 enum class Listed { streams, categories, types, tags };
 int run_list(const ListArguments& arguments, Listed what);
 int run_stats(const StatsArguments& arguments);
-int run_verify(const StoreArguments& arguments);
+int run_verify(const VerifyArguments& arguments);
 int run_import(const ImportArguments& arguments);
 int run_erase(const EraseArguments& arguments);
 int run_export(const ExportArguments& arguments);

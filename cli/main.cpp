@@ -224,9 +224,12 @@ private:
         stats.add_flag("--json", stats_.json, "as JSON");
         runs(stats, [this] { return run_stats(stats_); });
         CLI::App& verify = command(
-            "verify", "read everything, change nothing, name every damaged place", store_.store);
-        verify.add_flag("--json", store_.json, "as JSON");
-        runs(verify, [this] { return run_verify(store_); });
+            "verify", "read everything, change nothing, name every damaged place", verify_.store);
+        verify.add_flag("--resume", verify_.resume,
+                        "go on where an interrupted run with --resume was, and write down how far "
+                        "this one comes, in STORE/verify.state");
+        verify.add_flag("--json", verify_.json, "as JSON");
+        runs(verify, [this] { return run_verify(verify_); });
     }
 
     void add_files() {
@@ -335,6 +338,7 @@ private:
     StatsArguments stats_;
     ImportArguments import_;
     ExportArguments export_;
+    VerifyArguments verify_;
     BackupArguments backup_;
     RepairArguments repair_;
     RestoreArguments restore_;

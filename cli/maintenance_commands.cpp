@@ -1,5 +1,5 @@
-// Commands that look after a store: doctor, backup, restore, salvage, repair. Long ones show their
-// progress and end in order on Ctrl-C.
+// Commands that look after a store: verify, doctor, backup, restore, salvage, repair. Long ones show
+// their progress and end in order on Ctrl-C.
 #include <csignal>
 
 #include "commands.hpp"
@@ -48,7 +48,88 @@ void print_list(const char* title, const std::vector<std::string>& texts) {
     for (const std::string& text : texts) print("{:<8} {}\n", title, printable(text));
 }
 
+/// `"name":[{"file":…,"offset":…}…]`.
+void write_damage(const char* name, const std::vector<Damage>& damaged, std::string& out) {
+    out += fmt::format(",\"{}\":[", name);
+    for (const Damage& one : damaged) {
+        out += out.back() == '[' ? "{\"file\":" : ",{\"file\":";
+        write_string(one.file, out);
+        out += fmt::format(",\"offset\":{},\"length\":{},\"first\":{},\"last\":{},\"what\":",
+                           one.offset, one.length, one.first.value, one.last.value);
+        write_string(one.what, out);
+        out += '}';
+    }
+    out += ']';
+}
+
+void print_index_files(const VerifyReport& report) {
+    for (const Damage& one : report.indexes_damaged) {
+        print("damaged index: {}: {}\n", printable(one.file), printable(one.what));
+    }
+    for (const std::string& path : report.indexes_missing)
+        print("missing index: {}\n", printable(path));
+    if (!report.indexes_damaged.empty() || !report.indexes_missing.empty())
+        print("indexes are made again from the log when it is open for writing: nothing is lost\n");
+}
+
+void write_verified(const VerifyReport& report, std::string& out) {
+    out = fmt::format(
+        "{{\"events\":{},\"commits\":{},\"segments\":{},\"bytes\":{},\"erased\":{},\"complete\":{},"
+        "\"resumed_bytes\":{},\"kept_bytes\":{},\"note\":",
+        report.events, report.commits, report.segments, report.bytes, report.erased,
+        report.complete, report.resumed_bytes, report.kept_bytes);
+    write_string(report.note, out);
+    write_damage("damaged", report.damaged, out);
+    write_damage("indexes_damaged", report.indexes_damaged, out);
+    write_list("indexes_missing", report.indexes_missing, out);
+    out += "}\n";
+}
+
+void print_verified(const VerifyReport& report) {
+    if (!report.note.empty()) print("{}\n", printable(report.note));
+    print("{} events in {} commits, {} segments, {} read\n", report.events, report.commits,
+          report.segments, human_bytes(report.bytes));
+    if (report.resumed_bytes > 0)
+        print("{} of them by an earlier run\n", human_bytes(report.resumed_bytes));
+    if (report.erased > 0) print("{} events were erased on request\n", report.erased);
+    for (const Damage& one : report.damaged) {
+        print("damaged: {} offset {} length {} positions {}-{}: {}\n", printable(one.file),
+              one.offset, one.length, one.first.value, one.last.value, printable(one.what));
+    }
+    print_index_files(report);
+    if (!report.damaged.empty())
+        print("{} damaged places\n", report.damaged.size());
+    else
+        print("no damage{}\n", report.complete ? "" : " so far");
+}
+
 }  // namespace
+
+int run_verify(const VerifyArguments& arguments) {
+    guard_mappings(arguments.store);
+    Watched watched("verify");
+    auto report = Store::verify(arguments.store, {}, watched.progress(), {arguments.resume});
+    watched.finish();
+    if (!report) throw Failed(report.error());
+    if (arguments.json) {
+        std::string out;
+        write_verified(*report, out);
+        put(out);
+    } else {
+        print_verified(*report);
+    }
+    const bool sound = report->damaged.empty() && report->indexes_damaged.empty();
+    if (report->complete) return sound ? kOk : kDamaged;
+    if (report->kept_bytes > 0) {
+        complain("interrupted; the same command goes on behind the first {}",
+                 human_bytes(report->kept_bytes));
+    } else if (arguments.resume) {
+        complain("interrupted; the same command begins at the first segment");
+    } else {
+        complain("interrupted; with --resume it can be interrupted and goes on where it was");
+    }
+    return sound ? kRefused : kDamaged;
+}
 
 int run_doctor(const StoreArguments& arguments) {
     guard_mappings(arguments.store);

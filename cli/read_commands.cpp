@@ -1,4 +1,4 @@
-// Commands that only read: read, tail, streams, types, tags, stats, verify, export.
+// Commands that only read: read, tail, streams, types, tags, stats, export.
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -258,6 +258,7 @@ int run_stats(const StatsArguments& arguments) {
     if (!stats) throw Failed(stats.error());
     const std::uint64_t bytes = stats->segment_bytes + stats->index_bytes + stats->dropped_bytes +
                                 stats->consumer_bytes + stats->manifest_bytes + stats->other_bytes;
+    const DiskBytes& disk = stats->disk_bytes;
     if (arguments.json) {
         print(
             "{{\"events\":{},\"published\":{},\"durable\":{},\"epoch\":{},\"segments\":{},"
@@ -265,90 +266,32 @@ int run_stats(const StatsArguments& arguments) {
             "\"log_bytes\":{},\"segment_bytes\":{},\"index_bytes\":{},"
             "\"active_index_bytes\":{},\"sealed_index_bytes\":{},\"dropped_bytes\":{},"
             "\"consumer_bytes\":{},\"manifest_bytes\":{},\"other_bytes\":{},"
+            "\"on_disk\":{{\"all\":{},\"segments\":{},\"indexes\":{},\"dropped\":{},"
+            "\"consumers\":{},\"manifest\":{},\"other\":{}}},"
             "\"opening\":\"{}\"}}\n",
             stats->events, snapshot.published().value, snapshot.durable().value, snapshot.epoch(),
             stats->segments, stats->files, bytes, stats->log_bytes, stats->segment_bytes,
             stats->index_bytes, stats->active_index_bytes, stats->sealed_index_bytes,
             stats->dropped_bytes, stats->consumer_bytes, stats->manifest_bytes, stats->other_bytes,
-            how(store.opening().how));
+            disk.all(), disk.segments, disk.indexes, disk.dropped, disk.consumers, disk.manifest,
+            disk.other, how(store.opening().how));
         return kOk;
     }
     print("events     {}\n", stats->events);
     print("durable    up to position {}\n", snapshot.durable().value);
-    print("log        {} in {} segments ({} allocated)\n", human_bytes(stats->log_bytes),
-          stats->segments, human_bytes(stats->segment_bytes));
-    print("indexes    {}: {} active, {} sealed\n", human_bytes(stats->index_bytes),
-          human_bytes(stats->active_index_bytes), human_bytes(stats->sealed_index_bytes));
+    print("log        {} in {} segments ({} allocated, {} on the disk)\n",
+          human_bytes(stats->log_bytes), stats->segments, human_bytes(stats->segment_bytes),
+          human_bytes(disk.segments));
+    print("indexes    {}: {} active, {} sealed ({} on the disk)\n", human_bytes(stats->index_bytes),
+          human_bytes(stats->active_index_bytes), human_bytes(stats->sealed_index_bytes),
+          human_bytes(disk.indexes));
     print("others     {} manifest, {} consumers, {} dropped, {} else\n",
           human_bytes(stats->manifest_bytes), human_bytes(stats->consumer_bytes),
           human_bytes(stats->dropped_bytes), human_bytes(stats->other_bytes));
-    print("files      {}, {} in all\n", stats->files, human_bytes(bytes));
+    print("files      {}, {} in all ({} on the disk)\n", stats->files, human_bytes(bytes),
+          human_bytes(disk.all()));
     print("opened     {}\n", how(store.opening().how));
     return kOk;
-}
-
-namespace {
-
-/// `"name":[{"file":…,"offset":…}…]`.
-void write_damage(const char* name, const std::vector<Damage>& damaged, std::string& out) {
-    out += fmt::format(",\"{}\":[", name);
-    for (const Damage& one : damaged) {
-        out += out.back() == '[' ? "{\"file\":" : ",{\"file\":";
-        write_string(one.file, out);
-        out += fmt::format(",\"offset\":{},\"length\":{},\"first\":{},\"last\":{},\"what\":",
-                           one.offset, one.length, one.first.value, one.last.value);
-        write_string(one.what, out);
-        out += '}';
-    }
-    out += ']';
-}
-
-void print_index_files(const VerifyReport& report) {
-    for (const Damage& one : report.indexes_damaged) {
-        print("damaged index: {}: {}\n", printable(one.file), printable(one.what));
-    }
-    for (const std::string& path : report.indexes_missing)
-        print("missing index: {}\n", printable(path));
-    if (!report.indexes_damaged.empty() || !report.indexes_missing.empty())
-        print("indexes are made again from the log when it is open for writing: nothing is lost\n");
-}
-
-}  // namespace
-
-int run_verify(const StoreArguments& arguments) {
-    ProgressBar progress("verify", 100);
-    auto report = Store::verify(arguments.store, {}, [&](std::uint64_t done, std::uint64_t total) {
-        progress.show(total == 0 ? 100 : done * 100 / total, done >> 20, "MiB");
-        return true;
-    });
-    progress.finish();
-    if (!report) throw Failed(report.error());
-    if (arguments.json) {
-        std::string out = fmt::format(
-            "{{\"events\":{},\"commits\":{},\"segments\":{},\"bytes\":{},\"erased\":{}",
-            report->events, report->commits, report->segments, report->bytes, report->erased);
-        write_damage("damaged", report->damaged, out);
-        write_damage("indexes_damaged", report->indexes_damaged, out);
-        out += ",\"indexes_missing\":[";
-        for (const std::string& path : report->indexes_missing) {
-            if (out.back() != '[') out += ',';
-            write_string(path, out);
-        }
-        print("{}]}}\n", out);
-    } else {
-        print("{} events in {} commits, {} segments, {} read\n", report->events, report->commits,
-              report->segments, human_bytes(report->bytes));
-        if (report->erased > 0) print("{} events were erased on request\n", report->erased);
-        for (const Damage& one : report->damaged) {
-            print("damaged: {} offset {} length {} positions {}-{}: {}\n", printable(one.file),
-                  one.offset, one.length, one.first.value, one.last.value, printable(one.what));
-        }
-        print_index_files(*report);
-        print("{}\n", report->damaged.empty()
-                          ? "no damage"
-                          : fmt::format("{} damaged places", report->damaged.size()));
-    }
-    return report->damaged.empty() && report->indexes_damaged.empty() ? kOk : kDamaged;
 }
 
 int run_export(const ExportArguments& arguments) {

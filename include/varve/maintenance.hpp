@@ -28,7 +28,21 @@ struct Damage {
     std::string what;
 };
 
+/// How to verify.
+struct VerifyOptions {
+    /// Goes on behind what an interrupted verification with `resume` has checked, and keeps how far
+    /// this one comes, in file `verify.state` of the store's directory: nothing else is written.
+    /// Without it nothing is. The file goes when a verification with `resume` ends.
+    bool resume = false;
+};
+
 struct VerifyReport {
+    bool complete = true;  ///< false: cancelled; the rest of the store was not looked at
+    /// Bytes of `bytes` that earlier runs have read; damage found by them is in `damaged`.
+    std::uint64_t resumed_bytes = 0;
+    /// Of a cancelled run: bytes behind which the next one can go on; 0: it begins again.
+    std::uint64_t kept_bytes = 0;
+    std::string note;  ///< why it began again, or why nothing could be kept; else empty
     std::uint64_t events = 0;
     std::uint64_t commits = 0;
     std::uint64_t segments = 0;

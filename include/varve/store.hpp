@@ -233,7 +233,22 @@ struct Erasure {
     bool done = false;          ///< nothing that was ever asked for is left to be overwritten
 };
 
-/// Sizes, for people.
+/// Bytes of the disk that files really take, by kind: less than their sizes where they have holes,
+/// as sealed segments do behind their last record.
+struct DiskBytes {
+    std::uint64_t segments = 0;
+    std::uint64_t indexes = 0;
+    std::uint64_t dropped = 0;
+    std::uint64_t consumers = 0;
+    std::uint64_t manifest = 0;
+    std::uint64_t other = 0;
+
+    [[nodiscard]] std::uint64_t all() const noexcept {
+        return segments + indexes + dropped + consumers + manifest + other;
+    }
+};
+
+/// Sizes, for people. Bytes are those of the files' sizes, except in `disk_bytes`.
 struct Stats {
     std::uint64_t events = 0;
     std::uint64_t segments = 0;
@@ -247,6 +262,7 @@ struct Stats {
     std::uint64_t manifest_bytes = 0;
     std::uint64_t other_bytes = 0;  ///< everything else in the store's directory
     std::uint64_t files = 0;
+    DiskBytes disk_bytes{};
 };
 
 /// An open store. Move-only; destroying it closes it and waits for appends in flight.
@@ -332,10 +348,13 @@ public:
     [[nodiscard]] Result<void> close() noexcept;
 
     /// Reads every byte of the store at `path`, changes nothing, needs no lock. `progress` may be
-    /// empty.
+    /// empty; it gets bytes, after each segment. `how.resume` makes it one that can be taken up
+    /// after it was interrupted: two of those at once on one store hinder each other, but neither
+    /// answers wrong.
     [[nodiscard]] static Result<VerifyReport> verify(const std::string& path,
                                                      const OpenOptions& options = {},
-                                                     const Progress& progress = {}) noexcept;
+                                                     const Progress& progress = {},
+                                                     const VerifyOptions& how = {}) noexcept;
 
     /// Says in what state the files at `path` are and what to do, changes nothing, needs no lock.
     /// Reads everything, unless a writer is at work. Errors: `not_found` (nothing is there),

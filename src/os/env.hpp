@@ -84,6 +84,8 @@ public:
     /// the file usable.
     virtual Result<void> allocate(std::uint64_t size) noexcept = 0;
     virtual Result<std::uint64_t> size() noexcept = 0;
+    /// Bytes of the disk that the file takes: less than its size where it has holes.
+    virtual Result<std::uint64_t> disk_size() noexcept = 0;
     /// Maps [0, size) shared. The caller has made sure that the file is that long.
     virtual Result<Mapping> map(std::size_t size, MapAccess access) noexcept = 0;
     /// Makes [offset, offset + length) of a mapped file durable; `mapping` is the map it was stored

@@ -95,6 +95,15 @@ Result<std::uint64_t> PosixFile::size() noexcept {
     return static_cast<std::uint64_t>(status.st_size);
 }
 
+Result<std::uint64_t> PosixFile::disk_size() noexcept {
+    constexpr std::uint64_t kBlock =
+        512;  // st_blocks counts in these, whatever the file system's are
+    struct stat status {};
+    if (::fstat(descriptor_, &status) != 0)
+        return posix_error(errno, "cannot look at the file", path_);
+    return static_cast<std::uint64_t>(status.st_blocks) * kBlock;
+}
+
 Result<Mapping> PosixFile::map(std::size_t size, MapAccess access) noexcept {
     const int protection = access == MapAccess::read ? PROT_READ : PROT_READ | PROT_WRITE;
     void* data = ::mmap(nullptr, size, protection, MAP_SHARED, descriptor_, 0);

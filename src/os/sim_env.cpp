@@ -57,6 +57,10 @@ public:
         return {};
     }
     Result<std::uint64_t> size() noexcept override { return inode_->size(); }
+    /// The simulated disk knows no holes.
+    Result<std::uint64_t> disk_size() noexcept override {
+        return base::align_up(inode_->size(), kSimPage);
+    }
     Result<Mapping> map(std::size_t size, MapAccess) noexcept override {
         VARVE_TRY(env_.step(path_));
         VARVE_ASSERT(size > 0 && size <= inode_->size());

@@ -13,9 +13,10 @@ namespace store {
 using base::failure;
 
 bool is_our_name(const std::string& name) noexcept {
-    constexpr std::string_view kOurs[] = {"varve",       "varve.new", "lock",         "control",
-                                          "control.new", "manifest",  "manifest.new", "log",
-                                          "index",       "consumers", "dropped"};
+    constexpr std::string_view kOurs[] = {
+        "varve",           "varve.new", "lock",  "control",   "control.new", "manifest",
+        "manifest.new",    "log",       "index", "consumers", "dropped",     "verify.state",
+        "verify.state.new"};
     return std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs);
 }
 

@@ -3,8 +3,10 @@
 #include <new>
 
 #include "base/assert.hpp"
+#include "base/crc32c.hpp"
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
+#include "file/verify_file.hpp"
 #include "store/engine.hpp"
 #include "store/sealed.hpp"
 
@@ -14,11 +16,16 @@ namespace store {
 
 namespace {
 
+/// A verification that may be taken up writes down how far it is after so many bytes, so that one
+/// that is killed loses little and the writing costs nothing beside the reading.
+constexpr std::uint64_t kKeepEvery = 256 << 20;
+constexpr const char* kCannotKeep = "cannot keep how far it came: ";
+
 /// One verification: segment by segment, with everything found collected in the report.
 class Verification {
 public:
-    Verification(const Meta& meta, const Progress& progress) noexcept
-        : meta_(meta), progress_(progress) {}
+    Verification(const Meta& meta, const Progress& progress, const VerifyOptions& how) noexcept
+        : meta_(meta), progress_(progress), how_(how) {}
 
     Result<VerifyReport> run(std::uint64_t published, std::uint64_t active);
 
@@ -26,19 +33,32 @@ private:
     void damage(std::string file, std::uint64_t offset, std::uint64_t length, std::uint64_t first,
                 std::uint64_t last, std::string what);
     void check_manifest();
-    void check_segment(const Segment& segment, const log::SegmentImage& image, std::uint64_t last,
-                       bool newest);
+    void check_segment(const Segment& segment, const log::SegmentImage& image, std::uint64_t last);
     void check_link(const Segment& segment, const log::LogPoint& end);
     [[nodiscard]] Result<void> check_sealed(const SegmentList& list, std::uint64_t end);
     [[nodiscard]] Result<const char*> fault_of(const file::SealedRange& range,
                                                const SegmentList& list, std::uint64_t end) const;
+    void check_end(const log::Recovery& found, const SegmentList& list, bool believed,
+                   std::uint64_t& end);
+    [[nodiscard]] bool check_segments(const Files& files, const SegmentList& list, std::size_t from,
+                                      std::uint64_t end);
+    [[nodiscard]] std::size_t resume(const SegmentList& list);
+    void remember(const SegmentList& list, std::size_t checked);
+    void keep();
+    void forget();
+    [[nodiscard]] std::uint32_t fingerprint(const SegmentList& list, std::size_t count) const;
+    [[nodiscard]] std::uint64_t erasing() const noexcept;
     [[nodiscard]] bool report_progress(std::uint64_t done) const {
         return !progress_ || progress_(done, total_);
     }
 
     const Meta& meta_;
     const Progress& progress_;
+    const VerifyOptions how_;
     VerifyReport report_;
+    file::VerifyState state_;       ///< what the next run may go on behind
+    std::size_t found_before_ = 0;  ///< damaged places that every run finds before the segments
+    std::uint64_t kept_at_ = 0;     ///< bytes that had been read when the state was last written
     file::ManifestContent manifest_;
     std::uint64_t total_ = 0;
     log::LogPoint reached_{};
@@ -77,7 +97,7 @@ void Verification::check_link(const Segment& segment, const log::LogPoint& end) 
 }
 
 void Verification::check_segment(const Segment& segment, const log::SegmentImage& image,
-                                 std::uint64_t last, bool newest) {
+                                 std::uint64_t last) {
     const std::string path = meta_.segment_path(segment.number());
     ++report_.segments;
     report_.bytes += segment.log().size();
@@ -110,7 +130,6 @@ void Verification::check_segment(const Segment& segment, const log::SegmentImage
     report_.commits += scanner.commits();
     reached_ = scanner.at();
     chain_known_ = whole;
-    static_cast<void>(newest);
 }
 
 /// What is wrong with a sealed index file, or null. Error `not_found` if it is missing.
@@ -152,6 +171,155 @@ Result<void> Verification::check_sealed(const SegmentList& list, std::uint64_t e
     return {};
 }
 
+/// Changes with the files of the first `count` segments: which they are, how long, what they begin
+/// with.
+std::uint32_t Verification::fingerprint(const SegmentList& list, std::size_t count) const {
+    std::uint32_t crc = 0;
+    for (std::size_t n = 0; n < count; ++n) {
+        const Segment& segment = *list.items[n];
+        auto identity = meta_.env->identity_of(meta_.segment_path(segment.number()));
+        const os::FileIdentity is = identity ? *identity : os::FileIdentity{};
+        const std::array<std::uint64_t, 6> words{
+            segment.number(), segment.log().size(),
+            is.inode,         static_cast<std::uint64_t>(is.birth_ns),
+            segment.first(),  segment.header.prev_chain};
+        crc = base::crc32c(crc, std::as_bytes(std::span(words)));
+    }
+    return crc;
+}
+
+std::uint64_t Verification::erasing() const noexcept {
+    const file::ManifestEntry* entry = manifest_.furthest(file::EntryKind::erasing);
+    return entry == nullptr ? 0 : entry->position;
+}
+
+/// Takes over what an earlier run has found. Returns how many segments it has checked.
+std::size_t Verification::resume(const SegmentList& list) {
+    found_before_ = report_.damaged.size();
+    if (!how_.resume) return 0;
+    auto state = file::read_verify_state(*meta_.env, meta_.in(file::kVerifyFileName));
+    if (!state && state.error().code == ErrorCode::not_found) return 0;
+    if (!state) {
+        report_.note = "began again: " + state.error().message;
+        return 0;
+    }
+    const file::VerifyHeader& header = state->header;
+    if (header.uuid != meta_.file.uuid || header.epoch != manifest_.highest_epoch() ||
+        header.erasing != erasing() || header.segments >= list.items.size() ||
+        header.fingerprint != fingerprint(list, header.segments)) {
+        report_.note = "began again: the store is not what an earlier verification saw";
+        return 0;
+    }
+    state_ = std::move(*state);
+    report_.segments = header.segments;
+    report_.events = header.events;
+    report_.commits = header.commits;
+    report_.bytes = report_.resumed_bytes = kept_at_ = header.bytes;
+    report_.erased = header.erased;
+    for (const Damage& one : state_.damaged) {
+        report_.damaged.push_back(one);
+        report_.damaged.back().file = meta_.in(one.file.c_str());
+    }
+    reached_ = {header.point_segment, header.point_offset, header.point_position,
+                header.point_chain, header.point_epoch};
+    chain_known_ = header.chain_known != 0;
+    return header.segments;
+}
+
+/// The first `checked` segments need not be read again; the newest one may still grow.
+void Verification::remember(const SegmentList& list, std::size_t checked) {
+    if (!how_.resume || checked >= list.items.size()) return;
+    file::VerifyHeader& header = state_.header;
+    header.uuid = meta_.file.uuid;
+    header.segments = checked;
+    header.fingerprint = fingerprint(list, checked);
+    header.epoch = manifest_.highest_epoch();
+    header.erasing = erasing();
+    header.events = report_.events;
+    header.commits = report_.commits;
+    header.bytes = report_.bytes;
+    header.erased = report_.erased;
+    header.point_segment = reached_.segment;
+    header.point_offset = reached_.offset;
+    header.point_position = reached_.position;
+    header.point_chain = reached_.chain;
+    header.point_epoch = reached_.epoch;
+    header.chain_known = chain_known_ ? 1 : 0;
+    for (std::size_t n = found_before_ + state_.damaged.size(); n < report_.damaged.size(); ++n) {
+        state_.damaged.push_back(report_.damaged[n]);
+        state_.damaged.back().file.erase(0, meta_.path.size() + 1);
+    }
+    if (report_.bytes - kept_at_ >= kKeepEvery) keep();
+}
+
+/// Writes down what is remembered. Failing to is no failure of the verification.
+void Verification::keep() {
+    if (state_.header.bytes <= kept_at_) return;
+    auto kept = file::write_verify_state(*meta_.env, meta_.in(file::kVerifyFileName),
+                                         meta_.options.file_mode, state_);
+    if (kept) {
+        kept_at_ = state_.header.bytes;
+    } else if (report_.note.empty() || !report_.note.starts_with(kCannotKeep)) {
+        report_.note = kCannotKeep + kept.error().message;
+    }
+}
+
+/// The verification has ended: the next one begins at the first segment.
+void Verification::forget() {
+    if (!how_.resume) return;
+    for (const char* name : {"verify.state", "verify.state.new"}) {
+        auto there = meta_.env->exists(meta_.in(name));
+        if (there && *there) static_cast<void>(meta_.env->remove(meta_.in(name)));
+    }
+}
+
+/// The end of the log against the manifest. `end` grows to what a damaged segment may hold.
+void Verification::check_end(const log::Recovery& found, const SegmentList& list, bool believed,
+                             std::uint64_t& end) {
+    if (!believed && found.newer) {
+        damage(meta_.segment_path(std::max<std::uint64_t>(found.end.segment, 1)), found.end.offset,
+               0, found.end.position + 1, 0, log::kWrittenByNewer);
+    } else if (!believed && found.damaged) {
+        damage(meta_.segment_path(found.end.segment), found.end.offset,
+               found.damaged_until - std::min(found.damaged_until, found.end.offset),
+               found.end.position + 1, 0,
+               found.fault != nullptr ? found.fault : "synced data are damaged");
+        if (!list.items.empty()) end = std::max(end, plausible_end(*list.items.back()));
+    }
+    const file::ManifestEntry* vouched = manifest_.last_point();
+    if (vouched != nullptr && vouched->position > end) {
+        damage(meta_.log_directory(), 0, 0, end + 1, vouched->position,
+               "events that were durable are missing");
+    }
+    if (list.items.empty() && end > 0)
+        damage(meta_.log_directory(), 0, 0, 1, end, "all segments are missing");
+}
+
+/// Reads the segments from number `from` of the list on. False if it was cancelled.
+bool Verification::check_segments(const Files& files, const SegmentList& list, std::size_t from,
+                                  std::uint64_t end) {
+    for (std::size_t n = from; n < list.items.size(); ++n) {
+        const Segment& segment = *list.items[n];
+        if (n + 1 == list.items.size() &&
+            base::seeded(base::SeededBug::verify_skips_last_segment)) {
+            break;
+        }
+        if (n + 2 == list.items.size() &&
+            base::seeded(base::SeededBug::verify_skips_second_to_last_segment)) {
+            reached_.position = list.last_of(n, end);
+            chain_known_ = false;
+            continue;
+        }
+        const auto image = std::find_if(
+            files.images.begin(), files.images.end(),
+            [&](const log::SegmentImage& one) { return one.number == segment.number(); });
+        check_segment(segment, *image, std::min(list.last_of(n, end), plausible_last(segment)));
+        remember(list, n + 1);
+        if (!report_progress(report_.bytes)) return false;
+    }
+    return true;
+}
+
 Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t active) {
     check_manifest();
     auto files = open_files(meta_, manifest_, os::MapAccess::read);
@@ -166,41 +334,15 @@ Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t ac
                                                                        : found.end.segment);
     for (const SegmentPtr& segment : list->items) total_ += segment->log().size();
     std::uint64_t end = believed ? published : found.end.position;
-    if (!believed && found.newer) {
-        damage(meta_.segment_path(std::max<std::uint64_t>(found.end.segment, 1)), found.end.offset,
-               0, found.end.position + 1, 0, log::kWrittenByNewer);
-    } else if (!believed && found.damaged) {
-        damage(meta_.segment_path(found.end.segment), found.end.offset,
-               found.damaged_until - std::min(found.damaged_until, found.end.offset),
-               found.end.position + 1, 0,
-               found.fault != nullptr ? found.fault : "synced data are damaged");
-        if (!list->items.empty()) end = std::max(end, plausible_end(*list->items.back()));
-    }
-    const file::ManifestEntry* vouched = manifest_.last_point();
-    if (vouched != nullptr && vouched->position > end) {
-        damage(meta_.log_directory(), 0, 0, end + 1, vouched->position,
-               "events that were durable are missing");
-    }
-    if (list->items.empty() && end > 0)
-        damage(meta_.log_directory(), 0, 0, 1, end, "all segments are missing");
-    for (std::size_t n = 0; n < list->items.size(); ++n) {
-        const Segment& segment = *list->items[n];
-        const bool newest_segment = n + 1 == list->items.size();
-        if (newest_segment && base::seeded(base::SeededBug::verify_skips_last_segment)) break;
-        if (n + 2 == list->items.size() &&
-            base::seeded(base::SeededBug::verify_skips_second_to_last_segment)) {
-            reached_.position = list->last_of(n, end);
-            chain_known_ = false;
-            continue;
-        }
-        const auto image = std::find_if(
-            files->images.begin(), files->images.end(),
-            [&](const log::SegmentImage& one) { return one.number == segment.number(); });
-        check_segment(segment, *image, std::min(list->last_of(n, end), plausible_last(segment)),
-                      newest_segment);
-        if (!report_progress(report_.bytes)) return std::move(report_);
+    check_end(found, *list, believed, end);
+    if (!check_segments(*files, *list, resume(*list), end)) {
+        keep();
+        report_.complete = false;
+        report_.kept_bytes = kept_at_;
+        return std::move(report_);
     }
     VARVE_TRY(check_sealed(*list, end));
+    forget();
     if (list->items.empty() || list->items.front()->first() == 1) return std::move(report_);
     damage(meta_.log_directory(), 0, 0, 1, list->items.front()->first() - 1,
            "the first segments are missing");
@@ -225,32 +367,45 @@ std::pair<std::uint64_t, std::uint64_t> believed_end(const Meta& meta) noexcept 
     return {published, page.active.load(std::memory_order_acquire)};
 }
 
-std::uint64_t size_of(os::Env& env, const std::string& path) noexcept {
+struct FileSize {
+    std::uint64_t bytes = 0;
+    std::uint64_t on_disk = 0;
+};
+
+FileSize size_of(os::Env& env, const std::string& path) noexcept {
     auto file = env.open(path, os::OpenMode::read);
-    if (!file) return 0;
+    if (!file) return {};
     auto size = (*file)->size();
-    return size ? *size : 0;
+    auto on_disk = (*file)->disk_size();
+    return {size ? *size : 0, on_disk ? *on_disk : 0};
 }
 
 }  // namespace
 
 /// Counts a file where it belongs.
-void add_size(std::string_view directory, std::string_view name, std::uint64_t size,
+void add_size(std::string_view directory, std::string_view name, const FileSize& is,
               Stats& stats) noexcept {
+    const std::uint64_t size = is.bytes;
     if (directory == "log") {
         stats.segment_bytes += size;
+        stats.disk_bytes.segments += is.on_disk;
     } else if (directory == "index") {
         stats.index_bytes += size;
+        stats.disk_bytes.indexes += is.on_disk;
         if (name.ends_with(".act")) stats.active_index_bytes += size;
         if (name.ends_with(".idx")) stats.sealed_index_bytes += size;
     } else if (directory == "dropped") {
         stats.dropped_bytes += size;
+        stats.disk_bytes.dropped += is.on_disk;
     } else if (directory == "consumers") {
         stats.consumer_bytes += size;
+        stats.disk_bytes.consumers += is.on_disk;
     } else if (name == "manifest") {
         stats.manifest_bytes += size;
+        stats.disk_bytes.manifest += is.on_disk;
     } else {
         stats.other_bytes += size;
+        stats.disk_bytes.other += is.on_disk;
     }
 }
 
@@ -273,12 +428,12 @@ void log_bytes(const View& view, Stats& stats) noexcept {
 }  // namespace store
 
 Result<VerifyReport> Store::verify(const std::string& path, const OpenOptions& options,
-                                   const Progress& progress) noexcept {
+                                   const Progress& progress, const VerifyOptions& how) noexcept {
     try {
         auto meta = store::meta_for_reading(path, options);
         if (!meta) return std::move(meta).error();
         const auto [published, active] = store::believed_end(**meta);
-        return store::Verification(**meta, progress).run(published, active);
+        return store::Verification(**meta, progress, how).run(published, active);
     } catch (const std::bad_alloc&) {
         return base::failure(ErrorCode::out_of_memory, "no memory to verify", path);
     }
@@ -297,8 +452,8 @@ Result<Stats> Store::stats() const noexcept {
         auto names = meta.env->list(folder);
         if (!names) continue;
         for (const std::string& name : *names) {
-            const std::uint64_t size = store::size_of(*meta.env, folder + "/" + name);
-            if (size == 0 && *directory == 0) continue;  // a directory
+            const store::FileSize size = store::size_of(*meta.env, folder + "/" + name);
+            if (size.bytes == 0 && *directory == 0) continue;  // a directory
             ++stats.files;
             store::add_size(directory, name, size, stats);
         }

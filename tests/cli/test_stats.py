@@ -27,6 +27,26 @@ class Stats(CommandLineTest):
         self.assertGreater(after["active_index_bytes"], 0)
         self.assertGreater(after["manifest_bytes"], 0)
 
+    def on_disk(self, folder, pattern="*"):
+        return sum(path.stat().st_blocks * 512 for path in folder.glob(pattern) if path.is_file())
+
+    def test_bytes_on_the_disk(self):
+        self.fill(3)
+        (self.store / "dropped").mkdir(exist_ok=True)
+        with open(self.store / "dropped" / "1.seg", "wb") as file:  # a hole with something behind it
+            file.seek(1 << 20)
+            file.write(b"x" * 4096)
+        stats = self.varve("stats", self.store, "--json").json[0]
+        disk = stats["on_disk"]
+        self.assertEqual(stats["dropped_bytes"], (1 << 20) + 4096)
+        self.assertLess(disk["dropped"], 1 << 20)
+        for kind, folder in (("segments", "log"), ("indexes", "index"), ("dropped", "dropped"), ("consumers", "consumers")):
+            self.assertEqual(disk[kind], self.on_disk(self.store / folder), kind)
+        self.assertEqual(disk["manifest"], self.on_disk(self.store, "manifest"))
+        self.assertEqual(disk["other"], self.on_disk(self.store) - disk["manifest"])
+        self.assertEqual(disk["all"], self.on_disk(self.store, "**/*"))
+        self.assertIn("on the disk", self.varve("stats", self.store).out)
+
     def test_streams(self):
         self.fill(3)
         self.fill(2, stream="cart-1", kind="Opened")

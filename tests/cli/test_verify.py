@@ -1,5 +1,14 @@
-"""Goal: verify reads everything and changes nothing. (Damage: test_damage.py.)"""
-from support import CommandLineTest
+"""Goal: verify reads everything and changes nothing; interrupted, it can be taken up. (Damage: test_damage.py.)"""
+import json
+import os
+import pathlib
+import pty
+import signal
+import subprocess
+import termios
+import time
+
+from support import CommandLineTest, VARVE
 
 
 class Verify(CommandLineTest):
@@ -41,3 +50,56 @@ class Verify(CommandLineTest):
         self.assertFalse(self.store.exists())
         self.fill(1)
         self.into_full_output("verify", self.store)
+
+    def interrupted(self, *arguments):
+        """Runs it with a terminal that takes nothing until the signal was sent: it ends behind the first segment."""
+        terminal, theirs = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        termios.tcflow(theirs, termios.TCOOFF)
+        with subprocess.Popen([VARVE, "verify", str(self.store), *arguments], stdout=subprocess.PIPE, stderr=theirs) as process:
+            status = pathlib.Path(f"/proc/{process.pid}/status")
+            for _ in range(1000):  # until it catches the signal
+                caught = [line for line in status.read_text().splitlines() if line.startswith("SigCgt:")]
+                if caught and int(caught[0].split()[1], 16) >> (signal.SIGINT - 1) & 1:
+                    break
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            termios.tcflow(theirs, termios.TCOON)
+            os.close(theirs)
+            out = process.communicate(timeout=60)[0].decode()
+        complaint = b""
+        try:
+            while True:
+                complaint += os.read(terminal, 4096)
+        except OSError:  # the other side is closed
+            pass
+        return process.returncode, out, complaint.decode()
+
+    def test_resume(self):
+        self.varve("create", self.store, "--segment-size-first", "65536", "--segment-size-max", "65536")
+        for _ in range(12):
+            self.fill(300)
+        state = self.store / "verify.state"
+        whole = self.varve("verify", self.store, "--json").json[0]
+        self.assertGreater(whole["segments"], 3)
+        code, out, complaint = self.interrupted("--json")
+        self.assertEqual(code, 1, complaint)
+        self.assertFalse(state.exists())
+        self.assertIn("--resume", complaint)
+        code, out, complaint = self.interrupted("--resume", "--json")
+        part = json.loads(out)
+        self.assertEqual((code, part["complete"], part["segments"]), (1, False, 1), complaint)
+        self.assertIn("the same command goes on behind", complaint)
+        self.assertTrue(state.exists())
+        kept = self.varve("doctor", self.store, "--json").json[0]
+        self.assertEqual(kept["foreign"], [])
+        rest = self.varve("verify", self.store, "--resume", "--json").json[0]
+        self.assertEqual(rest["resumed_bytes"], part["kept_bytes"])
+        self.assertEqual({**rest, "resumed_bytes": 0}, whole)
+        self.assertFalse(state.exists())
+
+    def test_resume_from_a_damaged_state(self):
+        self.fill(3)
+        (self.store / "verify.state").write_bytes(b"?" * 200)
+        self.assertIn("began again", self.varve("verify", self.store, "--resume").out)
+        self.assertFalse((self.store / "verify.state").exists())

@@ -10,6 +10,7 @@
 #include "file/control.hpp"
 #include "file/manifest.hpp"
 #include "file/store_file.hpp"
+#include "file/verify_file.hpp"
 #include "index/active_index.hpp"
 #include "index/sealed_format.hpp"
 #include "log/erase.hpp"
@@ -28,6 +29,9 @@ struct Table {
 const Table kTables[] = {
     {"format/store-file.md", "Fields", file::kStoreFileFields, file::kStoreFileSize},
     {"format/backup.md", "Fields", file::kBackupFileFields, file::kBackupFileSize},
+    {"format/verify-state.md", "Header", file::kVerifyHeaderFields, sizeof(file::VerifyHeader)},
+    {"format/verify-state.md", "Damaged place", file::kVerifyDamageFields,
+     sizeof(file::VerifyDamage)},
     {"format/manifest.md", "Fields of an entry", file::kManifestEntryFields,
      file::kManifestEntrySize},
     {"format/control.md", "Fields", file::kControlFields, file::kControlSize},
