@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "varve/selector.hpp"
 #include "varve/types.hpp"
 
 namespace varve {
@@ -19,6 +20,13 @@ inline namespace v0 {
 namespace os {
 class Env;
 }
+
+/// Up to where a read has looked, and in which life of the store. What comes later came after
+/// `position`.
+struct Seen {
+    Position position{};
+    std::uint32_t epoch = 0;  ///< 0: not known
+};
 
 enum class Access : std::uint8_t {
     read_write,  ///< the one writer
@@ -110,10 +118,27 @@ private:
     std::vector<Each> each_;
 };
 
+/// Demands that no event matches behind a position: what was read to decide has not changed since.
+/// `{query, seen}` is one, with what a read of that query has answered.
+/// Source of the idea: the append condition of the DCB specification (dcb.events).
+struct AppendCondition {
+    Selector fail_if_match{};  ///< nothing: no condition
+    /// Events up to here are ignored; position 0: none. One of an earlier life of the store that
+    /// was lost with a part of the log, or one beyond the end, is refused as `stale`; with epoch 0
+    /// only the latter.
+    Seen after{};
+};
+
 struct AppendOptions {
     Expectations expected{};
+    /// Judged after ids and versions, on exactly what precedes the append: appends that are placed
+    /// together with it and before it included.
+    AppendCondition condition{};
     /// Raises the store's level for this append; a lower level than the store's is ignored.
     Durability durability = Durability::os;
+    /// Only answers what the append would do or why it would be refused: nothing is stored, and
+    /// `Appended` tells the positions and versions that it would have got at this moment.
+    bool dry_run = false;
 };
 
 enum class Direction : std::uint8_t { forwards, backwards };

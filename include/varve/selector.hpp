@@ -55,7 +55,7 @@ struct Query {
 /// and whatever it is given to refuses with it.
 class VARVE_EXPORT Selector {
 public:
-    static constexpr unsigned kMaxDepth = 32;        ///< levels of lists and complements
+    static constexpr unsigned kMaxDepth = 32;          ///< levels of lists and complements
     static constexpr std::size_t kMaxBytes = 1 << 20;  ///< of `encoded()`
 
     /// No events.

@@ -125,9 +125,8 @@ void ActiveSelect::collect_all(std::uint32_t set, std::vector<std::uint32_t>& to
         collect_set(members[n].second, other);
         low_ = low;
         high_ = high;
-        const auto kept =
-            std::set_intersection(candidates.begin(), candidates.end(), other.begin(), other.end(),
-                                  candidates.begin(), std::greater<>());
+        const auto kept = std::set_intersection(candidates.begin(), candidates.end(), other.begin(),
+                                                other.end(), candidates.begin(), std::greater<>());
         candidates.erase(kept, candidates.end());
     }
     to.insert(to.end(), candidates.begin(), candidates.end());

@@ -96,8 +96,8 @@ public:
     std::uint64_t onward(std::uint64_t key) noexcept override {
         ++shared_.looked_at;
         std::uint16_t number = 0;
-        const Found known = shared_.index->type_number(
-            static_cast<std::uint32_t>(shared_.flipped(key)), number);
+        const Found known =
+            shared_.index->type_number(static_cast<std::uint32_t>(shared_.flipped(key)), number);
         shared_.damaged = shared_.damaged || known == Found::damaged;
         if (known != Found::yes) return kEnd;
         const bool has = std::binary_search(numbers_.begin(), numbers_.end(), number);
@@ -116,9 +116,8 @@ class AllOfWalk final : public Walk {
 public:
     AllOfWalk(std::vector<WalkPtr> members, std::vector<WalkPtr> without)
         : members_(std::move(members)), without_(std::move(without)) {
-        std::stable_sort(members_.begin(), members_.end(), [](const WalkPtr& a, const WalkPtr& b) {
-            return a->most() < b->most();
-        });
+        std::stable_sort(members_.begin(), members_.end(),
+                         [](const WalkPtr& a, const WalkPtr& b) { return a->most() < b->most(); });
     }
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
         for (std::uint64_t at = from; members_.front()->reach(at, at);) {

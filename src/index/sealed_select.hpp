@@ -47,7 +47,9 @@ public:
     /// Entries of lists and columns that were looked at, those passed over in blocks left out.
     [[nodiscard]] std::uint64_t looked_at() const noexcept { return shared_->looked_at; }
     /// How many events it finds at most.
-    [[nodiscard]] std::uint64_t most() const noexcept { return root_ == nullptr ? 0 : root_->most(); }
+    [[nodiscard]] std::uint64_t most() const noexcept {
+        return root_ == nullptr ? 0 : root_->most();
+    }
 
     /// What the parts of a walk share.
     struct Shared {

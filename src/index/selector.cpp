@@ -97,7 +97,8 @@ const char* fault_of(std::span<const QueryItem> items) noexcept {
         if (item.types.empty() && item.tags.empty())
             return "an item of the query has neither types nor tags; to match every event, say so "
                    "with Selector::all()";
-        if (item.types.size() > kMaxItemTypes) return "an item of the query has more than 256 types";
+        if (item.types.size() > kMaxItemTypes)
+            return "an item of the query has more than 256 types";
         if (item.tags.size() > kMaxItemTags) return "an item of the query has more than 64 tags";
         for (const std::string_view name : item.types)
             if (const char* why = fault_of(name)) return why;
@@ -280,9 +281,7 @@ Selector Selector::none_of(const Selector& selector) noexcept {
     }
 }
 
-bool Selector::is_all() const noexcept {
-    return encoded().front() == static_cast<char>(Op::all);
-}
+bool Selector::is_all() const noexcept { return encoded().front() == static_cast<char>(Op::all); }
 bool Selector::is_nothing() const noexcept { return code_ == nullptr; }
 
 std::string_view Selector::encoded() const noexcept {

@@ -108,8 +108,8 @@ Result<Matched> find_in_unit(const Meta& meta, const SegmentList& list, const In
         const std::uint64_t position = unit.first + ordinal;
         const Segment* const segment = list.find(position);
         std::optional<Error> error;
-        if (segment == nullptr || !read_record(meta, *segment, position - segment->first(), check,
-                                               matched.record, error))
+        if (segment == nullptr ||
+            !read_record(meta, *segment, position - segment->first(), check, matched.record, error))
             return std::move(*error);
         if (!index::matches(selection, matched.record)) continue;
         auto admitted = admits ? admits(*segment, matched.record) : Result<bool>(true);

@@ -5,6 +5,7 @@
 // record. An event that cannot be read comes as well: whether it belongs is not known.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
