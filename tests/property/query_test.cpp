@@ -29,6 +29,7 @@ public:
             for (std::uint64_t n = 0; n < appends && !::testing::Test::HasFailure(); ++n)
                 append(*store);
             for (int n = 0; n < 60 && !::testing::Test::HasFailure(); ++n) ask(*store);
+            note_indexes();
             world_.set_clock(world_.monotonic_us() + below(3) * 8'000'000);
             if (below(3) != 0) {
                 auto closed = store->close();
@@ -37,8 +38,22 @@ public:
         }
     }
 
+    [[nodiscard]] int sealed() const { return sealed_; }
+    [[nodiscard]] int merged() const { return merged_; }
+
 private:
     std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
+    /// Which kinds of indexes are there: the test means something only if all come up.
+    void note_indexes() {
+        auto names = world_.list(std::string(kPath) + "/index");
+        if (!names) return;
+        for (const std::string& name : *names) {
+            const std::size_t dash = name.find('-');
+            if (!name.ends_with(".idx") || dash == std::string::npos) continue;
+            const bool one = name.substr(0, dash) == name.substr(dash + 1, dash);
+            one ? ++sealed_ : ++merged_;
+        }
+    }
     OpenOptions options() {
         OpenOptions options;
         options.env = &world_;
@@ -184,13 +199,22 @@ private:
     os::SimEnv world_;
     std::uint8_t hash_bits_;
     ModelStore model_;
+    int sealed_ = 0;
+    int merged_ = 0;
 };
 
 TEST(Query, AnswersAsLookingAtEveryEventDoes) {
+    int sealed = 0;
+    int merged = 0;
     for (std::uint64_t seed = 1; seed <= 60 && !::testing::Test::HasFailure(); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
-        Asking(seed).run();
+        Asking asking(seed);
+        asking.run();
+        sealed += asking.sealed();
+        merged += asking.merged();
     }
+    EXPECT_GT(sealed, 100);
+    EXPECT_GT(merged, 10);
 }
 
 }  // namespace
