@@ -31,6 +31,7 @@ enum class SeededBug : std::uint8_t {
     list_not_clipped,
     erased_body_breaks_recovery,
     id_checked_after_condition,
+    number_compared_as_text,
 };
 
 #if defined(VARVE_SEEDED_BUGS)
