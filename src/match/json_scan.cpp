@@ -1,10 +1,10 @@
-// The scanner: strings eight bytes at a time, containers with one bit per level.
+// The scanner's colder half: escapes, characters that are not ASCII, numbers, and containers that
+// are skipped, with one bit per level.
 //
 // Any thread. Invariant: `at_` never passes `end_`.
 #include "match/json_scan.hpp"
 
 #include <array>
-#include <bit>
 #include <cstring>
 
 #include "base/bytes.hpp"
@@ -12,35 +12,6 @@
 namespace varve::match {
 
 namespace {
-
-constexpr std::uint64_t kOnes = 0x0101010101010101U;
-constexpr std::uint64_t kHighs = 0x8080808080808080U;
-
-/// A high bit in each byte that is a quote, a backslash, a control character or not ASCII. Bytes
-/// behind the first such one may be marked wrongly.
-std::uint64_t specials(std::uint64_t word) noexcept {
-    const std::uint64_t quote = word ^ (kOnes * '"');
-    const std::uint64_t slash = word ^ (kOnes * '\\');
-    const std::uint64_t found = ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) |
-                                ((word - kOnes * 0x20U) & ~word) | word;
-    return found & kHighs;
-}
-
-/// The first byte of a string that is not just itself, or `end`.
-const char* behind_plain(const char* at, const char* end) noexcept {
-    for (; end - at >= 8; at += 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, at, 8);
-        if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
-        if (const std::uint64_t found = specials(word); found != 0)
-            return at + (std::countr_zero(found) >> 3);
-    }
-    for (; at != end; ++at) {
-        const auto byte = static_cast<unsigned char>(*at);
-        if (byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80) break;
-    }
-    return at;
-}
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -75,26 +46,6 @@ std::uint32_t four_hex_digits(const char* digits) noexcept {
             return 0x10000;
     }
     return value;
-}
-
-bool JsonScanner::string(Token& token) noexcept {
-    const char* const first = ++at_;
-    token.kind = Kind::string;
-    token.escaped = false;
-    for (;;) {
-        at_ = behind_plain(at_, end_);
-        if (at_ == end_) return false;
-        if (*at_ == '"') break;
-        if (*at_ == '\\') {
-            token.escaped = true;
-            if (!escape()) return false;
-        } else if (!multibyte()) {
-            return false;
-        }
-    }
-    token.raw = {first, static_cast<std::size_t>(at_ - first)};
-    ++at_;
-    return true;
 }
 
 /// An escape, `at_` at its backslash. A surrogate must be the first of a pair.

@@ -6,9 +6,14 @@
 // inside each other and no unpaired surrogate; everything else is `false`.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace varve::match {
 
@@ -24,6 +29,46 @@ struct Token {
     std::string_view raw;  ///< of a string: between the quotes
 };
 
+inline constexpr std::uint64_t kOnes = 0x0101010101010101U;
+inline constexpr std::uint64_t kHighs = 0x8080808080808080U;
+
+/// A high bit in each byte that is a quote, a backslash, a control character or not ASCII. Bytes
+/// behind the first such one may be marked wrongly.
+[[nodiscard]] inline std::uint64_t specials(std::uint64_t word) noexcept {
+    const std::uint64_t quote = word ^ (kOnes * '"');
+    const std::uint64_t slash = word ^ (kOnes * '\\');
+    const std::uint64_t found = ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) |
+                                ((word - kOnes * 0x20U) & ~word) | word;
+    return found & kHighs;
+}
+
+/// The first byte of a string that is not just itself, or `end`.
+[[nodiscard]] inline const char* behind_plain(const char* at, const char* end) noexcept {
+#if defined(__SSE2__)
+    for (; end - at >= 16; at += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+        const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+        const __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+        // As signed bytes, what is not ASCII is below a space too.
+        const __m128i below = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+        const int found = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), below));
+        if (found != 0) return at + std::countr_zero(static_cast<unsigned>(found));
+    }
+#endif
+    for (; end - at >= 8; at += 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, at, 8);
+        if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+        if (const std::uint64_t found = specials(word); found != 0)
+            return at + (std::countr_zero(found) >> 3);
+    }
+    for (; at != end; ++at) {
+        const auto byte = static_cast<unsigned char>(*at);
+        if (byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80) break;
+    }
+    return at;
+}
+
 class JsonScanner {
 public:
     explicit JsonScanner(std::string_view json) noexcept
@@ -31,8 +76,9 @@ public:
 
     /// The byte with which the next token begins; 0, which begins none, at the end.
     [[nodiscard]] char peek() noexcept {
-        while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
-        return at_ == end_ ? '\0' : *at_;
+        for (; at_ != end_; ++at_)
+            if (*at_ != ' ' && *at_ != '\n' && *at_ != '\r' && *at_ != '\t') return *at_;
+        return '\0';
     }
 
     /// Goes behind the byte that `peek` has just answered.
@@ -70,7 +116,21 @@ public:
     }
 
 private:
-    [[nodiscard]] bool string(Token& token) noexcept;
+    [[nodiscard]] bool string(Token& token) noexcept {
+        const char* const first = ++at_;
+        token.kind = Kind::string;
+        token.escaped = false;
+        for (;;) {
+            at_ = behind_plain(at_, end_);
+            if (at_ == end_) return false;
+            if (*at_ == '"') break;
+            token.escaped = token.escaped || *at_ == '\\';
+            if (!(*at_ == '\\' ? escape() : multibyte())) return false;
+        }
+        token.raw = {first, static_cast<std::size_t>(at_ - first)};
+        ++at_;
+        return true;
+    }
     [[nodiscard]] bool escape() noexcept;
     [[nodiscard]] bool multibyte() noexcept;
     [[nodiscard]] bool digits() noexcept;

@@ -4,7 +4,6 @@
 #include "match/scalar.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/seeded_bug.hpp"
 
@@ -109,16 +108,24 @@ Number read_number(std::string_view raw) noexcept {
     Number number;
     number.negative = raw.starts_with('-');
     if (number.negative) raw.remove_prefix(1);
-    const std::size_t e = raw.find_first_of("eE");
-    std::string_view digits = raw.substr(0, e);
-    const std::size_t point = std::min(digits.find('.'), digits.size());
-    const std::size_t first = digits.find_first_not_of("0.");
-    if (first == std::string_view::npos) return {};  // all zeros are one, without a sign
-    const std::size_t last = digits.find_last_not_of("0.");
-    number.digits = digits.substr(first, last - first + 1);
+    std::size_t first = raw.size();  // digit that is not 0
+    std::size_t behind_last = 0;
+    std::size_t point = raw.size();
+    std::size_t at = 0;
+    for (; at < raw.size() && (raw[at] | 0x20) != 'e'; ++at) {
+        if (raw[at] == '.') {
+            point = at;
+        } else if (raw[at] != '0') {
+            first = std::min(first, at);
+            behind_last = at + 1;
+        }
+    }
+    if (behind_last == 0) return {};  // all zeros are one, without a sign
+    point = std::min(point, at);
+    number.digits = raw.substr(first, behind_last - first);
     number.exponent = static_cast<std::int64_t>(point) - static_cast<std::int64_t>(first);
     if (first > point) ++number.exponent;  // the point itself was counted
-    if (e != std::string_view::npos) number.exponent += read_exponent(raw.substr(e + 1));
+    if (at < raw.size()) number.exponent += read_exponent(raw.substr(at + 1));
     return number;
 }
 
@@ -169,12 +176,6 @@ std::strong_ordering compare(const Token& string, std::string_view text) noexcep
         text.remove_prefix(piece.size());
     }
     return text.empty() ? std::strong_ordering::equal : std::strong_ordering::less;
-}
-
-bool equal(const Token& string, std::string_view text) noexcept {
-    if (string.escaped) return compare(string, text) == 0;
-    return string.raw.size() == text.size() &&
-           (text.empty() || std::memcmp(string.raw.data(), text.data(), text.size()) == 0);
 }
 
 std::string decode(const Token& string) {

@@ -31,7 +31,10 @@ struct Number {
 
 /// A string of a text against characters in UTF-8: by code points.
 [[nodiscard]] std::strong_ordering compare(const Token& string, std::string_view text) noexcept;
-[[nodiscard]] bool equal(const Token& string, std::string_view text) noexcept;
+[[nodiscard]] inline bool equal(const Token& string, std::string_view text) noexcept {
+    if (string.escaped) return compare(string, text) == 0;
+    return string.raw == text;
+}
 
 /// The characters of a string, in UTF-8.
 [[nodiscard]] std::string decode(const Token& string);

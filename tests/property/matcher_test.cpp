@@ -14,7 +14,7 @@ TEST(MatcherProperty, AgreesWithTheOracle) {
     EXPECT_EQ(agreement.difference, "");
     EXPECT_GT(agreement.compared, 700000U);
     // Yes is said often enough to mean something.
-    EXPECT_GT(agreement.matched, 30000U);
+    EXPECT_GT(agreement.matched, 100000U);
 }
 
 /// A decimal with all its digits written out: sign, 60 before the point, 60 behind it.
@@ -78,7 +78,7 @@ TEST(MatcherProperty, NumbersCompareAsDecimals) {
         ASSERT_EQ(text == match::canonical(match::read_number(r)), expected == 0) << l << " " << r;
         ASSERT_TRUE(match::compare(match::read_number(text), match::read_number(l)) == 0) << l;
     }
-    EXPECT_GT(equal, 5000U);
+    EXPECT_GT(equal, 1500U);
 }
 
 }  // namespace

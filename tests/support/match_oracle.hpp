@@ -112,8 +112,15 @@ class MatchMaker {
 public:
     explicit MatchMaker(std::uint64_t seed) : random_(seed) {}
 
-    std::string definition() { return space() + "{\"data\":" + demand(3) + "}" + space(); }
-    std::string document() { return space() + value(4, below(8) != 0) + space(); }
+    std::string definition() {
+        witness_.clear();
+        return space() + "{\"data\":" + demand(3) + "}" + space();
+    }
+
+    /// Anything, or something that most probably satisfies the last definition.
+    std::string document() {
+        return space() + (below(2) == 0 ? witness_ : value(4, below(8) != 0)) + space();
+    }
 
     /// One to three bytes changed, removed or doubled.
     std::string broken(std::string text) {
@@ -210,10 +217,15 @@ private:
         return string(kTexts[below(13)]);
     }
 
+    /// A list of scalars, one of which is left in `element_`.
     std::string list(std::size_t least, std::size_t most) {
         std::string out = "[" + space();
         const std::size_t count = least + below(most - least + 1);
-        for (std::size_t n = 0; n < count; ++n) out += (n == 0 ? "" : ",") + scalar() + space();
+        for (std::size_t n = 0; n < count; ++n) {
+            std::string one = scalar();
+            out += (n == 0 ? "" : ",") + one + space();
+            if (n == 0 || below(2) == 0) element_ = std::move(one);
+        }
         return out + "]";
     }
 
@@ -240,18 +252,25 @@ private:
         if (depth > 0 && (kind < 2 || depth == 3)) {
             std::string out = "{";
             std::vector<std::string> keys;
+            // Before and behind what is demanded stand other values of the same and other keys.
+            witness_ += '{';
+            if (below(2) == 0) witness_ += key() + ":" + value(2, false) + space() + ",";
             for (std::size_t n = below(2) + 1; n > 0; --n) {
                 constexpr std::string_view kKeys[] = {"a", "b", "c", "name", "\xC3\xA4"};
                 std::string name(kKeys[below(5)]);
                 if (std::find(keys.begin(), keys.end(), name) != keys.end()) continue;
-                out += (keys.empty() ? "" : ",") + string(name) + ":" + demand(depth - 1);
+                out += (keys.empty() ? "" : ",") + string(name) + ":";
+                witness_ += (keys.empty() ? "" : ",") + string(name) + space() + ":";
+                out += demand(depth - 1);
                 keys.push_back(std::move(name));
             }
+            if (below(4) == 0) witness_ += "," + key() + ":" + value(2, false);
+            witness_ += space() + "}";
             return out + "}";
         }
-        if (kind == 2) return list(1, 4);
-        if (kind == 3) return operations();
-        return scalar();
+        std::string out = kind == 2 ? list(1, 4) : kind == 3 ? operations() : scalar();
+        witness_ += kind == 2 ? element_ : kind == 3 ? value(1, false) : out;
+        return out;
     }
 
     std::string value(std::size_t depth, bool object) {
@@ -269,6 +288,8 @@ private:
     }
 
     std::mt19937_64 random_;
+    std::string element_;
+    std::string witness_;  ///< a document made along with the last definition
 };
 
 /// How often matcher and oracle were compared, how often both said yes, and where they differ.
