@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <optional>
 
 #include "base/assert.hpp"
@@ -106,7 +107,8 @@ private:
         Token token;
         if (!scanner_.scalar(first, token)) return wrong("this is not JSON; correct it");
         Scalar scalar = to_scalar(token);
-        if (scalar.exponent > kMaxExponent || scalar.exponent < -kMaxExponent)
+        // Of the first digit, as in 1.5e3.
+        if (std::abs(scalar.exponent - 1) > kMaxExponent)
             return wrong("the exponent is too large; its limit is " + std::to_string(kMaxExponent),
                          at);
         return scalar;

@@ -14,8 +14,8 @@
 namespace varve::match {
 
 bool contains_portable(std::string_view bytes, std::string_view piece) noexcept {
-    return piece.empty() ||
-           memmem(bytes.data(), bytes.size(), piece.data(), piece.size()) != nullptr;
+    if (piece.empty() || bytes.size() < piece.size()) return piece.empty();
+    return memmem(bytes.data(), bytes.size(), piece.data(), piece.size()) != nullptr;
 }
 
 #if defined(__SSE2__)

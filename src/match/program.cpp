@@ -43,7 +43,7 @@ bool looks_into(Operator op) noexcept { return op == Operator::has || op == Oper
 }  // namespace
 
 /// One pass over one document.
-class Run {
+class Program::Run {
 public:
     Run(const Program& program, std::string_view json) noexcept
         : program_(program), scanner_(json), size_(json.size()) {}
@@ -55,8 +55,6 @@ public:
     }
 
 private:
-    using Node = Program::Node;
-
     // The functions below answer whether the text is JSON, and in `held` whether it satisfies.
     // Recursion goes as deep as the definition.
     [[nodiscard]] bool value(const Node& node, char first, std::uint32_t level,

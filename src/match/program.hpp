@@ -37,7 +37,7 @@ public:
     }
 
 private:
-    friend class Run;
+    class Run;
 
     /// Conditions, or fields, `count` of them from `first`.
     struct Node {

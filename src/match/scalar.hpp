@@ -33,7 +33,10 @@ struct Number {
 [[nodiscard]] std::strong_ordering compare(const Token& string, std::string_view text) noexcept;
 [[nodiscard]] inline bool equal(const Token& string, std::string_view text) noexcept {
     if (string.escaped) return compare(string, text) == 0;
-    return string.raw == text;
+    const std::string_view raw = string.raw;
+    if (raw.size() != text.size()) return false;
+    // Most strings differ in their first byte: that is cheaper than a call.
+    return raw.empty() || (raw.front() == text.front() && raw == text);
 }
 
 /// The characters of a string, in UTF-8.

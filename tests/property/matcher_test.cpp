@@ -1,13 +1,46 @@
 // Goal: a matcher says what its definition means, on every document, whole or broken.
 // Method: random definitions and documents, judged beside a plain evaluation of what simdjson has
-// parsed; numbers of all shapes beside long-hand decimal arithmetic.
+// parsed; numbers of all shapes beside long-hand decimal arithmetic. Allocations are counted.
 #include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
 
 #include "match/scalar.hpp"
 #include "support/match_oracle.hpp"
 
+namespace {
+
+std::size_t allocations = 0;
+
+}  // namespace
+
+// NOLINTBEGIN(misc-new-delete-overloads): the array forms call these two
+void* operator new(std::size_t size) {
+    ++allocations;
+    if (void* const memory = std::malloc(size == 0 ? 1 : size); memory != nullptr) return memory;
+    std::abort();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+// NOLINTEND(misc-new-delete-overloads)
+
 namespace varve::test {
 namespace {
+
+TEST(MatcherProperty, MatchingAllocatesNothing) {
+    MatchMaker maker(2);
+    for (int round = 0; round < 500; ++round) {
+        const Matcher matcher = Matcher::compile(maker.definition()).value();
+        for (int n = 0; n < 20; ++n) {
+            const std::string data = maker.document();
+            const std::size_t before = allocations;
+            const bool answer = matcher.matches(data, {});
+            ASSERT_EQ(allocations, before) << data << answer;
+        }
+    }
+    EXPECT_GT(allocations, 500U) << "they are counted";
+}
 
 TEST(MatcherProperty, AgreesWithTheOracle) {
     const Agreement agreement = compare_with_oracle(1, 20000);
