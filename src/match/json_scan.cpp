@@ -5,7 +5,6 @@
 #include "match/json_scan.hpp"
 
 #include <array>
-#include <cstring>
 
 #include "base/bytes.hpp"
 
@@ -48,104 +47,115 @@ std::uint32_t four_hex_digits(const char* digits) noexcept {
     return value;
 }
 
-/// An escape, `at_` at its backslash. A surrogate must be the first of a pair.
-bool JsonScanner::escape() noexcept {
-    if (end_ - at_ < 2) return false;
-    if (at_[1] != 'u') {
-        if (std::strchr("\"\\/bfnrt", at_[1]) == nullptr || at_[1] == '\0') return false;
-        at_ += 2;
-        return true;
+namespace {
+
+/// Behind an escape, `at` at its backslash; null if it is none. A surrogate must be the first of a
+/// pair.
+const char* behind_escape(const char* at, const char* end) noexcept {
+    if (end - at < 2) return nullptr;
+    if (at[1] != 'u') {
+        constexpr std::string_view kLetters = "\"\\/bfnrt";
+        return kLetters.find(at[1]) == std::string_view::npos ? nullptr : at + 2;
     }
-    if (end_ - at_ < 6) return false;
-    const std::uint32_t unit = four_hex_digits(at_ + 2);
-    if (unit > 0xFFFF || (unit >= 0xDC00 && unit <= 0xDFFF)) return false;
-    at_ += 6;
-    if (unit < 0xD800 || unit > 0xDBFF) return true;
-    if (end_ - at_ < 6 || at_[0] != '\\' || at_[1] != 'u') return false;
-    const std::uint32_t second = four_hex_digits(at_ + 2);
-    at_ += 6;
-    return second >= 0xDC00 && second <= 0xDFFF;
+    if (end - at < 6) return nullptr;
+    const std::uint32_t unit = four_hex_digits(at + 2);
+    if (unit > 0xFFFF || (unit >= 0xDC00 && unit <= 0xDFFF)) return nullptr;
+    if (unit < 0xD800 || unit > 0xDBFF) return at + 6;
+    if (end - at < 12 || at[6] != '\\' || at[7] != 'u') return nullptr;
+    const std::uint32_t second = four_hex_digits(at + 8);
+    return second >= 0xDC00 && second <= 0xDFFF ? at + 12 : nullptr;
 }
 
-/// A character of UTF-8 that is longer than a byte; a control character is none.
-bool JsonScanner::multibyte() noexcept {
-    const auto lead = static_cast<unsigned char>(*at_);
+/// Behind a character of UTF-8 that is longer than a byte; null if there is none.
+const char* behind_multibyte(const char* at, const char* end) noexcept {
+    const auto lead = static_cast<unsigned char>(*at);
     const std::ptrdiff_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || end_ - at_ < size) return false;
+    if (lead < 0xC2 || lead > 0xF4 || end - at < size) return nullptr;
     for (std::ptrdiff_t n = 1; n < size; ++n)
-        if ((static_cast<unsigned char>(at_[n]) & 0xC0U) != 0x80) return false;
-    const auto second = static_cast<unsigned char>(at_[1]);
+        if ((static_cast<unsigned char>(at[n]) & 0xC0U) != 0x80) return nullptr;
+    const auto second = static_cast<unsigned char>(at[1]);
     // Spelt longer than needed, a surrogate, beyond U+10FFFF.
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F)) return false;
-    if ((lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) return false;
-    at_ += size;
-    return true;
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F)) return nullptr;
+    if ((lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) return nullptr;
+    return at + size;
 }
 
-bool JsonScanner::digits() noexcept {
-    const char* const first = at_;
-    while (at_ != end_ && is_digit(*at_)) ++at_;
-    return at_ != first;
+/// Behind at least one digit; null if there is none.
+const char* behind_digits(const char* at, const char* end) noexcept {
+    const char* const first = at;
+    while (at != end && is_digit(*at)) ++at;
+    return at == first ? nullptr : at;
 }
 
-bool JsonScanner::number(Token& token) noexcept {
-    const char* const first = at_;
-    if (*at_ == '-') ++at_;
-    if (at_ != end_ && *at_ == '0')
-        ++at_;
-    else if (!digits())
-        return false;
-    if (at_ != end_ && *at_ == '.') {
-        ++at_;
-        if (!digits()) return false;
+const char* behind_number(const char* at, const char* end) noexcept {
+    if (*at == '-') ++at;
+    at = at != end && *at == '0' ? at + 1 : behind_digits(at, end);
+    if (at != nullptr && at != end && *at == '.') at = behind_digits(at + 1, end);
+    if (at != nullptr && at != end && (*at | 0x20) == 'e') {
+        ++at;
+        if (at != end && (*at == '+' || *at == '-')) ++at;
+        at = behind_digits(at, end);
     }
-    if (at_ != end_ && (*at_ | 0x20) == 'e') {
-        ++at_;
-        if (at_ != end_ && (*at_ == '+' || *at_ == '-')) ++at_;
-        if (!digits()) return false;
-    }
-    token = {Kind::number, false, {first, static_cast<std::size_t>(at_ - first)}};
-    return true;
+    return at;
 }
 
-bool JsonScanner::number_or_literal(char first, Token& token) noexcept {
-    if (first == '-' || is_digit(first)) return number(token);
-    const std::string_view word = first == 't' ? "true" : first == 'f' ? "false" : "null";
-    const std::string_view rest(at_, static_cast<std::size_t>(end_ - at_));
-    if (!rest.starts_with(word)) return false;
-    token = {first == 't'   ? Kind::yes
-             : first == 'f' ? Kind::no
-                            : Kind::null,
-             false,
-             {at_, word.size()}};
-    at_ += word.size();
-    return true;
+}  // namespace
+
+/// A string that begins at `first` and goes on at `at` with something that is not itself.
+const char* JsonScanner::special_string(const char* first, const char* at, const char* end,
+                                        Token& token) noexcept {
+    bool escaped = false;
+    for (; at != end && *at != '"'; at = behind_plain(at, end)) {
+        escaped = escaped || *at == '\\';
+        at = *at == '\\' ? behind_escape(at, end) : behind_multibyte(at, end);
+        if (at == nullptr) return nullptr;
+    }
+    if (at == end) return nullptr;
+    token = {Kind::string, escaped, {first, static_cast<std::size_t>(at - first)}};
+    return at + 1;
+}
+
+const char* JsonScanner::number_or_literal(const char* at, const char* end, Token& token) noexcept {
+    if (at == end) return nullptr;
+    if (*at == '-' || is_digit(*at)) {
+        const char* const behind = behind_number(at, end);
+        if (behind != nullptr)
+            token = {Kind::number, false, {at, static_cast<std::size_t>(behind - at)}};
+        return behind;
+    }
+    const std::string_view word = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
+    if (!std::string_view(at, static_cast<std::size_t>(end - at)).starts_with(word)) return nullptr;
+    const Kind kind = *at == 't' ? Kind::yes : *at == 'f' ? Kind::no : Kind::null;
+    token = {kind, false, {at, word.size()}};
+    return at + word.size();
 }
 
 /// No recursion: hostile nesting costs a bit a level.
-bool JsonScanner::skip_container(std::uint32_t level) noexcept {
+const char* JsonScanner::skip_container(const char* at, const char* end,
+                                        std::uint32_t level) noexcept {
+    JsonScanner scanner({at, static_cast<std::size_t>(end - at)});
     Levels levels;
     const std::uint32_t outside = level;
-    for (char first = *at_;; first = peek()) {
+    for (char first = *at;; first = scanner.peek()) {
         bool more = false;
         if (first == '{' || first == '[') {
-            if (level == kMaxJsonDepth) return false;
+            if (level == kMaxJsonDepth) return nullptr;
             levels.enter(level++, first == '{');
-            ++at_;
-            more = peek() != (first == '{' ? '}' : ']');
+            scanner.advance();
+            more = scanner.peek() != (first == '{' ? '}' : ']');
             if (!more) {
-                ++at_;
+                scanner.advance();
                 --level;
             }
-        } else if (Token ignored; !scalar(first, ignored)) {
-            return false;
+        } else if (Token ignored; !scanner.scalar(first, ignored)) {
+            return nullptr;
         }
         while (!more && level != outside) {
-            if (!next(levels.object(level - 1) ? '}' : ']', more)) return false;
+            if (!scanner.next(levels.object(level - 1) ? '}' : ']', more)) return nullptr;
             if (!more) --level;
         }
-        if (level == outside) return true;
-        if (Token ignored; levels.object(level - 1) && !key(ignored)) return false;
+        if (level == outside) return scanner.at_;
+        if (Token ignored; levels.object(level - 1) && !scanner.key(ignored)) return nullptr;
     }
 }
 

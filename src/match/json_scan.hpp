@@ -93,13 +93,14 @@ public:
 
     /// Reads a string, number, true, false or null that begins with `first`.
     [[nodiscard]] bool scalar(char first, Token& token) noexcept {
-        return first == '"' ? string(token) : number_or_literal(first, token);
+        return first == '"' ? string(token) : went(number_or_literal(at_, end_, token));
     }
 
     /// Reads a value that begins with `first` and is inside `level` containers.
     [[nodiscard]] bool skip(char first, std::uint32_t level) noexcept {
         Token ignored;
-        return first == '{' || first == '[' ? skip_container(level) : scalar(first, ignored);
+        return first == '{' || first == '[' ? went(skip_container(at_, end_, level))
+                                            : scalar(first, ignored);
     }
 
     /// Between two values of a container, or behind its last one. `more`: another one follows.
@@ -117,26 +118,28 @@ public:
 
 private:
     [[nodiscard]] bool string(Token& token) noexcept {
-        const char* const first = ++at_;
-        token.kind = Kind::string;
-        token.escaped = false;
-        for (;;) {
-            at_ = behind_plain(at_, end_);
-            if (at_ == end_) return false;
-            if (*at_ == '"') break;
-            token.escaped = token.escaped || *at_ == '\\';
-            if (!(*at_ == '\\' ? escape() : multibyte())) return false;
-        }
-        token.raw = {first, static_cast<std::size_t>(at_ - first)};
-        ++at_;
+        const char* const first = at_ + 1;
+        const char* const last = behind_plain(first, end_);
+        if (last == end_ || *last != '"') return went(special_string(first, last, end_, token));
+        at_ = last + 1;
+        token = {Kind::string, false, {first, static_cast<std::size_t>(last - first)}};
         return true;
     }
-    [[nodiscard]] bool escape() noexcept;
-    [[nodiscard]] bool multibyte() noexcept;
-    [[nodiscard]] bool digits() noexcept;
-    [[nodiscard]] bool number(Token& token) noexcept;
-    [[nodiscard]] bool number_or_literal(char first, Token& token) noexcept;
-    [[nodiscard]] bool skip_container(std::uint32_t level) noexcept;
+
+    // The colder half, out of line. These take and answer places instead of changing the scanner,
+    // so that a scanner that is a local variable can stay in registers. Null: not JSON.
+    [[nodiscard]] static const char* special_string(const char* first, const char* at,
+                                                    const char* end, Token& token) noexcept;
+    [[nodiscard]] static const char* number_or_literal(const char* at, const char* end,
+                                                       Token& token) noexcept;
+    [[nodiscard]] static const char* skip_container(const char* at, const char* end,
+                                                    std::uint32_t level) noexcept;
+
+    [[nodiscard]] bool went(const char* to) noexcept {
+        if (to == nullptr) return false;
+        at_ = to;
+        return true;
+    }
 
     const char* begin_;
     const char* at_;

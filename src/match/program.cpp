@@ -83,21 +83,27 @@ private:
         bool* const fields = &held_[node.first_node];
         std::fill_n(fields, node.nodes, false);
         held = false;
-        scanner_.advance();
-        if (scanner_.peek() == '}') {
-            scanner_.advance();
-            return true;
-        }
-        for (bool more = true; more;) {
+        JsonScanner scanner = scanner_;  // in registers, but for fields that are looked into
+        scanner.advance();
+        bool more = scanner.peek() != '}';
+        if (!more) scanner.advance();
+        while (more) {
             Token key;
-            if (!scanner_.key(key)) return false;
-            const char first = scanner_.peek();
+            if (!scanner.key(key)) return false;
+            const char first = scanner.peek();
             const std::uint32_t field = find(node, key);
-            const bool json = field == node.nodes ? scanner_.skip(first, level + 1)
-                                                  : value(program_.nodes_[node.first_node + field],
-                                                          first, level + 1, fields[field]);
-            if (!json || !scanner_.next('}', more)) return false;
+            if (field == node.nodes) {
+                if (!scanner.skip(first, level + 1)) return false;
+            } else {
+                scanner_ = scanner;
+                if (!value(program_.nodes_[node.first_node + field], first, level + 1,
+                           fields[field]))
+                    return false;
+                scanner = scanner_;
+            }
+            if (!scanner.next('}', more)) return false;
         }
+        scanner_ = scanner;
         held = std::all_of(fields, fields + node.nodes, [](bool one) { return one; });
         return true;
     }

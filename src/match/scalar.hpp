@@ -6,6 +6,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -31,12 +32,30 @@ struct Number {
 
 /// A string of a text against characters in UTF-8: by code points.
 [[nodiscard]] std::strong_ordering compare(const Token& string, std::string_view text) noexcept;
+/// Keys are short: up to 16 bytes are compared without a call.
+[[nodiscard]] inline bool same_bytes(const char* left, const char* right,
+                                     std::size_t size) noexcept {
+    const auto differ = [&]<class Word>(Word) {
+        Word l[2];
+        Word r[2];
+        std::memcpy(&l[0], left, sizeof(Word));
+        std::memcpy(&r[0], right, sizeof(Word));
+        std::memcpy(&l[1], left + size - sizeof(Word), sizeof(Word));
+        std::memcpy(&r[1], right + size - sizeof(Word), sizeof(Word));
+        return ((l[0] ^ r[0]) | (l[1] ^ r[1])) != 0;
+    };
+    if (size > 16) return std::memcmp(left, right, size) == 0;
+    if (size >= 8) return !differ(std::uint64_t{});
+    if (size >= 4) return !differ(std::uint32_t{});
+    for (std::size_t n = 0; n < size; ++n)
+        if (left[n] != right[n]) return false;
+    return true;
+}
+
 [[nodiscard]] inline bool equal(const Token& string, std::string_view text) noexcept {
     if (string.escaped) return compare(string, text) == 0;
-    const std::string_view raw = string.raw;
-    if (raw.size() != text.size()) return false;
-    // Most strings differ in their first byte: that is cheaper than a call.
-    return raw.empty() || (raw.front() == text.front() && raw == text);
+    return string.raw.size() == text.size() &&
+           same_bytes(string.raw.data(), text.data(), text.size());
 }
 
 /// The characters of a string, in UTF-8.
