@@ -15,11 +15,15 @@ std::size_t allocations = 0;
 
 }  // namespace
 
-// NOLINTBEGIN(misc-new-delete-overloads): the array forms call these two
+// NOLINTBEGIN(misc-new-delete-overloads): the array forms call these
 void* operator new(std::size_t size) {
     ++allocations;
     if (void* const memory = std::malloc(size == 0 ? 1 : size); memory != nullptr) return memory;
     std::abort();
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    ++allocations;
+    return std::malloc(size == 0 ? 1 : size);
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
