@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "varve/matcher.hpp"
 #include "varve/selector.hpp"
 #include "varve/types.hpp"
 
@@ -127,6 +128,8 @@ struct AppendCondition {
     /// was lost with a part of the log, or one beyond the end, is refused as `stale`; with epoch 0
     /// only the latter.
     Seen after{};
+    /// Only events whose JSON it matches are in the way; absent: all of `fail_if_match`.
+    std::optional<Matcher> matcher{};
 };
 
 struct AppendOptions {
@@ -197,6 +200,9 @@ struct ReadOptions {
     std::optional<std::int64_t> until_us{};
     TimeKind clock = TimeKind::event;  ///< which time `since_us` and `until_us` are about
     bool with_recorded = false;  ///< fill in `EventView::recorded_us()`, also without time bounds
+    /// Only events whose JSON it matches; absent: all. One whose content was erased matches
+    /// nothing.
+    std::optional<Matcher> matcher{};
 };
 
 struct FollowOptions {

@@ -36,6 +36,7 @@ enum class SeededBug : std::uint8_t {
     batch_mates_unseen,
     seen_of_limited_read_is_published,
     complement_not_clipped,
+    number_compared_as_text,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -65,8 +65,14 @@ Result<void> Condition::admit(const Meta& meta, const AppendCondition& given) no
 Result<void> Condition::look(const Meta& meta, const SegmentList& list,
                              std::uint64_t until) noexcept {
     if (looked_until(until)) return {};
-    auto matched =
-        find_newest(meta, list, selection_, log::Check::head, {}, looked_until_ + 1, until);
+    Admits asked;
+    if (given_->matcher) {
+        asked = [&](const Segment&, const log::RecordView& record) {
+            return Result<bool>(admits(*given_->matcher, record));
+        };
+    }
+    const log::Check check = given_->matcher ? log::Check::body : log::Check::head;
+    auto matched = find_newest(meta, list, selection_, check, asked, looked_until_ + 1, until);
     if (!matched) return std::move(matched).error();
     looked_until_ = std::max(looked_until_, until);
     if (matched->position == 0) return {};

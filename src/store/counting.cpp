@@ -132,7 +132,7 @@ Result<Counted> count_all(const std::shared_ptr<Pinned>& pinned, const Selector&
     selection.compile(selector.encoded(), pinned->meta().hasher);
     const Bounds bounds = bounds_of(pinned->view(), options);
     const bool revisions = options.from_revision.value != 0 || options.until_revision.value != 0;
-    if (options.since_us || options.until_us || revisions)
+    if (options.since_us || options.until_us || options.matcher || revisions)
         return count_by_reading(pinned, selector, options);
     // Which end a limit counts from makes no difference to the number.
     Counter counter(*pinned, selection, options.limit);

@@ -62,6 +62,9 @@ private:
                                log::Check check, log::RecordView& record,
                                std::optional<Error>& error) noexcept;
 
+/// True if the event's content matches; what was erased does not.
+[[nodiscard]] bool admits(const Matcher& matcher, const log::RecordView& record) noexcept;
+
 /// Fills in which event an error is about.
 void describe_event(const log::RecordView& record, Error& error);
 

@@ -69,6 +69,10 @@ bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal
     return false;
 }
 
+bool admits(const Matcher& matcher, const log::RecordView& record) noexcept {
+    return !record.erased && matcher.matches(record.data(), record.metadata());
+}
+
 void describe_event(const log::RecordView& record, Error& error) {
     error.position = Position{record.header.position};
     error.stream = std::string(record.stream());
@@ -147,7 +151,8 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       until_(options.until.value),
       looked_until_(end_of(pinned_->view(), options)),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure),
-      times_(options) {
+      times_(options),
+      matcher_(options.matcher) {
     if (kind_ != Source::Kind::all) key_ = pinned_->meta().hasher.key(key_kind(kind_), name_);
     if (kind_ != Source::Kind::all && name_.empty())
         bounds_.high = 0;  // nothing carries the empty name
@@ -423,6 +428,7 @@ bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
     if (!belongs(record)) return true;
     // Before the revision: a read that passes whole groups over must end where any other ends.
     if (times_.asks() && !timely(segment, record)) return !error_;
+    if (matcher_ && !admits(*matcher_, record)) return true;
     if (kind_ == Source::Kind::stream) {
         const std::uint64_t revision = record.header.revision;
         const bool beyond = revision > bounds_.high_revision;
@@ -445,7 +451,8 @@ Result<Seen> Reading::seen() const noexcept {
     const View& view = pinned_->view();
     if (bounds_.backwards) return Seen{Position{looked_until_}, view.epoch};
     // With a limit of 0 that is position 0: nothing was looked at.
-    if (left_ == 0) return Seen{Position{last_returned_}, view.epoch};
+    const bool limited = left_ == 0 && !base::seeded(base::SeededBug::seen_of_limited_read_is_published);
+    if (limited) return Seen{Position{last_returned_}, view.epoch};
     const std::uint64_t end = until_ != 0 ? std::min(until_, looked_until_) : looked_until_;
     return Seen{Position{end}, view.epoch};
 }

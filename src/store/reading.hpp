@@ -80,6 +80,7 @@ private:
         looked_until_;  ///< end of what may be handed out; before what lies beyond a revision
     log::Check check_;
     TimeFilter times_;
+    std::optional<Matcher> matcher_;
     std::optional<std::int64_t> recorded_us_;  ///< of the event that is being taken
     Events::Status status_ = Events::Status::reading;
     std::optional<Error> error_;

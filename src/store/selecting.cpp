@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 #include "store/pinned.hpp"
 #include "store/sealed.hpp"
 
@@ -56,7 +57,9 @@ bool Selecting::next(std::uint32_t& ordinal) {
         damaged_ = damaged_ || sealed_->damaged();
         return false;
     }
-    return backwards_ ? ordinal >= low_ : ordinal < low_ + left_;
+    const bool unclipped =
+        base::seeded(base::SeededBug::complement_not_clipped) && selection_.unbounded();
+    return unclipped || (backwards_ ? ordinal >= low_ : ordinal < low_ + left_);
 }
 
 bool Selecting::next_active(std::uint32_t& ordinal) {

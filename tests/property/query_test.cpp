@@ -82,7 +82,8 @@ private:
         ModelEvent made;
         made.stream = pick({"", "order-1", "order-2", "order/3", "größe-ü", "plain", "cart-9"});
         made.type = pick({"", "Placed", "Paid", "Shipped"});
-        made.data.assign(below(20) == 0 ? 20'000 : below(900), 'd');
+        made.data.assign(below(20) == 0 ? 20'000 : below(900), ' ');
+        if (below(3) != 0) made.data += "{\"n\": " + std::to_string(below(20)) + "}";
         const std::uint64_t tags = below(40) == 0 ? 40 : below(4);
         for (std::uint64_t n = 0; n < tags; ++n)
             made.tags.push_back("tag/" + std::to_string(below(12)));
@@ -90,9 +91,7 @@ private:
         return made;
     }
 
-    void append(Store& store) {
-        std::vector<ModelEvent> events(1 + below(below(6) == 0 ? 30 : 3));
-        for (ModelEvent& one : events) one = event();
+    static std::vector<NewEvent> given_by(const std::vector<ModelEvent>& events) {
         std::vector<NewEvent> given;
         for (const ModelEvent& one : events) {
             NewEvent made;
@@ -103,19 +102,61 @@ private:
             made.time_us = one.time_us;
             given.push_back(made);
         }
+        return given;
+    }
+    /// Between the looks of another append: what it must notice under the lock.
+    void append_in_the_gap(Store& store) {
+        if (inside_ || below(3) != 0) return;
+        inside_ = true;
+        std::vector<ModelEvent> events(1, event());
+        auto done = store.append(given_by(events));
+        ASSERT_TRUE(done) << done.error().message;
+        model_.append(std::move(events));
+        inside_ = false;
+    }
+    /// A demand on the field `n`, for the store and for the model.
+    struct Demand {
+        std::optional<std::uint64_t> at_least;
+        [[nodiscard]] std::optional<Matcher> matcher() const {
+            if (!at_least) return std::nullopt;
+            auto made = Matcher::compile("{\"data\": {\"n\": {\"$gte\": " +
+                                         std::to_string(*at_least) + "}}}");
+            EXPECT_TRUE(made);
+            return *made;
+        }
+        [[nodiscard]] bool holds(const ModelEvent& event) const {
+            if (!at_least) return true;
+            const std::size_t at = event.data.find(": ");
+            return at != std::string::npos && std::stoull(event.data.substr(at + 2)) >= *at_least;
+        }
+    };
+    Demand demand() {
+        Demand made;
+        if (below(3) == 0) made.at_least = below(22);
+        return made;
+    }
+
+    void append(Store& store) {
+        std::vector<ModelEvent> events(1 + below(below(6) == 0 ? 30 : 3));
+        for (ModelEvent& one : events) one = event();
+        const std::vector<NewEvent> given = given_by(events);
         const ModelSet forbidden = below(3) == 0 ? set() : ModelSet{};
         const std::uint64_t end = model_.events().size();
         // Mostly near the end: far back, nearly everything conflicts.
         const std::uint64_t after =
             below(3) == 0 ? below(end + 3) : end - std::min<std::uint64_t>(end, below(8));
         AppendOptions how;
-        how.condition = {forbidden.selector(), {Position{after}}};
+        const Demand demanded = demand();
+        how.condition = {forbidden.selector(), {Position{after}}, demanded.matcher()};
         how.dry_run = below(5) == 0;
+        world_.on_gap([&] { append_in_the_gap(store); });
         auto done = store.append(given, how);
-        judge(done, forbidden, after, how);
+        world_.on_gap({});
+        judge(done, forbidden, demanded, after, how);
         if (!done) return;
-        EXPECT_EQ(done->first.value, end + 1);
-        EXPECT_EQ(done->last.value, end + events.size());
+        const std::uint64_t before = model_.events().size();
+        EXPECT_EQ(done->first.value, before + 1);
+        EXPECT_EQ(done->last.value, before + events.size());
         const std::string last = events.back().stream;
         std::uint64_t version = model_.version(last);
         for (const ModelEvent& one : events) version += one.stream == last ? 1U : 0U;
@@ -123,12 +164,13 @@ private:
         if (!how.dry_run) model_.append(std::move(events));
     }
 
-    void judge(const Result<Appended>& done, const ModelSet& forbidden, std::uint64_t after,
-               const AppendOptions& how) {
+    void judge(const Result<Appended>& done, const ModelSet& forbidden, const Demand& demanded,
+               std::uint64_t after, const AppendOptions& how) {
         const bool given = !how.condition.fail_if_match.is_nothing();
         std::uint64_t newest = 0;
         for (const ModelEvent& there : model_.events())
-            if (there.position > after && forbidden.has(there)) newest = there.position;
+            if (there.position > after && forbidden.has(there) && demanded.holds(there))
+                newest = there.position;
         if (given && after > model_.events().size()) {
             ASSERT_FALSE(done);
             EXPECT_EQ(done.error().code, ErrorCode::stale);
@@ -162,6 +204,17 @@ private:
         return options;
     }
 
+    /// What a read says that it has seen.
+    [[nodiscard]] std::uint64_t seen_by(const ReadOptions& options,
+                                        const std::vector<std::uint64_t>& found) const {
+        const std::uint64_t from = options.from.value, until = options.until.value;
+        const std::uint64_t end = model_.events().size();
+        if (options.direction == Direction::backwards || (from != 0 && until != 0 && from > until))
+            return end;
+        if (found.size() == options.limit) return found.empty() ? 0 : found.back();
+        return until == 0 ? end : std::min(until, end);
+    }
+
     void ask(const Store& store) {
         auto snapshot = store.snapshot();
         ASSERT_TRUE(snapshot) << snapshot.error().message;
@@ -174,15 +227,19 @@ private:
         const ModelSet wanted = set();
         const Selector selector = wanted.selector();
         ASSERT_EQ(selector.error(), nullptr) << selector.error();
-        const ReadOptions options = read_options();
+        ReadOptions options = read_options();
+        const Demand demanded = demand();
+        options.matcher = demanded.matcher();
         std::vector<std::uint64_t> found;
         auto seen = snapshot->query(selector, options).for_each([&](const EventView& e) {
             found.push_back(e.position.value);
         });
         ASSERT_TRUE(seen) << seen.error().message;
         const auto expected = model_.read_if(
-            [&](const ModelEvent& event) { return wanted.has(event); }, false, options);
+            [&](const ModelEvent& event) { return wanted.has(event) && demanded.holds(event); },
+            false, options);
         ASSERT_EQ(found, expected) << selector.text();
+        EXPECT_EQ(seen->position.value, seen_by(options, expected)) << selector.text();
         auto count = snapshot->count(selector, options);
         ASSERT_TRUE(count) << count.error().message;
         EXPECT_EQ(*count, expected.size()) << selector.text();
@@ -199,6 +256,7 @@ private:
     os::SimEnv world_;
     std::uint8_t hash_bits_;
     ModelStore model_;
+    bool inside_ = false;  ///< an append in the gap of another
     int sealed_ = 0;
     int merged_ = 0;
 };
