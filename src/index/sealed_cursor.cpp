@@ -190,8 +190,8 @@ bool SealedCursor::reach_back(std::uint32_t ordinal, std::uint32_t& found) noexc
     const std::uint32_t near = at_ > kNear ? at_ - kNear : 0;
     while (at_ > near && ordinals_[at_ - 1] > ordinal) --at_;
     if (at_ == near) {
-        at_ = static_cast<std::uint32_t>(
-            std::upper_bound(ordinals_, ordinals_ + at_, ordinal) - ordinals_);
+        at_ = static_cast<std::uint32_t>(std::upper_bound(ordinals_, ordinals_ + at_, ordinal) -
+                                         ordinals_);
     }
     if (at_ == 0) return broken();
     found = ordinals_[at_ - 1];

@@ -120,22 +120,24 @@ public:
                          [](const WalkPtr& a, const WalkPtr& b) { return a->most() < b->most(); });
     }
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
-        for (std::uint64_t at = from; members_.front()->reach(at, at);) {
-            const std::uint64_t next = agreed(at);
-            if (next != at) {
-                at = next;
-            } else if (excluded(at)) {
-                ++at;
-            } else {
-                found = at;
-                return true;
-            }
-        }
-        return false;
+        // The walks inside stand at what was found last: they cannot be asked again for less.
+        if (!known_ || from > found_) find(from);
+        found = found_;
+        return found != kEnd;
     }
     std::uint64_t most() const noexcept override { return members_.front()->most(); }
 
 private:
+    void find(std::uint64_t from) noexcept {
+        known_ = true;
+        for (std::uint64_t at = from; members_.front()->reach(at, at);) {
+            const std::uint64_t next = agreed(at);
+            found_ = at;
+            if (next == at && !excluded(at)) return;
+            at = next == at ? at + 1 : next;
+        }
+        found_ = kEnd;
+    }
     /// `at` if all have it; else a later one before which there is none that all have.
     std::uint64_t agreed(std::uint64_t at) noexcept {
         for (std::size_t n = 1; n < members_.size(); ++n) {
@@ -150,6 +152,8 @@ private:
     }
     std::vector<WalkPtr> members_;
     std::vector<WalkPtr> without_;
+    std::uint64_t found_ = 0;  ///< the last one
+    bool known_ = false;
 };
 
 class Maker {

@@ -451,7 +451,8 @@ Result<Seen> Reading::seen() const noexcept {
     const View& view = pinned_->view();
     if (bounds_.backwards) return Seen{Position{looked_until_}, view.epoch};
     // With a limit of 0 that is position 0: nothing was looked at.
-    const bool limited = left_ == 0 && !base::seeded(base::SeededBug::seen_of_limited_read_is_published);
+    const bool limited =
+        left_ == 0 && !base::seeded(base::SeededBug::seen_of_limited_read_is_published);
     if (limited) return Seen{Position{last_returned_}, view.epoch};
     const std::uint64_t end = until_ != 0 ? std::min(until_, looked_until_) : looked_until_;
     return Seen{Position{end}, view.epoch};
