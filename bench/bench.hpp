@@ -144,5 +144,6 @@ void run_open(const Parameters& parameters);
 void run_catalogue(const Parameters& parameters);
 void run_rebuild(const Parameters& parameters);
 void run_verify(const Parameters& parameters);
+void run_matcher(const Parameters& parameters);
 
 }  // namespace varve::bench

@@ -19,7 +19,8 @@ const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
     {"open", run_open},
     {"catalogue", run_catalogue},
     {"rebuild", run_rebuild},
-    {"verify", run_verify}};
+    {"verify", run_verify},
+    {"matcher", run_matcher}};
 
 constexpr const char* kAbout =
     "Measures varve. Medians over the rounds are reported; rounds of the peers alternate with "
@@ -58,8 +59,9 @@ void add_choices(CLI::App& app, Parameters& parameters) {
         ->check(CLI::IsMember({"hot", "wide"}));
     app.add_option("--variant", parameters.variant,
                    "for append: cold-streams (to new streams and to those last written --events "
-                   "ago), ids (random ids, --events of them there before)")
-        ->check(CLI::IsMember({"cold-streams", "ids"}));
+                   "ago), ids (random ids, --events of them there before); for matcher: parse, "
+                   "absent, absent-short (default: all of them)")
+        ->check(CLI::IsMember({"cold-streams", "ids", "parse", "absent", "absent-short"}));
     app.add_option("--verify", parameters.verify, "checks while reading")
         ->check(CLI::IsMember({"always", "trusted"}));
     app.add_option("--peer", parameters.peers, "beside whom; may be repeated (default: lmdb)")
@@ -76,8 +78,9 @@ void add_choices(CLI::App& app, Parameters& parameters) {
 /// A word about what does not fit together, else null.
 const char* complaint(const Parameters& parameters) {
     if (parameters.scenario == "import" && parameters.file.empty()) return "import needs a FILE";
-    if (!parameters.variant.empty() && parameters.scenario != "append")
-        return "--variant is for append";
+    const bool of_append = parameters.variant == "cold-streams" || parameters.variant == "ids";
+    if (!parameters.variant.empty() && parameters.scenario != (of_append ? "append" : "matcher"))
+        return "that --variant is not one of this scenario";
     return nullptr;
 }
 

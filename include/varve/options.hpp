@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "varve/matcher.hpp"
+#include "varve/selector.hpp"
 #include "varve/types.hpp"
 
 namespace varve {
@@ -19,6 +21,13 @@ inline namespace v0 {
 namespace os {
 class Env;
 }
+
+/// Up to where a read has looked, and in which life of the store. What comes later came after
+/// `position`.
+struct Seen {
+    Position position{};
+    std::uint32_t epoch = 0;  ///< 0: not known
+};
 
 enum class Access : std::uint8_t {
     read_write,  ///< the one writer
@@ -110,10 +119,29 @@ private:
     std::vector<Each> each_;
 };
 
+/// Demands that no event matches behind a position: what was read to decide has not changed since.
+/// `{query, seen}` is one, with what a read of that query has answered.
+/// Source of the idea: the append condition of the DCB specification (dcb.events).
+struct AppendCondition {
+    Selector fail_if_match{};  ///< nothing: no condition
+    /// Events up to here are ignored; position 0: none. One of an earlier life of the store that
+    /// was lost with a part of the log, or one beyond the end, is refused as `stale`; with epoch 0
+    /// only the latter.
+    Seen after{};
+    /// Only events whose JSON it matches are in the way; absent: all of `fail_if_match`.
+    std::optional<Matcher> matcher{};
+};
+
 struct AppendOptions {
     Expectations expected{};
+    /// Judged after ids and versions, on exactly what precedes the append: appends that are placed
+    /// together with it and before it included.
+    AppendCondition condition{};
     /// Raises the store's level for this append; a lower level than the store's is ignored.
     Durability durability = Durability::os;
+    /// Only answers what the append would do or why it would be refused: nothing is stored, and
+    /// `Appended` tells the positions and versions that it would have got at this moment.
+    bool dry_run = false;
 };
 
 enum class Direction : std::uint8_t { forwards, backwards };
@@ -172,6 +200,9 @@ struct ReadOptions {
     std::optional<std::int64_t> until_us{};
     TimeKind clock = TimeKind::event;  ///< which time `since_us` and `until_us` are about
     bool with_recorded = false;  ///< fill in `EventView::recorded_us()`, also without time bounds
+    /// Only events whose JSON it matches; absent: all. One whose content was erased matches
+    /// nothing.
+    std::optional<Matcher> matcher{};
 };
 
 struct FollowOptions {

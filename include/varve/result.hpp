@@ -56,9 +56,9 @@ struct Error {
     std::string file;          ///< the file concerned, or empty
     std::uint64_t offset = 0;  ///< byte offset in `file`, 0 if it does not apply
     bool retry = false;        ///< the same call may succeed later without any other action
-    std::string stream;  ///< the stream concerned, for `wrong_expected_version`, `id_conflict`
+    std::string stream;  ///< the stream concerned, for `wrong_expected_version` and the next ones
     std::uint64_t version = 0;  ///< the version `stream` really has, for `wrong_expected_version`
-    // Of the event that is in the way, for `id_conflict`, and in later releases `condition_failed`.
+    // Of the event that is in the way, for `id_conflict` and `condition_failed`.
     Position position{};
     std::string type;
     std::vector<std::string> tags;

@@ -20,6 +20,7 @@
 #include "varve/maintenance.hpp"
 #include "varve/options.hpp"
 #include "varve/result.hpp"
+#include "varve/selector.hpp"
 #include "varve/types.hpp"
 
 namespace varve {
@@ -31,13 +32,6 @@ class Reading;
 class Pinned;
 class Following;
 }  // namespace store
-
-/// Up to where a read has looked, and in which life of the store. What comes later came after
-/// `position`.
-struct Seen {
-    Position position{};
-    std::uint32_t epoch = 0;
-};
 
 /// A stream and the version an append left it at. `stream` is the caller's own view.
 struct StreamVersion {
@@ -100,6 +94,25 @@ private:
     std::unique_ptr<store::Reading> reading_;
 };
 
+/// One list that a query uses.
+struct ExplainedList {
+    std::string set;           ///< `type "A"`
+    std::uint64_t events = 0;  ///< in it, within the snapshot; of names that share a key in a young
+                               ///< segment, all of them
+};
+
+/// How a query is answered.
+struct Explanation {
+    std::string selector;              ///< its normal form, see `Selector::text`
+    std::vector<ExplainedList> lists;  ///< of each of its names
+    std::uint64_t indexes = 0;         ///< that are asked: sealed ones and those of young segments
+    std::uint64_t entries = 0;         ///< of lists and columns that are looked at
+    std::uint64_t candidates = 0;      ///< events whose records are looked at
+    std::uint64_t events = 0;          ///< in the answer
+    bool scans = false;  ///< no list narrows it down: everything within the bounds is looked at
+    double estimated_us = 0;  ///< of time, warm: entries and events at what they usually take
+};
+
 /// One name of the catalogue and what the snapshot holds of it.
 struct CatalogueEntry {
     std::string name;
@@ -139,6 +152,18 @@ public:
     [[nodiscard]] Events read(Source source, const ReadOptions& options = {}) const noexcept;
     [[nodiscard]] Events read(std::string_view stream,
                               const ReadOptions& options = {}) const noexcept;
+    /// The events of a query or selector, each once however many of its items match: found by the
+    /// indexes, rarest list first. `from_revision` and `until_revision` only count where it is a
+    /// single stream. Errors of the selector itself come with the first call of `next`.
+    [[nodiscard]] Events query(const Selector& selector,
+                               const ReadOptions& options = {}) const noexcept;
+    /// How many events a query has. Sealed indexes answer without a look at any event; of young
+    /// segments the heads of candidates are read, and with bounds of time or a matcher the events.
+    [[nodiscard]] Result<std::uint64_t> count(const Selector& selector,
+                                              const ReadOptions& options = {}) const noexcept;
+    /// How a query would be answered, by doing it without reading events.
+    [[nodiscard]] Result<Explanation> explain(const Selector& selector,
+                                              const ReadOptions& options = {}) const noexcept;
     /// The one event at `position`; `not_found` beyond the end. One whose content was erased comes
     /// with `erased` set, as in every other read. Valid while a copy of this Snapshot
     /// lives, which is why a Snapshot that is about to go away does not offer it.

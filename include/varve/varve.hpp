@@ -3,6 +3,7 @@
 
 #include "varve/event.hpp"
 #include "varve/maintenance.hpp"
+#include "varve/matcher.hpp"
 #include "varve/options.hpp"
 #include "varve/result.hpp"
 #include "varve/store.hpp"

@@ -31,6 +31,12 @@ enum class SeededBug : std::uint8_t {
     list_not_clipped,
     erased_body_breaks_recovery,
     id_checked_after_condition,
+    condition_judged_outside_lock,
+    condition_after_off_by_one,
+    batch_mates_unseen,
+    seen_of_limited_read_is_published,
+    complement_not_clipped,
+    number_compared_as_text,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -4,6 +4,12 @@
 
 namespace varve::index {
 
+namespace {
+
+constexpr std::uint32_t kNear = 8;  // entries that are passed one by one before the rest is halved
+
+}  // namespace
+
 SealedCursor::SealedCursor(const SealedIndex& index, const SealedList& list,
                            bool backwards) noexcept
     : index_(&index), list_(list), backwards_(backwards) {}
@@ -123,6 +129,72 @@ bool SealedCursor::next(std::uint32_t& ordinal) noexcept {
     }
     if (at_ == size_ && (block_ + 1 == blocks() || !load(block_ + 1))) return false;
     ordinal = ordinals_[at_++];
+    return true;
+}
+
+/// Loads the block that holds the first event at or beyond `ordinal`, which lies beyond the one
+/// that is loaded: its distance is doubled until it is far enough, then halved.
+bool SealedCursor::reach_block(std::uint32_t ordinal) noexcept {
+    const std::uint32_t ahead = backwards_ ? block_ : blocks() - 1 - block_;
+    const auto numbered = [&](std::uint32_t n) { return backwards_ ? block_ - n : block_ + n; };
+    // True if block `n` ends before `ordinal`; backwards, if it begins behind it: then the block
+    // before it ends at or behind `ordinal`.
+    bool whole = true;
+    const auto short_of = [&](std::uint32_t n) {
+        Skip of;
+        if (!backwards_) return (whole = skip(numbered(n), of)) && of.last < ordinal;
+        if (numbered(n) == 0) return false;
+        return (whole = skip(numbered(n) - 1, of)) && of.last >= ordinal;
+    };
+    std::uint32_t low = 1;
+    std::uint32_t high = 1;
+    while (high < ahead && short_of(high)) {
+        low = high + 1;
+        high = std::min(2 * high, ahead);
+    }
+    while (whole && low < high) {
+        const std::uint32_t middle = low + (high - low) / 2;
+        short_of(middle) ? low = middle + 1 : high = middle;
+    }
+    return whole && load(numbered(low));
+}
+
+bool SealedCursor::reach(std::uint32_t ordinal, std::uint32_t& found) noexcept {
+    if (damaged_ || ended_ || list_.count == 0) return false;
+    if (!loaded_ && !load(backwards_ ? blocks() - 1 : 0)) return false;
+    const std::uint32_t last_block = backwards_ ? 0 : blocks() - 1;
+    const bool over = block_ == last_block && at_ == (backwards_ ? 0 : size_);
+    ended_ = over || (backwards_ ? ordinal < list_.first : ordinal > list_.last);
+    if (ended_) return false;
+    const bool beyond = backwards_ ? ordinals_[0] > ordinal : ordinals_[size_ - 1] < ordinal;
+    if (beyond && !reach_block(ordinal)) return false;
+    return backwards_ ? reach_back(ordinal, found) : reach_on(ordinal, found);
+}
+
+/// Within the block that is loaded, or at the beginning of the next one.
+bool SealedCursor::reach_on(std::uint32_t ordinal, std::uint32_t& found) noexcept {
+    if (at_ == size_ && !load(block_ + 1)) return false;
+    const std::uint32_t near = std::min(at_ + kNear, size_);
+    while (at_ < near && ordinals_[at_] < ordinal) ++at_;
+    if (at_ == near) {
+        at_ = static_cast<std::uint32_t>(
+            std::lower_bound(ordinals_ + at_, ordinals_ + size_, ordinal) - ordinals_);
+    }
+    if (at_ == size_) return broken();
+    found = ordinals_[at_];
+    return true;
+}
+
+bool SealedCursor::reach_back(std::uint32_t ordinal, std::uint32_t& found) noexcept {
+    if (at_ == 0 && !load(block_ - 1)) return false;
+    const std::uint32_t near = at_ > kNear ? at_ - kNear : 0;
+    while (at_ > near && ordinals_[at_ - 1] > ordinal) --at_;
+    if (at_ == near) {
+        at_ = static_cast<std::uint32_t>(std::upper_bound(ordinals_, ordinals_ + at_, ordinal) -
+                                         ordinals_);
+    }
+    if (at_ == 0) return broken();
+    found = ordinals_[at_ - 1];
     return true;
 }
 

@@ -20,6 +20,9 @@ public:
     [[nodiscard]] bool seek(std::uint32_t ordinal) noexcept;
     /// False at the end, or on damage.
     [[nodiscard]] bool next(std::uint32_t& ordinal) noexcept;
+    /// As `seek`, but only onwards from where the walk stands, which is cheap for what is near, and
+    /// without taking what it finds: `found` comes again with `next`.
+    [[nodiscard]] bool reach(std::uint32_t ordinal, std::uint32_t& found) noexcept;
     [[nodiscard]] bool damaged() const noexcept { return damaged_; }
 
 private:
@@ -36,6 +39,9 @@ private:
     [[nodiscard]] bool decode(std::uint64_t offset, std::uint64_t bytes, std::uint32_t before,
                               std::uint32_t count, bool first_known) noexcept;
     [[nodiscard]] bool find(std::uint32_t ordinal) noexcept;
+    [[nodiscard]] bool reach_block(std::uint32_t ordinal) noexcept;
+    [[nodiscard]] bool reach_on(std::uint32_t ordinal, std::uint32_t& found) noexcept;
+    [[nodiscard]] bool reach_back(std::uint32_t ordinal, std::uint32_t& found) noexcept;
     bool broken() noexcept;
 
     const SealedIndex* index_;

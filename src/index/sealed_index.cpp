@@ -293,7 +293,7 @@ bool DictionaryCursor::next(SealedName& name) noexcept {
         return broken();
     name.name = {name_, length_};
     name.list = {static_cast<std::uint32_t>(count), static_cast<std::uint32_t>(first),
-                 static_cast<std::uint32_t>(first + span), place};
+                 static_cast<std::uint32_t>(first + span), place, next_};
     ++next_;
     return true;
 }

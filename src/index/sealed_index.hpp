@@ -23,6 +23,7 @@ struct SealedList {
     std::uint32_t first = 0;  ///< ordinals
     std::uint32_t last = 0;
     std::uint64_t place = 0;
+    std::uint32_t entry = 0;  ///< its number in the dictionary
 };
 
 /// One name of the dictionary. `name` lies in the buffer that it was decoded into.

@@ -214,7 +214,8 @@ Result<void> add_demands(const Meta& meta, const Expectations& expected, Plan& p
 }
 
 Result<void> admit_all(const Meta& meta, std::span<const NewEvent> events,
-                       const Expectations& expected, Plan& plan) {
+                       const AppendOptions& options, Plan& plan) {
+    const Expectations& expected = options.expected;
     plan.clear();
     if (events.empty()) return failure(ErrorCode::invalid_argument, "an append without events");
     if (events.size() > kMaxCommitEvents)
@@ -232,16 +233,18 @@ Result<void> admit_all(const Meta& meta, std::span<const NewEvent> events,
     }
     VARVE_TRY(check_ids_differ(plan));
     VARVE_TRY(add_demands(meta, expected, plan));
+    VARVE_TRY(plan.condition.admit(meta, options.condition));
+    plan.dry_run = options.dry_run;
     link(plan, events);
     return {};
 }
 
 }  // namespace
 
-Result<void> admit(const Meta& meta, std::span<const NewEvent> events, const Expectations& expected,
+Result<void> admit(const Meta& meta, std::span<const NewEvent> events, const AppendOptions& options,
                    Plan& plan) noexcept {
     try {
-        return admit_all(meta, events, expected, plan);
+        return admit_all(meta, events, options, plan);
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to prepare the append");
     }

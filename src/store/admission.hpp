@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "index/head_cache.hpp"
+#include "store/condition.hpp"
 #include "store/meta.hpp"
 #include "varve/store.hpp"
 
@@ -63,6 +64,8 @@ struct Plan {
     std::uint64_t ids_looked_until = 0;   ///< position up to which none of `ids` was found
     std::uint64_t bytes = 0;              ///< of the whole commit
     bool has_demands = false;
+    bool dry_run = false;
+    Condition condition;
 
     void clear() noexcept;
 };
@@ -70,7 +73,7 @@ struct Plan {
 /// Fills `plan`. Errors: `invalid_argument` and `too_large`, naming the event and the limit;
 /// `invalid_argument` also if two events have the same id; `out_of_memory`.
 [[nodiscard]] Result<void> admit(const Meta& meta, std::span<const NewEvent> events,
-                                 const Expectations& expected, Plan& plan) noexcept;
+                                 const AppendOptions& options, Plan& plan) noexcept;
 
 /// Null if `name` is valid UTF-8 without control characters and does not begin with '$'; else what
 /// is wrong with it.

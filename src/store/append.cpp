@@ -101,7 +101,7 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
     VARVE_TRY(usable());
     PlanLease lease;
     Plan& plan = lease.plan();
-    VARVE_TRY(admit(*meta_, events, options.expected, plan));
+    VARVE_TRY(admit(*meta_, events, options, plan));
     if (base::seeded(SeededBug::version_checked_outside_lock) && plan.has_demands) {
         const std::lock_guard lock(place_mutex_);
         VARVE_TRY(load_heads(plan));
@@ -118,9 +118,10 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
     }
     auto repeated = look_up_ids(request);
     if (!repeated) return std::move(repeated).error();
+    if (!*repeated && plan.condition.given()) VARVE_TRY(look_at_condition(plan));
     if (observer_ != nullptr) observer_->gap();
     if (*repeated) {
-        wait_for_repeated(request);
+        if (!plan.dry_run) wait_for_repeated(request);
         settle(&request, request);
     } else {
         VARVE_TRY(wait_for_the_helper());
@@ -152,6 +153,37 @@ Result<bool> Writer::look_up_ids(Request& request) noexcept {
     plan.ids_looked_until = later ? 0 : published;
     if (later) return false;
     return is_repetition(*meta_, *segments(), plan, low, published, request.appended);
+}
+
+/// As the look-up of ids, before the lock: what is published is judged once and for all. Only a
+/// hit is told later, after what is checked before it.
+Result<void> Writer::look_at_condition(Plan& plan) noexcept {
+    // Partner: the release store in `publish`.
+    const std::uint64_t published = control().published.load(std::memory_order_acquire);
+    if (plan.condition.looked_until(published)) return {};
+    VARVE_TRY(plan.condition.look(*meta_, *segments(), published));
+    if (!base::seeded(SeededBug::condition_judged_outside_lock)) return {};
+    return plan.condition.judge(*meta_, *segments(), published);
+}
+
+/// Under the place lock: what was placed since, events of the same run included.
+Result<void> Writer::judge_condition(Plan& plan) noexcept {
+    if (base::seeded(SeededBug::condition_judged_outside_lock)) return {};
+    const std::uint64_t end = base::seeded(SeededBug::batch_mates_unseen)
+                                  ? control().published.load(std::memory_order_relaxed)
+                                  : end_.position;
+    VARVE_TRY(plan.condition.check_after(*meta_, epochs_, end));
+    if (plan.condition.looked_until(end)) return plan.condition.verdict();
+    return plan.condition.judge(*meta_, *segments(), end);
+}
+
+/// What the append would have done at this moment.
+void Writer::tell_dry_run(Plan& plan, Appended& done) const noexcept {
+    done.first = Position{end_.position + 1};
+    done.last = Position{end_.position + plan.events.size()};
+    for (PlannedStream& stream : plan.streams) stream.head.version += stream.events;
+    tell_versions(plan, done);
+    done.level = Durability::os;
 }
 
 /// Under the place lock: the events that were placed since the ids were looked up, those of the
@@ -212,6 +244,7 @@ void Writer::place_request(Request& request) noexcept {
         request.error = std::move(placed).error();
         return;
     }
+    if (request.plan->dry_run) return;
     if (request.appended.duplicate) return wait_for_repeated(request);
     request.position = request.appended.last.value;
     if (request.level == Durability::interval) expect_interval(request);
@@ -246,6 +279,8 @@ Result<void> Writer::place_checked(Plan& plan, Durability level, Appended& done)
         if (*repeated) return {};
         VARVE_TRY(load_heads(plan));
     }
+    if (plan.condition.given()) VARVE_TRY(judge_condition(plan));
+    if (plan.dry_run) return tell_dry_run(plan, done), Result<void>{};
     if (!session_begun_) VARVE_TRY(begin_session());
     VARVE_TRY(make_room(plan));
     return place(plan, level, done);

@@ -29,6 +29,7 @@ Writer::Writer(std::shared_ptr<const Meta> meta, WriterStart start) noexcept
       lock_(std::move(start.lock)),
       control_map_(std::move(start.control)),
       epoch_(start.epoch),
+      epochs_(std::move(start.epochs)),
       end_(start.end),
       active_(start.segments->items.empty() ? nullptr : start.segments->items.back()),
       new_segment_(start.new_segment),

@@ -178,9 +178,7 @@ Error conflict(const Meta& meta, const SegmentList& list, const PlannedId& id,
                                            log::Check::head, record, unreadable)) {
         return error;
     }
-    error.stream = std::string(record.stream());
-    error.type = std::string(record.type());
-    for (const std::string_view tag : record.tags()) error.tags.emplace_back(tag);
+    describe_event(record, error);
     return error;
 }
 

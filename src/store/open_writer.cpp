@@ -486,6 +486,11 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     if (control_lock_ != nullptr) lock->keep(std::move(control_lock_));
     start.lock = std::move(lock);
     start.control = std::move(control_);
+    try {
+        start.epochs = EpochBegins(manifest_.content(), newest_epoch_ + 1, end_.position);
+    } catch (const std::bad_alloc&) {
+        return failure(ErrorCode::out_of_memory, "no memory to open the store");
+    }
     start.manifest = std::move(manifest_);
     start.segments = std::move(list_);
     start.end = end_;

@@ -62,6 +62,12 @@ private:
                                log::Check check, log::RecordView& record,
                                std::optional<Error>& error) noexcept;
 
+/// True if the event's content matches; what was erased does not.
+[[nodiscard]] bool admits(const Matcher& matcher, const log::RecordView& record) noexcept;
+
+/// Fills in which event an error is about.
+void describe_event(const log::RecordView& record, Error& error);
+
 /// For a record whose checksums hold or were not looked at: marks it if its body holds zeros
 /// because it was erased. False, with an error, if that cannot be found out.
 [[nodiscard]] bool mark_erased(const Meta& meta, log::RecordView& record,

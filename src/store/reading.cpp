@@ -69,6 +69,18 @@ bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal
     return false;
 }
 
+bool admits(const Matcher& matcher, const log::RecordView& record) noexcept {
+    return !record.erased && matcher.matches(record.data(), record.metadata());
+}
+
+void describe_event(const log::RecordView& record, Error& error) {
+    error.position = Position{record.header.position};
+    error.stream = std::string(record.stream());
+    error.type = std::string(record.type());
+    error.tags.clear();
+    for (const std::string_view tag : record.tags()) error.tags.emplace_back(tag);
+}
+
 bool mark_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& error) noexcept {
     if (record.erased || !log::body_is_zero(record)) return true;
     auto erased = meta.erasures->holds(meta, record.header.position);
@@ -139,7 +151,8 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       until_(options.until.value),
       looked_until_(end_of(pinned_->view(), options)),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure),
-      times_(options) {
+      times_(options),
+      matcher_(options.matcher) {
     if (kind_ != Source::Kind::all) key_ = pinned_->meta().hasher.key(key_kind(kind_), name_);
     if (kind_ != Source::Kind::all && name_.empty())
         bounds_.high = 0;  // nothing carries the empty name
@@ -159,6 +172,42 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
     }
 }
 
+namespace {
+
+/// The read that a selector of one name, or of all events, comes down to.
+Source simple_source(const Selector& selector) noexcept {
+    std::string_view code = selector.encoded();
+    index::CodedSet set;
+    if (!index::take_set(code, set) || !index::is_name(set.op)) return Source::all();
+    switch (set.op) {
+        case index::Op::stream: return Source::stream(set.inside);
+        case index::Op::category: return Source::category(set.inside);
+        case index::Op::type: return Source::type(set.inside);
+        default: return Source::tag(set.inside);
+    }
+}
+
+}  // namespace
+
+Reading::Reading(std::shared_ptr<Pinned> pinned, const Selector& selector,
+                 const ReadOptions& options)
+    : Reading(std::move(pinned), simple_source(selector), options) {
+    if (selector.error() != nullptr)
+        refuse(failure(ErrorCode::invalid_argument, selector.error(), pinned_->meta().path));
+    if (selector.is_nothing()) bounds_.high = 0;
+    if (kind_ != Source::Kind::all || selector.is_all() || selector.is_nothing()) return;
+    selector_ = selector;
+    selection_.compile(selector_.encoded(), pinned_->meta().hasher);
+    selecting_.emplace(selection_);
+    for (const index::Selection::Set& set : selection_.sets)
+        if (index::is_name(set.op)) prefetch_key(*pinned_->view().segments, set.key);
+}
+
+/// The read ends with this before it begins.
+void Reading::refuse(Error error) noexcept {
+    if (!error_) error_ = std::move(error);
+}
+
 Reading::~Reading() {
     if (status_ != Events::Status::reading || !error_ || told_) return;
     pinned_->leave(std::move(*error_));
@@ -172,7 +221,7 @@ Result<std::span<const EventView>> Reading::next() noexcept {
     }
 }
 
-Result<std::span<const EventView>> Reading::fill() noexcept {
+Result<std::span<const EventView>> Reading::fill() {
     run_.clear();
     if (status_ == Events::Status::complete) return std::span<const EventView>{};
     if (!error_ && bounds_.low <= bounds_.high && left_ > 0) {
@@ -200,12 +249,11 @@ Result<std::span<const EventView>> Reading::fill() noexcept {
 
 /// Prepares the next index with events within the bounds; for all events, the next segment. False
 /// if there is none.
-bool Reading::enter_unit() noexcept {
+bool Reading::enter_unit() {
     const SegmentList& list = *pinned_->view().segments;
     if (segment_ >= list.items.size()) return false;
     const Segment& segment = *list.items[segment_];
-    unit_ = kind_ == Source::Kind::all ? IndexUnit{segment_, segment_ + 1, segment.first()}
-                                       : unit_of(list, segment_);
+    unit_ = scans() ? IndexUnit{segment_, segment_ + 1, segment.first()} : unit_of(list, segment_);
     const std::uint64_t first = list.items[unit_.begin]->first();
     const std::uint64_t last = list.last_of(unit_.end - 1, pinned_->view().published);
     if (bounds_.backwards ? last < bounds_.low : first > bounds_.high) return false;
@@ -219,7 +267,9 @@ bool Reading::enter_unit() noexcept {
     cursor_.reset();
     positions_left_ = 0;
     if (low > high) return true;
-    if (kind_ == Source::Kind::all) {
+    if (selecting_) {
+        selecting_->enter(segment, low - unit_.first, high - unit_.first, bounds_.backwards);
+    } else if (scans()) {
         if (high - low > kManyEvents)
             pinned_->meta().env->expect(segment.log(), os::Env::Pattern::sequential);
         positions_left_ = high - low + 1;
@@ -245,13 +295,7 @@ void Reading::list_active(const Segment& segment, std::uint64_t low, std::uint64
     }
     if (postings.damaged()) error_ = damaged_index(pinned_->meta(), segment);
     // An event that cannot be read may carry the name: it is listed, and the read stops at it.
-    const std::size_t listed = ordinals_.size();
-    for (std::uint32_t gap = segment.index.next_gap(low); gap <= high;
-         gap = segment.index.next_gap(gap + 1ULL)) {
-        if (gap == index::ActiveIndex::kNoGap) break;
-        ordinals_.push_back(gap);
-    }
-    if (ordinals_.size() > listed) std::sort(ordinals_.rbegin(), ordinals_.rend());
+    add_gaps(segment.index, low, high, ordinals_);
     if (!bounds_.backwards) std::reverse(ordinals_.begin(), ordinals_.end());
 }
 
@@ -272,7 +316,7 @@ void Reading::list_sealed(const SealedFile& sealed, std::uint64_t low,
 }
 
 /// The next position of the unit that is wanted. False if there is none, or its list is damaged.
-bool Reading::next_listed(std::uint64_t& position) noexcept {
+bool Reading::next_listed(std::uint64_t& position) {
     if (positions_left_ > 0) {
         --positions_left_;
         position = next_position_;
@@ -283,6 +327,7 @@ bool Reading::next_listed(std::uint64_t& position) noexcept {
         position = unit_.first + ordinals_[listed_++];
         return true;
     }
+    if (selecting_) return next_selected(position);
     std::uint32_t ordinal = 0;
     if (!cursor_) return false;
     const Segment& segment = *pinned_->view().segments->items[unit_.begin];
@@ -290,12 +335,27 @@ bool Reading::next_listed(std::uint64_t& position) noexcept {
         position = unit_.first + ordinal;
         const bool beyond = bounds_.backwards ? position < cursor_end_ : position > cursor_end_;
         if (beyond) return cursor_.reset(), false;
-        const bool outside =
-            times_.bounded() && times_.outside_from(segment, position - segment.first(), true) > 0;
-        if (!outside) return true;
+        if (!outside(segment, position)) return true;
     }
     if (cursor_->damaged()) error_ = damaged_sealed(pinned_->meta(), *segment.sealed);
     cursor_.reset();
+    return false;
+}
+
+/// True if the group of the event lies outside the bounds of time.
+bool Reading::outside(const Segment& segment, std::uint64_t position) noexcept {
+    return times_.bounded() && times_.outside_from(segment, position - segment.first(), true) > 0;
+}
+
+bool Reading::next_selected(std::uint64_t& position) {
+    const Segment& segment = *pinned_->view().segments->items[unit_.begin];
+    for (std::uint32_t ordinal = 0; selecting_->next(ordinal);) {
+        position = unit_.first + ordinal;
+        if (!outside(segment, position)) return true;
+    }
+    if (!selecting_->damaged()) return false;
+    error_ = segment.sealed != nullptr ? damaged_sealed(pinned_->meta(), *segment.sealed)
+                                       : damaged_index(pinned_->meta(), segment);
     return false;
 }
 
@@ -307,13 +367,13 @@ void Reading::plan(std::uint64_t position, std::size_t n) noexcept {
     const Segment& segment = *items[segment_];
     const auto ordinal = static_cast<std::uint32_t>(position - segment.first());
     batch_[n] = {&segment, ordinal};
-    if (segment.sealed != nullptr && kind_ != Source::Kind::all)
+    if (segment.sealed != nullptr && !scans())
         segment.sealed->index.prefetch_offset(static_cast<std::uint32_t>(position - unit_.first));
 }
 
 /// The next few events, over as many indexes as it takes: their bytes are on their way while the
 /// ones before them are decoded. None at the end, or where a list is damaged.
-std::size_t Reading::plan_batch() noexcept {
+std::size_t Reading::plan_batch() {
     std::size_t count = 0;
     const std::size_t room = static_cast<std::size_t>(
         std::min<std::uint64_t>(std::min(kAhead, kRun - run_.size()), left_));
@@ -326,7 +386,7 @@ std::size_t Reading::plan_batch() noexcept {
         entered_ = false;
         segment_ = bounds_.backwards ? unit_.begin - 1 : unit_.end;
     }
-    for (std::size_t n = 0; n < count && kind_ != Source::Kind::all; ++n) {
+    for (std::size_t n = 0; n < count && !scans(); ++n) {
         const Segment& segment = *batch_[n].segment;
         const std::byte* record = segment.bytes().data() + segment.offset_of(batch_[n].ordinal);
         for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
@@ -354,17 +414,21 @@ bool Reading::timely(const Segment& segment, const log::RecordView& record) noex
     return admitted && *admitted;
 }
 
+bool Reading::belongs(const log::RecordView& record) const noexcept {
+    if (selecting_) return index::matches(selection_, record);
+    return kind_ == Source::Kind::all || index::carries(record, key_kind(kind_), name_);
+}
+
 /// Decodes one event and adds it if it belongs to the source. False if the reading ends here.
 bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
     log::RecordView record;
     if (!read_record(pinned_->meta(), segment, ordinal, check_, record, error_)) return false;
     if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return true;
     if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
-    if (kind_ != Source::Kind::all) {
-        if (!index::carries(record, key_kind(kind_), name_)) return true;
-    }
+    if (!belongs(record)) return true;
     // Before the revision: a read that passes whole groups over must end where any other ends.
     if (times_.asks() && !timely(segment, record)) return !error_;
+    if (matcher_ && !admits(*matcher_, record)) return true;
     if (kind_ == Source::Kind::stream) {
         const std::uint64_t revision = record.header.revision;
         const bool beyond = revision > bounds_.high_revision;
@@ -387,7 +451,9 @@ Result<Seen> Reading::seen() const noexcept {
     const View& view = pinned_->view();
     if (bounds_.backwards) return Seen{Position{looked_until_}, view.epoch};
     // With a limit of 0 that is position 0: nothing was looked at.
-    if (left_ == 0) return Seen{Position{last_returned_}, view.epoch};
+    const bool limited =
+        left_ == 0 && !base::seeded(base::SeededBug::seen_of_limited_read_is_published);
+    if (limited) return Seen{Position{last_returned_}, view.epoch};
     const std::uint64_t end = until_ != 0 ? std::min(until_, looked_until_) : looked_until_;
     return Seen{Position{end}, view.epoch};
 }

@@ -11,6 +11,7 @@
 #include "index/sealed_cursor.hpp"
 #include "store/pinned.hpp"
 #include "store/sealed.hpp"
+#include "store/selecting.hpp"
 #include "store/times.hpp"
 
 namespace varve {
@@ -32,23 +33,35 @@ struct Bounds {
 class Reading {
 public:
     Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOptions& options) noexcept;
+    /// May throw bad_alloc.
+    Reading(std::shared_ptr<Pinned> pinned, const Selector& selector, const ReadOptions& options);
     ~Reading();
     Reading(const Reading&) = delete;
     Reading& operator=(const Reading&) = delete;
 
     [[nodiscard]] Result<std::span<const EventView>> next() noexcept;
     [[nodiscard]] Events::Status status() const noexcept { return status_; }
+    /// For a selector that is no single name: entries of indexes that were looked at so far.
+    [[nodiscard]] std::uint64_t looked_at() const noexcept {
+        return selecting_ ? selecting_->looked_at() : 0;
+    }
     [[nodiscard]] Result<Seen> seen() const noexcept;
 
 private:
-    [[nodiscard]] Result<std::span<const EventView>> fill() noexcept;
-    [[nodiscard]] bool enter_unit() noexcept;
+    [[nodiscard]] Result<std::span<const EventView>> fill();
+    [[nodiscard]] bool enter_unit();
     void list_active(const Segment& segment, std::uint64_t low, std::uint64_t high);
     void list_sealed(const SealedFile& sealed, std::uint64_t low, std::uint64_t high) noexcept;
-    [[nodiscard]] bool next_listed(std::uint64_t& position) noexcept;
+    [[nodiscard]] bool next_listed(std::uint64_t& position);
     void plan(std::uint64_t position, std::size_t n) noexcept;
-    [[nodiscard]] std::size_t plan_batch() noexcept;
+    [[nodiscard]] std::size_t plan_batch();
     void pass_over() noexcept;
+    void refuse(Error error) noexcept;
+    [[nodiscard]] bool next_selected(std::uint64_t& position);
+    [[nodiscard]] bool outside(const Segment& segment, std::uint64_t position) noexcept;
+    /// Everything in order; else what an index says.
+    [[nodiscard]] bool scans() const noexcept { return kind_ == Source::Kind::all && !selecting_; }
+    [[nodiscard]] bool belongs(const log::RecordView& record) const noexcept;
     [[nodiscard]] bool take(const Segment& segment, std::uint32_t ordinal) noexcept;
     [[nodiscard]] bool timely(const Segment& segment, const log::RecordView& record) noexcept;
     void finish() noexcept { status_ = Events::Status::complete; }
@@ -57,6 +70,9 @@ private:
     Source::Kind kind_;
     std::string name_;
     index::Key key_ = 0;
+    Selector selector_;  ///< where the names of `selection_` lie
+    index::Selection selection_;
+    std::optional<Selecting> selecting_;  ///< of a selector that is no single name
     Bounds bounds_;
     std::uint64_t left_;
     std::uint64_t until_;
@@ -64,6 +80,7 @@ private:
         looked_until_;  ///< end of what may be handed out; before what lies beyond a revision
     log::Check check_;
     TimeFilter times_;
+    std::optional<Matcher> matcher_;
     std::optional<std::int64_t> recorded_us_;  ///< of the event that is being taken
     Events::Status status_ = Events::Status::reading;
     std::optional<Error> error_;

@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "base/error.hpp"
 #include "store/catalogue.hpp"
+#include "store/counting.hpp"
 #include "store/following.hpp"
 #include "store/ids.hpp"
 #include "store/times.hpp"
@@ -65,6 +66,28 @@ Events Snapshot::read(Source source, const ReadOptions& options) const noexcept 
 
 Events Snapshot::read(std::string_view stream, const ReadOptions& options) const noexcept {
     return read(Source::stream(stream), options);
+}
+
+Events Snapshot::query(const Selector& selector, const ReadOptions& options) const noexcept {
+    try {
+        return Events(std::make_unique<store::Reading>(pinned_, selector, options));
+    } catch (const std::bad_alloc&) {
+        return Events(nullptr);
+    }
+}
+
+Result<std::uint64_t> Snapshot::count(const Selector& selector,
+                                      const ReadOptions& options) const noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
+    auto counted = store::count_events(pinned_, selector, options);
+    if (!counted) return std::move(counted).error();
+    return counted->events;
+}
+
+Result<Explanation> Snapshot::explain(const Selector& selector,
+                                      const ReadOptions& options) const noexcept {
+    if (auto unseen = pinned_->take_unseen()) return std::move(*unseen);
+    return store::explain_query(pinned_, selector, options);
 }
 
 Result<EventView> Snapshot::at(Position position, Verify verify) const& noexcept {

@@ -35,6 +35,7 @@ struct WriterStart {
     log::LogPoint durable{};  ///< everything before it is known to be durable
     std::int64_t recorded_us = 0;
     std::uint32_t epoch = 1;
+    EpochBegins epochs;
     std::uint64_t next_number = 1;  ///< of the next segment file
     bool sync_now =
         false;  ///< an earlier session ended with a failed sync: its rest is made durable first
@@ -95,6 +96,9 @@ private:
     void place_request(Request& request) noexcept;
     [[nodiscard]] Result<void> wait_for_the_helper() noexcept;
     [[nodiscard]] Result<bool> look_up_ids(Request& request) noexcept;
+    [[nodiscard]] Result<void> look_at_condition(Plan& plan) noexcept;
+    [[nodiscard]] Result<void> judge_condition(Plan& plan) noexcept;
+    void tell_dry_run(Plan& plan, Appended& done) const noexcept;
     [[nodiscard]] Result<bool> look_again_for_ids(Plan& plan, Appended& done) noexcept;
     void wait_for_repeated(Request& request) noexcept;
     void expect_interval(const Request& request) noexcept;
@@ -197,6 +201,7 @@ private:
     std::unique_ptr<os::ForkGuard> lock_;
     os::Mapping control_map_;
     const std::uint32_t epoch_;
+    const EpochBegins epochs_;
     std::atomic<State> state_{State::open};
     std::atomic<bool> sync_failed_{false};  ///< for good, also while closing
     std::atomic<std::uint32_t> in_flight_{0};

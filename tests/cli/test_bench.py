@@ -55,6 +55,13 @@ class Bench(CommandLineTest):
             self.assertEqual(line["params"]["variant"], variant)
             self.assertGreater(line["metrics"]["p50_ns"], 0)
 
+    def test_matcher(self):
+        lines = self.bench("matcher", "--events", "20000")
+        self.assertEqual([line["params"]["variant"] for line in lines], ["parse", "absent", "absent-short"])
+        for line in lines:
+            self.assertGreater(line["metrics"]["ns_per_match"], 0)
+        self.assertEqual(len(self.bench("matcher", "--variant", "absent", "--events", "20000")), 1)
+
     def test_peers(self):
         lines = self.bench("append", "--events", "5000", "--peer", "lmdb,sqlite", "--peer", "rocksdb")
         measured = [line["variant"] for line in lines if line["variant"] != "ratio"]

@@ -67,7 +67,7 @@ public:
         const std::uint64_t commit = events_.size() + 1;
         for (ModelEvent& event : events) {
             event.commit = commit;
-            event.recorded_us = 0;  // it may be made of one that was appended before
+            event.recorded_us = 0;          // it may be made of one that was appended before
             std::vector<std::string> tags;  // repetitions are dropped, order is kept
             for (const std::string& tag : event.tags) {
                 if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
@@ -96,6 +96,13 @@ public:
     }
     /// Positions of the answer, in order.
     [[nodiscard]] std::vector<std::uint64_t> read(Source source, const ReadOptions& options) const {
+        return read_if([&](const ModelEvent& event) { return matches(event, source); },
+                       source.kind == Source::Kind::stream, options);
+    }
+    /// Of the events that `wanted` admits; `by_revision`: they are of one stream.
+    template <class Wanted>
+    [[nodiscard]] std::vector<std::uint64_t> read_if(Wanted&& admits, bool by_revision,
+                                                     const ReadOptions& options) const {
         const std::uint64_t from = options.from.value, until = options.until.value;
         const std::uint64_t from_r = options.from_revision.value,
                             until_r = options.until_revision.value;
@@ -105,12 +112,12 @@ public:
         std::vector<std::uint64_t> found;
         for (const ModelEvent& event : events_) {
             const std::uint64_t p = event.position, r = event.revision;
-            bool wanted = matches(event, source) && p > options.after.value;
+            bool wanted = admits(event) && p > options.after.value;
             if (from != 0) wanted = wanted && (backwards ? p <= from : p >= from);
             if (until != 0) wanted = wanted && (backwards ? p >= until : p <= until);
-            if (source.kind == Source::Kind::stream && from_r != 0)
+            if (by_revision && from_r != 0)
                 wanted = wanted && (backwards ? r <= from_r : r >= from_r);
-            if (source.kind == Source::Kind::stream && until_r != 0)
+            if (by_revision && until_r != 0)
                 wanted = wanted && (backwards ? r >= until_r : r <= until_r);
             const std::int64_t time = options.clock == TimeKind::recorded
                                           ? event.recorded_us

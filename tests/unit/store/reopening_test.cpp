@@ -45,7 +45,7 @@ void lose(os::SimEnv& world, std::string_view text) {
     change(world, kFirst, at, {&zero, 1});
 }
 
-constexpr AppendOptions kDisk{.durability = Durability::disk};
+const AppendOptions kDisk{.durability = Durability::disk};
 
 /// A writer whose appends are synced only where it is asked for.
 Result<Store> write_lazily(os::SimEnv& world) {

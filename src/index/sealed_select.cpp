@@ -1,0 +1,264 @@
+#include "index/sealed_select.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace varve::index {
+
+namespace {
+
+using Shared = SealedSelect::Shared;
+using WalkPtr = std::unique_ptr<Walk>;
+
+/// The events of one name.
+class NameWalk final : public Walk {
+public:
+    NameWalk(Shared& shared, const SealedList& list) noexcept
+        : shared_(shared), list_(list), cursor_(*shared.index, list, shared.backwards) {}
+
+    bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
+        if (from <= key_ && known_) {
+            found = key_;
+            return true;
+        }
+        std::uint32_t ordinal = 0;
+        ++shared_.looked_at;
+        known_ = from < shared_.events &&
+                 cursor_.reach(static_cast<std::uint32_t>(shared_.flipped(from)), ordinal);
+        shared_.damaged = shared_.damaged || cursor_.damaged();
+        if (!known_) return false;
+        found = key_ = shared_.flipped(ordinal);
+        return true;
+    }
+    std::uint64_t most() const noexcept override { return list_.count; }
+
+private:
+    Shared& shared_;
+    SealedList list_;
+    SealedCursor cursor_;
+    std::uint64_t key_ = 0;  ///< the last one found
+    bool known_ = false;
+};
+
+/// All positions, the store's own records included.
+class AllWalk final : public Walk {
+public:
+    explicit AllWalk(const Shared& shared) noexcept : events_(shared.events) {}
+    bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
+        found = from;
+        return from < events_;
+    }
+    std::uint64_t most() const noexcept override { return events_; }
+
+private:
+    std::uint64_t events_;
+};
+
+class AnyWalk final : public Walk {
+public:
+    explicit AnyWalk(std::vector<WalkPtr> members) : members_(std::move(members)) {
+        next_.assign(members_.size(), 0);
+        asked_.assign(members_.size(), false);
+    }
+    bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
+        found = kEnd;
+        for (std::size_t n = 0; n < members_.size(); ++n) {
+            if (!asked_[n] || next_[n] < from) {
+                asked_[n] = true;
+                if (!members_[n]->reach(from, next_[n])) next_[n] = kEnd;
+            }
+            found = std::min(found, next_[n]);
+        }
+        return found != kEnd;
+    }
+    std::uint64_t most() const noexcept override {
+        std::uint64_t events = 0;
+        for (const WalkPtr& member : members_) events += member->most();
+        return events;
+    }
+
+private:
+    std::vector<WalkPtr> members_;
+    std::vector<std::uint64_t> next_;
+    std::vector<char> asked_;
+};
+
+/// Events of some types: their lists to walk by, the column of types to look one up.
+class TypesWalk final : public Walk {
+public:
+    TypesWalk(Shared& shared, WalkPtr lists, std::vector<std::uint16_t> numbers)
+        : shared_(shared), lists_(std::move(lists)), numbers_(std::move(numbers)) {
+        std::sort(numbers_.begin(), numbers_.end());
+    }
+    bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
+        return lists_->reach(from, found);
+    }
+    std::uint64_t onward(std::uint64_t key) noexcept override {
+        ++shared_.looked_at;
+        std::uint16_t number = 0;
+        const Found known =
+            shared_.index->type_number(static_cast<std::uint32_t>(shared_.flipped(key)), number);
+        shared_.damaged = shared_.damaged || known == Found::damaged;
+        if (known != Found::yes) return kEnd;
+        const bool has = std::binary_search(numbers_.begin(), numbers_.end(), number);
+        return has ? key : key + 1;
+    }
+    std::uint64_t most() const noexcept override { return lists_->most(); }
+
+private:
+    Shared& shared_;
+    WalkPtr lists_;
+    std::vector<std::uint16_t> numbers_;
+};
+
+/// Events of all its members and of none of `without`. The rarest member leads.
+class AllOfWalk final : public Walk {
+public:
+    AllOfWalk(std::vector<WalkPtr> members, std::vector<WalkPtr> without)
+        : members_(std::move(members)), without_(std::move(without)) {
+        std::stable_sort(members_.begin(), members_.end(),
+                         [](const WalkPtr& a, const WalkPtr& b) { return a->most() < b->most(); });
+    }
+    bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
+        // The walks inside stand at what was found last: they cannot be asked again for less.
+        if (!known_ || from > found_) find(from);
+        found = found_;
+        return found != kEnd;
+    }
+    std::uint64_t most() const noexcept override { return members_.front()->most(); }
+
+private:
+    void find(std::uint64_t from) noexcept {
+        known_ = true;
+        for (std::uint64_t at = from; members_.front()->reach(at, at);) {
+            const std::uint64_t next = agreed(at);
+            found_ = at;
+            if (next == at && !excluded(at)) return;
+            at = next == at ? at + 1 : next;
+        }
+        found_ = kEnd;
+    }
+    /// `at` if all have it; else a later one before which there is none that all have.
+    std::uint64_t agreed(std::uint64_t at) noexcept {
+        for (std::size_t n = 1; n < members_.size(); ++n) {
+            const std::uint64_t next = members_[n]->onward(at);
+            if (next != at) return next;
+        }
+        return at;
+    }
+    bool excluded(std::uint64_t at) noexcept {
+        return std::any_of(without_.begin(), without_.end(),
+                           [&](const WalkPtr& walk) { return walk->onward(at) == at; });
+    }
+    std::vector<WalkPtr> members_;
+    std::vector<WalkPtr> without_;
+    std::uint64_t found_ = 0;  ///< the last one
+    bool known_ = false;
+};
+
+class Maker {
+public:
+    Maker(Shared& shared, const Selection& selection) noexcept
+        : shared_(shared), selection_(selection) {}
+
+    /// Null if the set is empty.
+    WalkPtr make(std::uint32_t n) {
+        const Selection::Set& set = selection_.sets[n];
+        switch (set.op) {
+            case Op::nothing: return nullptr;
+            case Op::all: return std::make_unique<AllWalk>(shared_);
+            case Op::any_of: return make_any(n);
+            case Op::all_of: return make_all_of(n);
+            case Op::none_of: return make_without(n);
+            default: return make_name(set);
+        }
+    }
+
+private:
+    WalkPtr make_name(const Selection::Set& set) {
+        SealedList list;
+        const Found found = shared_.index->find(kind_of(set.op), set.name, set.key, list);
+        if (found == Found::damaged) shared_.damaged = true;
+        if (found != Found::yes) return nullptr;
+        auto walk = std::make_unique<NameWalk>(shared_, list);
+        if (set.op != Op::type) return walk;
+        return with_column(std::move(walk), {list.entry});
+    }
+    /// By the column as well, if it tells all of these types.
+    WalkPtr with_column(WalkPtr lists, const std::vector<std::uint32_t>& entries) {
+        std::vector<std::uint16_t> numbers;
+        for (const std::uint32_t entry : entries) {
+            const std::uint32_t number = entry - shared_.index->first_entry(KeyKind::type);
+            if (number >= kManyTypes) return lists;
+            numbers.push_back(static_cast<std::uint16_t>(number));
+        }
+        return std::make_unique<TypesWalk>(shared_, std::move(lists), std::move(numbers));
+    }
+    WalkPtr make_any(std::uint32_t n) {
+        std::vector<WalkPtr> members;
+        const std::uint32_t end = selection_.sets[n].end;
+        std::vector<std::uint32_t> entries;
+        bool types_only = true;
+        for (std::uint32_t m = n + 1; m < end; m = selection_.sets[m].end) {
+            const Selection::Set& set = selection_.sets[m];
+            types_only = types_only && set.op == Op::type;
+            if (!types_only) {
+                if (WalkPtr member = make(m)) members.push_back(std::move(member));
+                continue;
+            }
+            SealedList list;
+            const Found found = shared_.index->find(KeyKind::type, set.name, set.key, list);
+            if (found == Found::damaged) shared_.damaged = true;
+            if (found != Found::yes) continue;
+            members.push_back(std::make_unique<NameWalk>(shared_, list));
+            entries.push_back(list.entry);
+        }
+        if (members.empty()) return nullptr;
+        WalkPtr any = members.size() == 1 ? std::move(members.front())
+                                          : std::make_unique<AnyWalk>(std::move(members));
+        return types_only ? with_column(std::move(any), entries) : std::move(any);
+    }
+    WalkPtr make_all_of(std::uint32_t n) {
+        std::vector<WalkPtr> members;
+        std::vector<WalkPtr> without;
+        const std::uint32_t end = selection_.sets[n].end;
+        for (std::uint32_t m = n + 1; m < end; m = selection_.sets[m].end) {
+            const bool complement = selection_.sets[m].op == Op::none_of;
+            WalkPtr member = make(complement ? m + 1 : m);
+            if (member == nullptr && !complement) return nullptr;
+            if (member != nullptr) (complement ? without : members).push_back(std::move(member));
+        }
+        if (members.empty()) members.push_back(std::make_unique<AllWalk>(shared_));
+        return std::make_unique<AllOfWalk>(std::move(members), std::move(without));
+    }
+    WalkPtr make_without(std::uint32_t n) {
+        std::vector<WalkPtr> members;
+        std::vector<WalkPtr> without;
+        members.push_back(std::make_unique<AllWalk>(shared_));
+        if (WalkPtr inner = make(n + 1)) without.push_back(std::move(inner));
+        return std::make_unique<AllOfWalk>(std::move(members), std::move(without));
+    }
+
+    Shared& shared_;
+    const Selection& selection_;
+};
+
+}  // namespace
+
+SealedSelect::SealedSelect(const SealedIndex& index, const Selection& selection, bool backwards)
+    : shared_(std::make_unique<Shared>()) {
+    shared_->index = &index;
+    shared_->backwards = backwards;
+    shared_->events = index.events();
+    root_ = Maker(*shared_, selection).make(0);
+}
+
+bool SealedSelect::next(std::uint32_t& ordinal) noexcept {
+    std::uint64_t found = 0;
+    if (root_ == nullptr || damaged() || !root_->reach(next_, found) || damaged()) return false;
+    ordinal = static_cast<std::uint32_t>(shared_->flipped(found));
+    next_ = found + 1;
+    return true;
+}
+
+}  // namespace varve::index
