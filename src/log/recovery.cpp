@@ -13,9 +13,10 @@ using base::SeededBug;
 namespace {
 
 /// Offset behind the last byte at or after `from` that is not zero; `from` if all are zero.
-std::uint64_t end_of_content(Bytes bytes, std::uint64_t from) noexcept {
+std::uint64_t end_of_content(const SegmentImage& image, std::uint64_t from) noexcept {
     constexpr std::uint64_t kBlock = 4096;
-    std::uint64_t end = bytes.size();
+    const Bytes bytes = image.bytes;
+    std::uint64_t end = std::max<std::uint64_t>(from, image.content().size());
     while (end > from) {
         const std::uint64_t begin = std::max(from, base::align_down(end - 1, kBlock));
         if (!base::all_zero(bytes.subspan(begin, end - begin))) break;
@@ -134,7 +135,7 @@ Recovery recover(std::span<const SegmentImage> images, const Start& start,
         if (own && start.next_segment != 0 && found.end == start.point) continue;
         if (own && found.end.offset > image.bytes.size()) continue;
         const std::uint64_t from = own ? found.end.offset : 0;
-        const std::uint64_t content = end_of_content(image.bytes, from);
+        const std::uint64_t content = end_of_content(image, from);
         if (content == from) continue;
         found.tail_is_zero = false;
         found.dropped_bytes += content - from;

@@ -4,6 +4,7 @@
 // control page, so it is the same after every crash of the recovery itself.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -16,9 +17,16 @@ namespace varve::log {
 struct SegmentImage {
     std::uint64_t number = 0;
     base::Bytes bytes{};
+    std::uint64_t zeros_from = ~0ULL;  ///< from here on the bytes are known to be zeros: they need
+                                       ///< not be read
     HeaderState state = HeaderState::damaged;
     SegmentHeader header{};
     SegmentKeys keys{};
+
+    /// The bytes that may be other than zero.
+    [[nodiscard]] base::Bytes content() const noexcept {
+        return bytes.first(std::min<std::uint64_t>(bytes.size(), zeros_from));
+    }
 };
 
 /// A segment's salt follows from its number and the store's secret, which the author of a payload

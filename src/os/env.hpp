@@ -1,8 +1,7 @@
 // The one door to the kernel: files, mappings, syncs, locks, clocks, wake-ups, random numbers.
 //
-// Two implementations: the operating system (`posix_env.hpp`) and the simulation that can cut the
-// power
-// (`sim_env.hpp`). With mapped files every call here is cold, so plain virtual functions cost
+// Two implementations: the operating system (`posix_env()`) and the simulation that can cut the
+// power (`sim_env.hpp`). With mapped files every call here is cold, so plain virtual functions cost
 // nothing on the hot path. Thread rule: Env from any thread; a File from any thread unless a method
 // says otherwise. Source of the idea: LevelDB's Env; SQLite's crash VFS.
 #pragma once
@@ -86,6 +85,9 @@ public:
     virtual Result<std::uint64_t> size() noexcept = 0;
     /// Bytes of the disk that the file takes: less than its size where it has holes.
     virtual Result<std::uint64_t> disk_size() noexcept = 0;
+    /// From here on the file is known to hold only zeros, without reading it: what was allocated
+    /// and never written. Its size if that is not known.
+    virtual Result<std::uint64_t> zeros_from() noexcept = 0;
     /// Maps [0, size) shared. The caller has made sure that the file is that long.
     virtual Result<Mapping> map(std::size_t size, MapAccess access) noexcept = 0;
     /// Makes [offset, offset + length) of a mapped file durable; `mapping` is the map it was stored

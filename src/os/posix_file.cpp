@@ -104,6 +104,23 @@ Result<std::uint64_t> PosixFile::disk_size() noexcept {
     return static_cast<std::uint64_t>(status.st_blocks) * kBlock;
 }
 
+/// What SEEK_DATA passes over reads as zeros: holes, and blocks that were reserved and never
+/// written, unless a page in memory has been stored to.
+Result<std::uint64_t> PosixFile::zeros_from() noexcept {
+    auto whole = size();
+    if (!whole) return whole;
+    constexpr int kMostPieces = 4096;
+    off_t at = 0;
+    for (int n = 0; n < kMostPieces; ++n) {
+        const off_t data = ::lseek(descriptor_, at, SEEK_DATA);
+        if (data < 0) return errno == ENXIO ? static_cast<std::uint64_t>(at) : *whole;
+        const off_t hole = ::lseek(descriptor_, data, SEEK_HOLE);
+        if (hole <= data) return *whole;
+        at = hole;
+    }
+    return *whole;
+}
+
 Result<Mapping> PosixFile::map(std::size_t size, MapAccess access) noexcept {
     const int protection = access == MapAccess::read ? PROT_READ : PROT_READ | PROT_WRITE;
     void* data = ::mmap(nullptr, size, protection, MAP_SHARED, descriptor_, 0);

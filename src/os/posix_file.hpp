@@ -25,6 +25,7 @@ public:
     Result<void> allocate(std::uint64_t size) noexcept override;
     Result<std::uint64_t> size() noexcept override;
     Result<std::uint64_t> disk_size() noexcept override;
+    Result<std::uint64_t> zeros_from() noexcept override;
     Result<Mapping> map(std::size_t size, MapAccess access) noexcept override;
     Result<void> sync_range(const Mapping& mapping, std::uint64_t offset,
                             std::uint64_t length) noexcept override;

@@ -61,6 +61,17 @@ public:
     Result<std::uint64_t> disk_size() noexcept override {
         return base::align_up(inode_->size(), kSimPage);
     }
+    /// As a file system that knows of each page whether it was written.
+    Result<std::uint64_t> zeros_from() noexcept override {
+        const base::Bytes all{inode_->cache(), inode_->size()};
+        std::uint64_t end = all.size();
+        while (end > 0) {
+            const std::uint64_t begin = base::align_down(end - 1, kSimPage);
+            if (!base::all_zero(all.subspan(begin, end - begin))) break;
+            end = begin;
+        }
+        return end;
+    }
     Result<Mapping> map(std::size_t size, MapAccess) noexcept override {
         VARVE_TRY(env_.step(path_));
         VARVE_ASSERT(size > 0 && size <= inode_->size());

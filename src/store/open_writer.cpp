@@ -235,6 +235,7 @@ Result<bool> WriterOpening::roll_forward() noexcept {
 Result<void> WriterOpening::recover() noexcept {
     const log::Start start = start_of(manifest_.content());
     expect_reading(env_, files_, start.point.segment);
+    learn_zeros(files_, start.point.segment);
     const log::Recovery found = recover_log(files_, start, forgotten_);
     VARVE_TRY(refuse_newer(meta_, found));
     if (found.damaged) {

@@ -24,7 +24,7 @@ std::uint64_t Files::highest_used(bool closed) const noexcept {
         // After a crash something may have reached the disk behind a header that has not. Nothing
         // has where the last writer closed the store: then a prepared segment need not be read.
         const bool unused = one.image.state == log::HeaderState::unused &&
-                            (closed || base::all_zero(one.image.bytes));
+                            (closed || base::all_zero(one.image.content()));
         if (!unused) highest = std::max(highest, one.segment->number());
     }
     return highest;
@@ -72,6 +72,17 @@ log::Start start_of(const file::ManifestContent& manifest) noexcept {
         start.next_segment = last->next_segment;
     }
     return start;
+}
+
+void learn_zeros(Files& files, std::uint64_t from) noexcept {
+    for (OpenedSegment& one : files.opened) {
+        if (one.segment->number() < from || one.segment->log_file->file == nullptr) continue;
+        auto zeros = one.segment->file().zeros_from();
+        if (!zeros) continue;
+        one.image.zeros_from = *zeros;
+        for (log::SegmentImage& image : files.images)
+            if (image.number == one.image.number) image.zeros_from = *zeros;
+    }
 }
 
 void expect_reading(os::Env& env, const Files& files, std::uint64_t from) noexcept {

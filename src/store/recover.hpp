@@ -33,6 +33,10 @@ struct Files {
 /// The last place in the log that the manifest vouches for.
 [[nodiscard]] log::Start start_of(const file::ManifestContent& manifest) noexcept;
 
+/// Asks of segments from number `from` on how much of them was ever written: reserved blocks are
+/// not read to find out that they hold zeros.
+void learn_zeros(Files& files, std::uint64_t from) noexcept;
+
 /// Segments from number `from` on are about to be read from front to back.
 void expect_reading(os::Env& env, const Files& files, std::uint64_t from) noexcept;
 

@@ -19,6 +19,7 @@ public:
     Result<void> allocate(std::uint64_t size) noexcept override { return file_->allocate(size); }
     Result<std::uint64_t> size() noexcept override { return file_->size(); }
     Result<std::uint64_t> disk_size() noexcept override { return file_->disk_size(); }
+    Result<std::uint64_t> zeros_from() noexcept override { return file_->zeros_from(); }
     Result<os::Mapping> map(std::size_t size, os::MapAccess access) noexcept override {
         return file_->map(size, access);
     }
