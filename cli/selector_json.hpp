@@ -13,7 +13,8 @@
 
 namespace varve::cli {
 
-/// What is given says nothing that can be asked: wrong usage. `what()` tells where it is wrong and why.
+/// What is given says nothing that can be asked: wrong usage. `what()` tells where it is wrong and
+/// why.
 struct BadJson : std::runtime_error {
     using std::runtime_error::runtime_error;
 };

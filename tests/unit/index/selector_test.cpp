@@ -25,11 +25,29 @@ Selector both(const std::vector<Selector>& of) { return Selector::all_of(of); }
 const Selector kAll = Selector::all();
 const Selector kNothing = Selector::nothing();
 
+struct Normal {
+    Selector made;
+    const char* text;
+};
+
+/// Each has this text, survives its code, and equals exactly those with the same text.
+void check_normal(const std::vector<Normal>& table) {
+    for (const Normal& one : table) {
+        ASSERT_EQ(one.made.error(), nullptr) << one.text;
+        EXPECT_EQ(one.made.text(), one.text);
+        EXPECT_EQ(one.made.is_all(), std::string_view(one.text) == "all");
+        EXPECT_EQ(one.made.is_nothing(), std::string_view(one.text) == "nothing");
+        const auto again = Selector::decode(one.made.encoded());
+        ASSERT_TRUE(again) << one.text;
+        EXPECT_TRUE(*again == one.made) << one.text;
+        for (const Normal& other : table)
+            EXPECT_EQ(one.made == other.made, std::string_view(one.text) == other.text)
+                << one.text << " and " << other.text;
+    }
+}
+
 TEST(Selector, NormalForms) {
-    const struct {
-        Selector made;
-        const char* text;
-    } table[] = {
+    check_normal({
         {t("A"), R"(type "A")"},
         {Selector::stream("s-1"), R"(stream "s-1")"},
         {Selector::category("s"), R"(category "s")"},
@@ -65,7 +83,11 @@ TEST(Selector, NormalForms) {
         {!!!t("A"), R"(not type "A")"},
         {!(t("A") | t("B")), R"(not (type "A" or type "B"))"},
         {!!(t("A") | t("B")) | t("C"), R"(type "A" or type "B" or type "C")"},
-        // Queries.
+    });
+}
+
+TEST(Selector, QueriesAndSourcesAreSelectors) {
+    check_normal({
         {Query{{{.types = {"A"}}}}, R"(type "A")"},
         {Query{{{.types = {"B", "A", "B"}}}}, R"(type "A" or type "B")"},
         {Query{{{.tags = {"b", "a"}}}}, R"(tag "a" and tag "b")"},
@@ -74,25 +96,12 @@ TEST(Selector, NormalForms) {
          R"(tag "b" or (type "A" and tag "a"))"},
         {Query{{{.types = {"A", "B"}}, {.types = {"B", "C"}}}},
          R"(type "A" or type "B" or type "C")"},
-        // What reads read.
         {Source::all(), "all"},
         {Source::stream("s"), R"(stream "s")"},
         {Source::category("s"), R"(category "s")"},
         {Source::type("s"), R"(type "s")"},
         {Source::tag("s"), R"(tag "s")"},
-    };
-    for (const auto& one : table) {
-        ASSERT_EQ(one.made.error(), nullptr) << one.text;
-        EXPECT_EQ(one.made.text(), one.text);
-        EXPECT_EQ(one.made.is_all(), std::string_view(one.text) == "all");
-        EXPECT_EQ(one.made.is_nothing(), std::string_view(one.text) == "nothing");
-        const auto again = Selector::decode(one.made.encoded());
-        ASSERT_TRUE(again) << one.text;
-        EXPECT_TRUE(*again == one.made) << one.text;
-        for (const auto& other : table)
-            EXPECT_EQ(one.made == other.made, std::string_view(one.text) == other.text)
-                << one.text << " and " << other.text;
-    }
+    });
 }
 
 TEST(Selector, OrderMeansNothing) {
