@@ -2,6 +2,7 @@
 // export.
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -110,22 +111,23 @@ int run_tail(const TailArguments& arguments) {
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
     std::uint64_t left = arguments.limit;
-    double waited_s = 0;
+    auto printed = std::chrono::steady_clock::now();  // the last event, or nothing since then
     std::string buffer;
     while (interrupted == 0 && left > 0) {
         constexpr std::uint32_t kSliceMs = 200;
         auto run = live->next(kSliceMs);
         if (!run) throw Failed(run.error());
         if (run->empty() && output_abandoned()) break;
-        waited_s = run->empty() ? waited_s + kSliceMs / 1000.0 : 0;
-        if (arguments.timeout_s > 0 && waited_s >= arguments.timeout_s) break;
         for (const EventView& event : *run) {
             if (left == 0) break;
             if (matcher && !matcher->matches(event.data, event.metadata)) continue;
             print_event(event, arguments.json, buffer);
+            printed = std::chrono::steady_clock::now();
             --left;
         }
         flush_events(buffer);
+        const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - printed;
+        if (arguments.timeout_s > 0 && waited.count() >= arguments.timeout_s) break;
     }
     return kOk;
 }

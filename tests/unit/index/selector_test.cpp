@@ -82,7 +82,7 @@ TEST(Selector, NormalForms) {
         {!!t("A"), R"(type "A")"},
         {!!!t("A"), R"(not type "A")"},
         {!(t("A") | t("B")), R"(not (type "A" or type "B"))"},
-        {!!(t("A") | t("B")) | t("C"), R"(type "A" or type "B" or type "C")"},
+        {(!!(t("A") | t("B"))) | t("C"), R"(type "A" or type "B" or type "C")"},
     });
 }
 
@@ -320,7 +320,9 @@ TEST(Selector, DecodeTakesAChangedCodeOnlyIfItIsNormalToo) {
         const auto decoded = Selector::decode(code);
         ASSERT_EQ(decoded.has_value(), is_normal(code)) << testing::PrintToString(code);
         ++(decoded ? taken : refused);
-        if (decoded) EXPECT_EQ(decoded->encoded(), code);
+        if (decoded) {
+            EXPECT_EQ(decoded->encoded(), code);
+        }
     };
     for (const Selector& selector : selectors) {
         const std::string code(selector.encoded());
