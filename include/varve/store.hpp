@@ -305,11 +305,11 @@ public:
     ~Store();
 
     /// Appends all of `events` or none, in order, with contiguous positions. Returns when the level
-    /// is reached. Checks, in this order: limits, event ids, expected versions. Errors:
-    /// `invalid_argument`, `too_large`, `id_conflict` (with the event in the way),
-    /// `wrong_expected_version` (with stream and version), `no_space` (nothing stored, try again),
-    /// `durability_lost` (stored and visible, but a sync failed), `poisoned`, `closed`, `busy`,
-    /// `corrupt`, `out_of_memory`.
+    /// is reached. Checks, in this order: limits, event ids, expected versions, the condition.
+    /// Errors: `invalid_argument`, `too_large`, `id_conflict` (with the event in the way),
+    /// `wrong_expected_version` (with stream and version), `stale` and `condition_failed` (with an
+    /// event in the way), `no_space` (nothing stored, try again), `durability_lost` (stored and
+    /// visible, but a sync failed), `poisoned`, `closed`, `busy`, `corrupt`, `out_of_memory`.
     ///
     /// Ids make an append repeatable, also by another process after a crash: it is stored once,
     /// however often and from however many threads it is tried. It counts as repeated if its events

@@ -88,14 +88,16 @@ TEST(Selector, NormalForms) {
 
 TEST(Selector, QueriesAndSourcesAreSelectors) {
     check_normal({
-        {Query{{{.types = {"A"}}}}, R"(type "A")"},
-        {Query{{{.types = {"B", "A", "B"}}}}, R"(type "A" or type "B")"},
-        {Query{{{.tags = {"b", "a"}}}}, R"(tag "a" and tag "b")"},
-        {Query{{{.types = {"B", "A"}, .tags = {"a"}}}}, R"(tag "a" and (type "A" or type "B"))"},
-        {Query{{{.types = {"A"}, .tags = {"a"}}, {.tags = {"b"}}}},
+        {Query{{.types = {"A"}}}, R"(type "A")"},
+        {Query{{.types = {"B", "A", "B"}}}, R"(type "A" or type "B")"},
+        {Query{{.tags = {"b", "a"}}}, R"(tag "a" and tag "b")"},
+        {Query{{.types = {"B", "A"}, .tags = {"a"}}}, R"(tag "a" and (type "A" or type "B"))"},
+        {Query{{.types = {"A"}, .tags = {"a"}}, {.tags = {"b"}}},
          R"(tag "b" or (type "A" and tag "a"))"},
-        {Query{{{.types = {"A", "B"}}, {.types = {"B", "C"}}}},
+        {Query{{.types = {"A", "B"}}, {.types = {"B", "C"}}},
          R"(type "A" or type "B" or type "C")"},
+        {Selector{{.tags = {"b", "a"}}}, R"(tag "a" and tag "b")"},
+        {Selector({{.tags = {"b"}}, {.types = {"A"}}}), R"(type "A" or tag "b")"},
         {Source::all(), "all"},
         {Source::stream("s"), R"(stream "s")"},
         {Source::category("s"), R"(category "s")"},
@@ -310,7 +312,7 @@ TEST(Selector, DecodeTakesAChangedCodeOnlyIfItIsNormalToo) {
         t("A"),
         !t("A"),
         t("A") | t("B") | g("a"),
-        Query{{{.types = {"A", "B"}, .tags = {"a", "b"}}, {.tags = {"c"}}, {.types = {"D"}}}},
+        Query{{.types = {"A", "B"}, .tags = {"a", "b"}}, {.tags = {"c"}}, {.types = {"D"}}},
         (Selector::stream("s-1") | Selector::category("s")) & !(t("A") & !(g("a") | g("b"))),
         nested(6),
     };
