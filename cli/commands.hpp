@@ -17,6 +17,23 @@ struct SourceArguments {
     [[nodiscard]] Source source() const;
 };
 
+/// Which part of them, and how.
+struct RangeArguments {
+    std::uint64_t from = 0, after = 0, until = 0, limit = ~0ULL;
+    std::string since, before;  ///< as parse_moment reads them; empty: no bound
+    std::string match;          ///< the definition of a matcher; empty: all events
+    bool backwards = false, trusted = false, durable = false, recorded = false;
+};
+ReadOptions read_options(const RangeArguments& range);
+
+/// Which events, by several names: at least one of them is given. An event must satisfy each.
+struct AskedArguments {
+    std::string types, tags;      ///< names with commas between them
+    std::string items, selector;  ///< JSON, as selector_json.hpp reads it
+    /// Throws BadJson if it is no selector.
+    [[nodiscard]] Selector asked() const;
+};
+
 struct CreateArguments {
     std::string store;
     std::uint64_t segment_size_first = 1 << 20;
@@ -25,18 +42,26 @@ struct CreateArguments {
 };
 struct AppendArguments {
     std::string store, expected = "any", durability = "disk";
-    bool each = false, json = false;
+    std::string fail_if_match, match;  ///< JSON; empty: no condition, all events
+    std::uint64_t after = 0;
+    std::uint32_t epoch = 0;
+    bool each = false, dry_run = false, json = false;
 };
 struct ReadArguments {
     std::string store, id;
     SourceArguments source;
-    std::uint64_t from = 0, after = 0, until = 0, limit = ~0ULL;
+    RangeArguments range;
     std::uint64_t from_revision = 0, until_revision = 0;
-    std::string since, before;  ///< as parse_moment reads them; empty: no bound
-    bool backwards = false, json = false, trusted = false, durable = false, recorded = false;
+    bool json = false;
+};
+struct QueryArguments {
+    std::string store;
+    AskedArguments asked;
+    RangeArguments range;
+    bool count = false, seen = false, json = false;
 };
 struct TailArguments {
-    std::string store;
+    std::string store, match;
     SourceArguments source;
     std::uint64_t after = ~0ULL, limit = ~0ULL;
     double timeout_s = 0;
@@ -92,6 +117,8 @@ struct RestoreArguments {
 int run_create(const CreateArguments& arguments);
 int run_append(const AppendArguments& arguments);
 int run_read(const ReadArguments& arguments);
+int run_query(const QueryArguments& arguments);
+int run_explain(const QueryArguments& arguments);
 int run_tail(const TailArguments& arguments);
 enum class Listed { streams, categories, types, tags };
 int run_list(const ListArguments& arguments, Listed what);

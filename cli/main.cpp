@@ -11,9 +11,9 @@
 
 #include "commands.hpp"
 #include "completion.hpp"
-#include "json_events.hpp"
 #include "line_source.hpp"
-#include "moment.hpp"
+#include "selector_json.hpp"
+#include "shared_options.hpp"
 #include "terminal.hpp"
 
 namespace varve::cli {
@@ -22,56 +22,6 @@ namespace {
 const char* const kFooter =
     "Exit codes: 0 done, 1 refused (conflict, not found, a line that is not valid), 2 wrong usage, "
     "3 damage or I/O error.";
-
-/// Checks that a number has no sign: "-1" would become a very large one.
-const CLI::Validator kWhole(
-    [](std::string& text) -> std::string {
-        return text.starts_with('-') ? "must not be negative" : "";
-    },
-    "");
-
-/// Checks that a name is not empty: an empty one would mean "all".
-const CLI::Validator kName(
-    [](std::string& text) -> std::string { return text.empty() ? "must not be empty" : ""; }, "");
-
-/// Checks that --expected is a word we know or a number.
-const CLI::Validator kExpected(
-    [](std::string& text) -> std::string {
-        const bool word = text == "any" || text == "none" || text == "exists";
-        const bool number =
-            !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-        return word || number ? "" : "must be any, none, exists or a version";
-    },
-    "any|none|exists|N");
-
-/// Checks that an id is one.
-const CLI::Validator kId(
-    [](std::string& text) -> std::string {
-        EventId id;
-        return parse_id(text, id) ? "" : "must be a UUID: 32 hexadecimal digits";
-    },
-    "UUID");
-
-/// Checks that a moment can be read.
-const CLI::Validator kMoment(
-    [](std::string& text) -> std::string {
-        return parse_moment(text, 0) ? ""
-                                     : "must be an RFC 3339 time or date, milliseconds since 1970, "
-                                       "now, or a distance from now such as -15m, -1h, -7d";
-    },
-    "TIME");
-
-void add_source(CLI::App& command, SourceArguments& source) {
-    auto* group = command.add_option_group("source", "which events; all of them if none is given");
-    group->add_option("--stream", source.stream, "events of this stream")->check(kName);
-    group
-        ->add_option("--category", source.category,
-                     "events of streams named CATEGORY-… or CATEGORY/…")
-        ->check(kName);
-    group->add_option("--type", source.type, "events of this type")->check(kName);
-    group->add_option("--tag", source.tag, "events with this tag")->check(kName);
-    group->require_option(0, 1);
-}
 
 /// Runs varve-bench, which is installed beside this program.
 int run_bench(const std::vector<std::string>& arguments) {
@@ -116,9 +66,9 @@ public:
 
 private:
     [[nodiscard]] bool wants_json() const {
-        return create_.json || append_.json || read_.json || tail_.json || list_.json ||
-               store_.json || stats_.json || import_.json || export_.json || erase_.json ||
-               backup_.json || restore_.json;
+        return create_.json || append_.json || read_.json || query_.json || tail_.json ||
+               list_.json || store_.json || stats_.json || import_.json || export_.json ||
+               erase_.json || backup_.json || restore_.json;
     }
     CLI::App& command(const char* name, const char* what, std::string& store) {
         CLI::App& added = *app_.add_subcommand(name, what);
@@ -150,40 +100,52 @@ private:
             ->check(kExpected);
         append.add_option("--durability", append_.durability, "what to wait for")
             ->check(CLI::IsMember({"os", "interval", "disk"}));
+        add_condition(append);
         append.add_flag("--json", append_.json, "positions as JSON");
         runs(append, [this] { return run_append(append_); });
+    }
+
+    void add_condition(CLI::App& append) {
+        auto* fail =
+            append
+                .add_option("--fail-if-match", append_.fail_if_match,
+                            "refuse if an event matches these items ([...]) or this selector, "
+                            "written as in query")
+                ->check(kQuestion);
+        auto* after = append
+                          .add_option("--after", append_.after,
+                                      "with --fail-if-match: of the events beyond this position, "
+                                      "up to which the decision knew everything; else of all")
+                          ->check(kWhole)
+                          ->needs(fail);
+        append
+            .add_option("--epoch", append_.epoch, "with --after: of which life of the store it is")
+            ->check(kWhole)
+            ->needs(after);
+        add_match(append, append_.match);
+        append.get_option("--match")->needs(fail);
+        auto* dry_run = append.add_flag("--dry-run", append_.dry_run,
+                                        "say what the append would do, store nothing");
+        for (CLI::Option* whole : {fail, dry_run}) append.get_option("--each")->excludes(whole);
     }
 
     void add_reading() {
         CLI::App& read = command("read", "print events", read_.store);
         add_source(read, read_.source);
         read.add_option("--id", read_.id, "only the event with this id")->check(kId);
-        read.add_option("--from", read_.from, "first position")->check(kWhole);
-        read.add_option("--after", read_.after, "only beyond this position")->check(kWhole);
-        read.add_option("--until", read_.until, "last position")->check(kWhole);
+        add_range(read, read_.range);
         read.add_option("--from-revision", read_.from_revision, "with --stream: first revision")
             ->check(kWhole)
             ->needs(read.get_option("--stream"));
         read.add_option("--until-revision", read_.until_revision, "with --stream: last revision")
             ->check(kWhole)
             ->needs(read.get_option("--stream"));
-        read.add_option("--since", read_.since,
-                        "only events of this time or later: RFC 3339, milliseconds since 1970, or "
-                        "-15m, -1h, -7d from now")
-            ->check(kMoment);
-        read.add_option("--before", read_.before, "only events before this time")->check(kMoment);
-        read.add_flag("--recorded", read_.recorded,
-                      "--since and --before mean when the store took the event; that time is "
-                      "printed too");
-        read.add_option("--limit", read_.limit, "at most so many events")->check(kWhole);
-        read.add_flag("--backwards", read_.backwards, "newest first");
-        read.add_flag("--trusted", read_.trusted, "do not check the checksums");
-        read.add_flag("--durable", read_.durable, "only events that survive a power cut");
         read.add_flag("--json", read_.json, "NDJSON instead of a table");
         for (const char* other : {"--stream", "--category", "--type", "--tag", "--from", "--after",
-                                  "--until", "--limit", "--backwards", "--durable"})
+                                  "--until", "--limit", "--backwards", "--durable", "--match"})
             read.get_option("--id")->excludes(read.get_option(other));
         runs(read, [this] { return run_read(read_); });
+        add_queries();
         CLI::App& tail = command("tail", "print events as they come", tail_.store);
         add_source(tail, tail_.source);
         tail.add_option("--after", tail_.after, "begin behind this position instead of at the end")
@@ -193,7 +155,28 @@ private:
             ->check(CLI::NonNegativeNumber);
         tail.add_flag("--durable", tail_.durable, "only events that survive a power cut");
         tail.add_flag("--json", tail_.json, "NDJSON instead of a table");
+        add_match(tail, tail_.match);
         runs(tail, [this] { return run_tail(tail_); });
+    }
+
+    void add_queries() {
+        CLI::App& query =
+            command("query", "print the events that a query or selector asks for", query_.store);
+        add_asked(query, query_.asked);
+        add_range(query, query_.range);
+        auto* count = query.add_flag("--count", query_.count, "only how many they are");
+        query
+            .add_flag("--seen", query_.seen,
+                      "last, up to where was looked: for append --after and --epoch")
+            ->excludes(count);
+        query.add_flag("--json", query_.json, "NDJSON instead of a table");
+        runs(query, [this] { return run_query(query_); });
+        CLI::App& explain =
+            command("explain", "say how a query is answered, and what that costs", query_.store);
+        add_asked(explain, query_.asked);
+        add_range(explain, query_.range);
+        explain.add_flag("--json", query_.json, "as JSON");
+        runs(explain, [this] { return run_explain(query_); });
     }
 
     void add_listing() {
@@ -332,6 +315,7 @@ private:
     CreateArguments create_;
     AppendArguments append_;
     ReadArguments read_;
+    QueryArguments query_;
     TailArguments tail_;
     ListArguments list_;
     StoreArguments store_;
@@ -362,6 +346,9 @@ int run(int count, char** values) {
         } catch (const Failed& failed) {
             flush_output();
             return report(failed.error);
+        } catch (const BadJson& bad) {
+            complain("{}; see varve --help", bad.what());
+            return kUsage;
         } catch (const InputRefused& refused) {
             flush_output();
             complain("{}", refused.what());

@@ -59,6 +59,33 @@ bool steers(char32_t c) {
            (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
+/// True if an event stands in the way of what was refused.
+bool names_event(const Error& error) {
+    return error.code == ErrorCode::condition_failed || error.code == ErrorCode::id_conflict;
+}
+
+/// The event that is in the way, for people.
+void complain_of_event(const Error& error) {
+    std::string what = fmt::format("in the way: position {}", error.position.value);
+    if (!error.stream.empty()) what += ", stream " + error.stream;
+    if (!error.type.empty()) what += ", type " + error.type;
+    if (!error.tags.empty()) what += fmt::format(", tags {}", fmt::join(error.tags, " "));
+    complain_text(what);
+}
+
+void write_event(const Error& error, std::string& out) {
+    out += fmt::format(",\"position\":{},\"stream\":", error.position.value);
+    write_string(error.stream, out);
+    out += ",\"type\":";
+    write_string(error.type, out);
+    out += ",\"tags\":[";
+    for (const std::string& tag : error.tags) {
+        if (out.back() != '[') out += ',';
+        write_string(tag, out);
+    }
+    out += ']';
+}
+
 void write_error(const Error& error) {
     if (!json_errors) {
         std::string where;
@@ -66,6 +93,7 @@ void write_error(const Error& error) {
             where = " (" + error.file +
                     (error.offset != 0 ? ", offset " + std::to_string(error.offset) : "") + ")";
         complain("{}{} [{}]", error.message, where, to_string(error.code));
+        if (names_event(error)) complain_of_event(error);
         return;
     }
     std::string out =
@@ -81,6 +109,7 @@ void write_error(const Error& error) {
         write_string(error.stream, out);
         out += fmt::format(",\"version\":{}", error.version);
     }
+    if (names_event(error)) write_event(error, out);
     out += fmt::format(",\"retry\":{}}}}}\n", error.retry);
     write_all(STDERR_FILENO, out);
 }

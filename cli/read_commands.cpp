@@ -1,14 +1,17 @@
-// Commands that only read: read, tail, streams, types, tags, stats, export.
+// Commands that only read, queries and verification apart: read, tail, streams, types, tags, stats,
+// export.
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 
 #include "commands.hpp"
 #include "json_events.hpp"
 #include "moment.hpp"
+#include "print_event.hpp"
+#include "selector_json.hpp"
 #include "terminal.hpp"
 
 namespace varve::cli {
@@ -18,55 +21,6 @@ namespace {
 volatile std::sig_atomic_t interrupted = 0;
 
 void on_signal(int) { interrupted = 1; }
-
-/// UTC to the millisecond.
-std::string printable_time(std::int64_t time_us) {
-    std::int64_t seconds = time_us / 1'000'000;
-    std::int64_t rest_us = time_us % 1'000'000;
-    if (rest_us < 0) {
-        rest_us += 1'000'000;
-        --seconds;
-    }
-    const std::time_t time = seconds;
-    std::tm parts{};
-    ::gmtime_r(&time, &parts);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
-    return fmt::format("{}.{:03}", text, rest_us / 1000);
-}
-
-/// One event as a line for people.
-void print_event(const EventView& event) {
-    const char* const bold = colours() ? "\033[1m" : "";
-    const char* const dim = colours() ? "\033[2m" : "";
-    const char* const plain = colours() ? "\033[0m" : "";
-    std::string tags;
-    for (const std::string_view tag : event.tags)
-        tags += (tags.empty() ? "" : " ") + printable(tag, 60);
-    std::string time = printable_time(event.time_us);
-    if (event.recorded_us()) time += " (recorded " + printable_time(*event.recorded_us()) + ")";
-    print("{:>9}  {}{}{} {}{}{}  {}{}  {}{}\n", event.position.value, bold,
-          event.type.empty() ? "(no type)" : printable(event.type, 60), plain, dim, time, plain,
-          event.stream.empty()
-              ? "(no stream)"
-              : printable(event.stream, 80) + "@" + std::to_string(event.revision.value),
-          tags.empty() ? "" : "  [" + tags + "]",
-          event.erased ? "(erased)" : printable(event.data, 100), "");
-}
-
-void print_event(const EventView& event, bool json, std::string& buffer) {
-    if (!json) return print_event(event);
-    write_line(event, buffer);
-    if (buffer.size() < (64 << 10)) return;
-    put(buffer);
-    buffer.clear();
-}
-
-void flush(std::string& buffer) {
-    put(buffer);
-    buffer.clear();
-    flush_output();
-}
 
 /// One name of the catalogue as a line.
 void write_name(const CatalogueEntry& entry, bool json, std::string& buffer) {
@@ -102,24 +56,30 @@ Source SourceArguments::source() const {
     return Source::all();
 }
 
+ReadOptions read_options(const RangeArguments& range) {
+    ReadOptions options;
+    options.from = Position{range.from};
+    options.after = Position{range.after};
+    options.until = Position{range.until};
+    options.durable_only = range.durable;
+    options.limit = range.limit;
+    options.direction = range.backwards ? Direction::backwards : Direction::forwards;
+    options.verify = range.trusted ? Verify::trusted : Verify::always;
+    const std::int64_t now = now_us();
+    if (!range.since.empty()) options.since_us = parse_moment(range.since, now);
+    if (!range.before.empty()) options.until_us = parse_moment(range.before, now);
+    options.clock = range.recorded ? TimeKind::recorded : TimeKind::event;
+    options.with_recorded = range.recorded;
+    options.matcher = matcher_of(range.match);
+    return options;
+}
+
 int run_read(const ReadArguments& arguments) {
     const Store store = open_to_read(arguments.store);
     const Snapshot snapshot = snapshot_of(store);
-    ReadOptions options;
-    options.from = Position{arguments.from};
-    options.after = Position{arguments.after};
-    options.until = Position{arguments.until};
+    ReadOptions options = read_options(arguments.range);
     options.from_revision = Revision{arguments.from_revision};
     options.until_revision = Revision{arguments.until_revision};
-    options.durable_only = arguments.durable;
-    options.limit = arguments.limit;
-    options.direction = arguments.backwards ? Direction::backwards : Direction::forwards;
-    options.verify = arguments.trusted ? Verify::trusted : Verify::always;
-    const std::int64_t now = now_us();
-    if (!arguments.since.empty()) options.since_us = parse_moment(arguments.since, now);
-    if (!arguments.before.empty()) options.until_us = parse_moment(arguments.before, now);
-    options.clock = arguments.recorded ? TimeKind::recorded : TimeKind::event;
-    options.with_recorded = arguments.recorded;
     std::string buffer;
     if (!arguments.id.empty()) {
         EventId id;
@@ -127,14 +87,14 @@ int run_read(const ReadArguments& arguments) {
         auto found = snapshot.find(id, options.verify);
         if (!found) throw Failed(found.error());
         print_event(*found, arguments.json, buffer);
-        flush(buffer);
+        flush_events(buffer);
         return kOk;
     }
     auto seen =
         snapshot.read(arguments.source.source(), options).for_each([&](const EventView& event) {
             print_event(event, arguments.json, buffer);
         });
-    flush(buffer);
+    flush_events(buffer);
     if (!seen) throw Failed(seen.error());
     return kOk;
 }
@@ -145,26 +105,29 @@ int run_tail(const TailArguments& arguments) {
     options.durable_only = arguments.durable;
     options.after =
         arguments.after == ~0ULL ? snapshot_of(store).published() : Position{arguments.after};
+    const std::optional<Matcher> matcher = matcher_of(arguments.match);
     auto live = store.follow(arguments.source.source(), options);
     if (!live) throw Failed(live.error());
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
     std::uint64_t left = arguments.limit;
-    double waited_s = 0;
+    auto printed = std::chrono::steady_clock::now();  // the last event, or nothing since then
     std::string buffer;
     while (interrupted == 0 && left > 0) {
         constexpr std::uint32_t kSliceMs = 200;
         auto run = live->next(kSliceMs);
         if (!run) throw Failed(run.error());
         if (run->empty() && output_abandoned()) break;
-        waited_s = run->empty() ? waited_s + kSliceMs / 1000.0 : 0;
-        if (arguments.timeout_s > 0 && waited_s >= arguments.timeout_s) break;
         for (const EventView& event : *run) {
             if (left == 0) break;
+            if (matcher && !matcher->matches(event.data, event.metadata)) continue;
             print_event(event, arguments.json, buffer);
+            printed = std::chrono::steady_clock::now();
             --left;
         }
-        flush(buffer);
+        flush_events(buffer);
+        const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - printed;
+        if (arguments.timeout_s > 0 && waited.count() >= arguments.timeout_s) break;
     }
     return kOk;
 }

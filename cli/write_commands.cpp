@@ -5,6 +5,7 @@
 #include "commands.hpp"
 #include "json_events.hpp"
 #include "line_source.hpp"
+#include "selector_json.hpp"
 #include "terminal.hpp"
 
 namespace varve::cli {
@@ -26,18 +27,32 @@ Durability durability_of(const std::string& text) {
                                 : Durability::disk;
 }
 
-void say(const Appended& done, bool json) {
-    if (json) {
-        print("{{\"first\":{},\"last\":{},\"version\":{},\"duplicate\":{}}}\n", done.first.value,
-              done.last.value, done.version, done.duplicate);
+void say(const Appended& done, const AppendArguments& arguments) {
+    if (arguments.json) {
+        print("{{\"first\":{},\"last\":{},\"version\":{},\"duplicate\":{}{}}}\n", done.first.value,
+              done.last.value, done.version, done.duplicate,
+              arguments.dry_run ? ",\"dry_run\":true" : "");
     } else {
-        const char* const known = done.duplicate ? " (stored before)" : "";
+        const char* const known = done.duplicate      ? " (stored before)"
+                                  : arguments.dry_run ? " (not stored)"
+                                                      : "";
         if (done.first == done.last)
             print("position {}{}\n", done.first.value, known);
         else
             print("positions {} to {}{}\n", done.first.value, done.last.value, known);
     }
     flush_output();
+}
+
+AppendOptions append_options(const AppendArguments& arguments) {
+    AppendOptions options;
+    options.expected = expected_of(arguments.expected);
+    if (!arguments.fail_if_match.empty())
+        options.condition = {question_of(arguments.fail_if_match),
+                             {Position{arguments.after}, arguments.epoch},
+                             matcher_of(arguments.match)};
+    options.dry_run = arguments.dry_run;
+    return options;
 }
 
 }  // namespace
@@ -63,9 +78,9 @@ int run_create(const CreateArguments& arguments) {
 int run_append(const AppendArguments& arguments) {
     OpenOptions options;
     options.durability = durability_of(arguments.durability);
+    if (arguments.dry_run) options.create = Create::never;
     Store store = open_or_fail(arguments.store, options);
-    AppendOptions append;
-    append.expected = expected_of(arguments.expected);
+    const AppendOptions append = append_options(arguments);
     std::uint64_t size = 0;
     const std::uint64_t* done = nullptr;
     LineSource lines(open_source("-", size, done), Parser::kPadding, arguments.each);
@@ -83,7 +98,7 @@ int run_append(const AppendArguments& arguments) {
         if (!appended) throw Failed(appended.error());
         batch.clear();
         try {
-            say(*appended, arguments.json);
+            say(*appended, arguments);
         } catch (const OutputFailed& failed) {
             complain("cannot write standard output: {}; events up to position {} are stored",
                      std::strerror(failed.error), appended->last.value);

@@ -94,7 +94,7 @@ public:
     [[nodiscard]] bool is_nothing() const noexcept;
     /// Why it cannot be; null if it can. Lives as long as the program.
     [[nodiscard]] const char* error() const noexcept { return error_; }
-    /// For people: `(type "A" or type "B") and tag "c/1"`. Names are quoted as in JSON.
+    /// For people: `tag "c/1" and (type "A" or type "B")`. Names are quoted as in JSON.
     [[nodiscard]] std::string text() const;
     /// Equal sets of the same normal form.
     friend bool operator==(const Selector& a, const Selector& b) noexcept {

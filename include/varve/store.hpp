@@ -82,10 +82,9 @@ public:
 
     [[nodiscard]] Status status() const noexcept;
     /// After the end. Forwards with the limit reached: the last event returned, 0 if there is none;
-    /// else the smaller of `until` and the end of what may be
-    /// handed out (the snapshot's, or what is durable), or before the first event beyond
-    /// `until_revision`. Backwards: the snapshot's end. An error
-    /// if the read was stopped or is not at its end.
+    /// else the smaller of `until` and the end of what may be handed out (the snapshot's, or what
+    /// is durable), or before the first event beyond `until_revision`. Backwards: the same end, or
+    /// `from` where that is smaller. An error if the read was stopped or is not at its end.
     [[nodiscard]] Result<Seen> seen() const noexcept;
 
 private:
@@ -305,11 +304,11 @@ public:
     ~Store();
 
     /// Appends all of `events` or none, in order, with contiguous positions. Returns when the level
-    /// is reached. Checks, in this order: limits, event ids, expected versions. Errors:
-    /// `invalid_argument`, `too_large`, `id_conflict` (with the event in the way),
-    /// `wrong_expected_version` (with stream and version), `no_space` (nothing stored, try again),
-    /// `durability_lost` (stored and visible, but a sync failed), `poisoned`, `closed`, `busy`,
-    /// `corrupt`, `out_of_memory`.
+    /// is reached. Checks, in this order: limits, event ids, expected versions, the condition.
+    /// Errors: `invalid_argument`, `too_large`, `id_conflict` (with the event in the way),
+    /// `wrong_expected_version` (with stream and version), `stale` and `condition_failed` (with an
+    /// event in the way), `no_space` (nothing stored, try again), `durability_lost` (stored and
+    /// visible, but a sync failed), `poisoned`, `closed`, `busy`, `corrupt`, `out_of_memory`.
     ///
     /// Ids make an append repeatable, also by another process after a crash: it is stored once,
     /// however often and from however many threads it is tried. It counts as repeated if its events

@@ -148,6 +148,7 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       name_(source.name),
       bounds_(bounds_of(pinned_->view(), options)),
       left_(options.limit),
+      from_(options.from.value),
       until_(options.until.value),
       looked_until_(end_of(pinned_->view(), options)),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure),
@@ -449,7 +450,10 @@ Result<Seen> Reading::seen() const noexcept {
                        "the read is not at its end: what it has seen is not known yet");
     }
     const View& view = pinned_->view();
-    if (bounds_.backwards) return Seen{Position{looked_until_}, view.epoch};
+    if (bounds_.backwards) {
+        const std::uint64_t begin = from_ != 0 ? std::min(from_, looked_until_) : looked_until_;
+        return Seen{Position{begin}, view.epoch};
+    }
     // With a limit of 0 that is position 0: nothing was looked at.
     const bool limited =
         left_ == 0 && !base::seeded(base::SeededBug::seen_of_limited_read_is_published);

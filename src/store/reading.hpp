@@ -75,6 +75,7 @@ private:
     std::optional<Selecting> selecting_;  ///< of a selector that is no single name
     Bounds bounds_;
     std::uint64_t left_;
+    std::uint64_t from_;
     std::uint64_t until_;
     std::uint64_t
         looked_until_;  ///< end of what may be handed out; before what lies beyond a revision

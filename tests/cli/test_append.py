@@ -23,6 +23,7 @@ class Append(CommandLineTest):
                          [{"first": 1, "last": 1, "version": 1, "duplicate": True}])
         answer = self.varve("append", self.store, code=1, input=event + '{"stream":"b"}')
         self.assertIn("event at position 1", answer.err)
+        self.assertIn("in the way: position 1, stream a", answer.err)
         self.assertEqual(len(self.varve("read", self.store).lines), 1)
 
     def test_each_line_is_stored_as_it_comes(self):
@@ -74,6 +75,69 @@ class Append(CommandLineTest):
         answer = self.varve("append", self.store, "--expected", "2", "--json", code=1, input='{"stream":"order-42"}')
         error = json.loads(answer.err)["error"]
         self.assertEqual((error["code"], error["stream"], error["version"]), ("wrong_expected_version", "order-42", 3))
+
+    def guarded(self, *options, code=0, event='{"type":"Closed","tags":["customer/7"]}'):
+        return self.varve("append", self.store, *options, code=code, input=event)
+
+    def test_a_condition(self):
+        self.fill(3)
+        for question in ('[{"types":["OrderPlaced"],"tags":["customer/7"]}]', '{"tag":"customer/7"}', "true",
+                         '{"not":{"type":"Closed"}}', '[{"tags":["nobody"]},{"types":["OrderPlaced"]}]'):
+            self.assertEqual(self.guarded("--fail-if-match", question, "--after", "3", "--dry-run").out, "position 4 (not stored)\n")
+            for after in (("--after", "2"), ("--after", "0"), ()):
+                error = self.guarded("--fail-if-match", question, *after, code=1).err
+                for part in ("[condition_failed]", "position 3, stream order-42, type OrderPlaced, tags customer/7"):
+                    self.assertIn(part, error)
+        for question in ('[{"types":["OrderPlaced"],"tags":["nobody"]}]', '{"stream":"other"}', "false"):
+            self.guarded("--fail-if-match", question, "--dry-run")
+        self.assertEqual(self.guarded("--fail-if-match", '{"tag":"customer/7"}', "--after", "3").out, "position 4\n")
+        self.guarded("--fail-if-match", '{"tag":"customer/7"}', "--after", "3", code=1)
+        self.assertEqual(len(self.varve("read", self.store).lines), 4)
+
+    def test_a_condition_with_a_matcher(self):
+        self.fill(3)
+        question = ("--fail-if-match", '{"tag":"customer/7"}', "--match")
+        self.assertIn("position 2,", self.guarded(*question, '{"data":{"n":2}}', code=1).err)
+        self.guarded(*question, '{"data":{"n":2}}', "--after", "2", "--dry-run")
+        self.guarded(*question, '{"data":{"n":4}}')
+
+    def test_a_refusal_as_json(self):
+        self.fill(3)
+        error = json.loads(self.guarded("--fail-if-match", '{"tag":"customer/7"}', "--after", "1", "--json", code=1).err)["error"]
+        self.assertEqual((error["code"], error["position"], error["stream"], error["type"], error["tags"]),
+                         ("condition_failed", 3, "order-42", "OrderPlaced", ["customer/7"]))
+
+    def test_a_condition_of_another_history(self):
+        self.fill(3)
+        seen = self.varve("query", self.store, "--tags", "nobody", "--seen", "--json").json[0]["seen"]
+        question = ("--fail-if-match", '{"tag":"nobody"}', "--after")
+        self.guarded(*question, seen["position"], "--epoch", seen["epoch"], "--dry-run")
+        self.assertIn("[stale]", self.guarded(*question, "3", "--epoch", "9", code=1).err)
+        error = self.guarded(*question, "4", code=1).err
+        for part in ("[stale]", "its end is 3"):
+            self.assertIn(part, error)
+
+    def test_bad_conditions(self):
+        for question in ("", "[]", "[{}]", "{}", "7", '{"tags":"a"}', '[{"tag":"a"}]', "[[]]"):
+            self.usage("append", self.store, "--fail-if-match", question)
+        for options in (("--after", "3"), ("--match", '{"data":1}'), ("--fail-if-match", "true", "--after", "-1"),
+                        ("--fail-if-match", "true", "--epoch", "1"), ("--fail-if-match", "true", "--match", "{}"),
+                        ("--fail-if-match", "true", "--each"), ("--dry-run", "--each")):
+            self.usage("append", self.store, *options)
+        self.assertFalse(self.store.exists())
+
+    def test_dry_run(self):
+        self.assertIn("[not_found]", self.varve("append", self.store, "--dry-run", code=1, input="{}").err)
+        self.assertFalse(self.store.exists())
+        self.fill(3)
+        two = '{"stream":"order-42"}\n{"stream":"order-42","id":"%s"}' % ("f" * 32)
+        self.assertEqual(self.varve("append", self.store, "--dry-run", input=two).out, "positions 4 to 5 (not stored)\n")
+        self.assertEqual(self.varve("append", self.store, "--dry-run", "--json", input=two).json,
+                         [{"first": 4, "last": 5, "version": 5, "duplicate": False, "dry_run": True}])
+        self.assertIn("version 3", self.varve("append", self.store, "--dry-run", "--expected", "2", code=1, input=two).err)
+        self.assertEqual(len(self.varve("read", self.store).lines), 3)
+        self.varve("append", self.store, input=two)
+        self.assertEqual(self.varve("append", self.store, "--dry-run", input=two).out, "positions 4 to 5 (stored before)\n")
 
     def test_limits(self):
         for event in ({"stream": "s" * 1025}, {"type": "t\n"}, {"tags": [f"t{n}" for n in range(65)]}):

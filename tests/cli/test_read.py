@@ -56,6 +56,14 @@ class Read(CommandLineTest):
         for wrong in ("", "yesterday", "-1y", "-h", "2023-13-01", "+99999999999999w"):
             self.usage("read", self.store, "--since", wrong)
 
+    def test_matching_events_only(self):
+        self.fill(10)
+        self.assertEqual(self.positions("--match", '{"data":{"n":{"$gte":9}}}'), [9, 10])
+        self.assertEqual(self.positions("--match", '{"data":{"n":{"$gte":3}}}', "--type", "OrderPlaced", "--limit", "2"), [3, 4])
+        self.assertEqual(self.positions("--match", '{"metadata":{"n":1}}'), [])
+        self.assertIn("$gte", self.usage("read", self.store, "--match", '{"data":{"n":{"$most":9}}}').err)
+        self.usage("read", self.store, "--match", "{}", "--id", "f" * 32)
+
     def test_recorded_lines_are_taken_back(self):
         self.fill(1)
         lines = self.varve("read", self.store, "--recorded", "--json").out

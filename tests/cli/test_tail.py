@@ -24,6 +24,27 @@ class Tail(CommandLineTest):
         self.fill(3)
         self.assertEqual(len(self.varve("tail", self.store, "--after", "0", "--limit", "2", "--type", "OrderPlaced").lines), 2)
 
+    def test_matching_events_only(self):
+        self.fill(3)
+        answer = self.varve("tail", self.store, "--after", "0", "--match", '{"data":{"n":[1,3]}}', "--limit", "2", "--json")
+        self.assertEqual([event["position"] for event in answer.json], [1, 3])
+        self.usage("tail", self.store, "--match", "{}")
+
+    def test_events_that_do_not_match_are_no_events(self):
+        self.fill(1)
+        tail = self.start("--match", '{"data":{"n":2}}', "--timeout", "1")
+        writer = subprocess.Popen([VARVE, "append", self.store, "--each"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self.addCleanup(writer.wait)
+        self.addCleanup(writer.stdin.close)
+        for _ in range(100):  # an event every 100 ms: were they events, the tail would not end before them
+            if tail.poll() is not None:
+                break
+            writer.stdin.write(b"{}\n")
+            writer.stdin.flush()
+            time.sleep(0.1)
+        self.assertEqual(tail.poll(), 0)
+        self.assertEqual(tail.stdout.read(), b"")
+
     def test_live(self):
         self.fill(3)
         tail = self.start("--limit", "2", "--tag", "customer/7")

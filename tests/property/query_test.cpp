@@ -218,7 +218,7 @@ private:
         const std::uint64_t from = options.from.value, until = options.until.value;
         const std::uint64_t end = model_.events().size();
         if (options.direction == Direction::backwards || (from != 0 && until != 0 && from > until))
-            return end;
+            return from == 0 ? end : std::min(from, end);
         if (found.size() == options.limit) return found.empty() ? 0 : found.back();
         return until == 0 ? end : std::min(until, end);
     }

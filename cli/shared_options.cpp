@@ -1,0 +1,132 @@
+#include "shared_options.hpp"
+
+#include "json_events.hpp"
+#include "moment.hpp"
+#include "selector_json.hpp"
+
+namespace varve::cli {
+
+namespace {
+
+/// A check that `read` finds nothing wrong with the JSON that is given.
+template <class Read>
+CLI::Validator json_check(Read read) {
+    return {[read](std::string& text) -> std::string {
+                try {
+                    static_cast<void>(read(text));
+                } catch (const BadJson& bad) {
+                    return bad.what();
+                }
+                return "";
+            },
+            "JSON"};
+}
+
+/// Checks that a moment can be read.
+const CLI::Validator kMoment(
+    [](std::string& text) -> std::string {
+        return parse_moment(text, 0) ? ""
+                                     : "must be an RFC 3339 time or date, milliseconds since 1970, "
+                                       "now, or a distance from now such as -15m, -1h, -7d";
+    },
+    "TIME");
+
+const CLI::Validator kItems = json_check(items_of);
+const CLI::Validator kSelector = json_check(selector_of);
+const CLI::Validator kMatcher = json_check(compile_matcher);
+
+/// Checks that no name of a list is empty.
+const CLI::Validator kNames(
+    [](std::string& text) -> std::string {
+        const bool gap = text.empty() || text.front() == ',' || text.back() == ',' ||
+                         text.find(",,") != std::string::npos;
+        return gap ? "has an empty name; names that contain a comma can be given with --items" : "";
+    },
+    "NAME,...");
+
+}  // namespace
+
+const CLI::Validator kWhole(
+    [](std::string& text) -> std::string {
+        return text.starts_with('-') ? "must not be negative" : "";
+    },
+    "");
+
+const CLI::Validator kName(
+    [](std::string& text) -> std::string { return text.empty() ? "must not be empty" : ""; }, "");
+
+const CLI::Validator kExpected(
+    [](std::string& text) -> std::string {
+        const bool word = text == "any" || text == "none" || text == "exists";
+        const bool number =
+            !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        return word || number ? "" : "must be any, none, exists or a version";
+    },
+    "any|none|exists|N");
+
+const CLI::Validator kId(
+    [](std::string& text) -> std::string {
+        EventId id;
+        return parse_id(text, id) ? "" : "must be a UUID: 32 hexadecimal digits";
+    },
+    "UUID");
+
+const CLI::Validator kQuestion = json_check(question_of);
+
+void add_match(CLI::App& command, std::string& match) {
+    command
+        .add_option("--match", match,
+                    R"(only events whose JSON it matches: {"data":{"total":{"$gte":30}}})")
+        ->check(kMatcher);
+}
+
+void add_source(CLI::App& command, SourceArguments& source) {
+    auto* group = command.add_option_group("source", "which events; all of them if none is given");
+    group->add_option("--stream", source.stream, "events of this stream")->check(kName);
+    group
+        ->add_option("--category", source.category,
+                     "events of streams named CATEGORY-… or CATEGORY/…")
+        ->check(kName);
+    group->add_option("--type", source.type, "events of this type")->check(kName);
+    group->add_option("--tag", source.tag, "events with this tag")->check(kName);
+    group->require_option(0, 1);
+}
+
+void add_range(CLI::App& command, RangeArguments& range) {
+    command.add_option("--from", range.from, "first position")->check(kWhole);
+    command.add_option("--after", range.after, "only beyond this position")->check(kWhole);
+    command.add_option("--until", range.until, "last position")->check(kWhole);
+    command
+        .add_option("--since", range.since,
+                    "only events of this time or later: RFC 3339, milliseconds since 1970, or "
+                    "-15m, -1h, -7d from now")
+        ->check(kMoment);
+    command.add_option("--before", range.before, "only events before this time")->check(kMoment);
+    command.add_flag("--recorded", range.recorded,
+                     "--since and --before mean when the store took the event; that time is "
+                     "printed too");
+    command.add_option("--limit", range.limit, "at most so many events")->check(kWhole);
+    command.add_flag("--backwards", range.backwards, "newest first");
+    command.add_flag("--trusted", range.trusted, "do not check the checksums");
+    command.add_flag("--durable", range.durable, "only events that survive a power cut");
+    add_match(command, range.match);
+}
+
+void add_asked(CLI::App& command, AskedArguments& asked) {
+    auto* group = command.add_option_group(
+        "asked", "which events; one of these at least, and each that is given must hold");
+    group->add_option("--types", asked.types, "events of one of these types: A,B")->check(kNames);
+    group->add_option("--tags", asked.tags, "events with all of these tags: t1,t2")->check(kNames);
+    group
+        ->add_option("--items", asked.items,
+                     R"(events that match one of these: [{"types":["A"],"tags":["t1"]},...])")
+        ->check(kItems);
+    group
+        ->add_option("--selector", asked.selector,
+                     R"(nested: true, {"stream":"s"}, category, type, tag, {"any":[...]}, )"
+                     R"({"all":[...]}, {"not":...})")
+        ->check(kSelector);
+    group->require_option(1, 0);
+}
+
+}  // namespace varve::cli
