@@ -1,5 +1,5 @@
-// Commands that look after a store: verify, doctor, backup, restore, salvage, repair. Long ones show
-// their progress and end in order on Ctrl-C.
+// Commands that look after a store: verify, doctor, backup, restore, salvage, repair. Long ones
+// show their progress and end in order on Ctrl-C.
 #include <csignal>
 
 #include "commands.hpp"
