@@ -1,9 +1,8 @@
 // append --conditional: what a condition adds to an append, one thread, nothing new behind its
 // position.
 //
-// Three stores in turn get the same events, some thousand at a time, so that whatever the machine
-// does happens to all of them: without conditions, with conditions whose selector is made for the
-// append as an application does, and with selectors made beforehand.
+// Two stores in turn get the same events, some thousand at a time, so that whatever the machine
+// does happens to both. The selector of a condition is made for its append, as an application does.
 #include <algorithm>
 
 #include "bench.hpp"
@@ -14,20 +13,17 @@ namespace {
 
 constexpr std::size_t kRun = 4096;  ///< events that one store gets in a row
 
-enum class Kind : std::uint8_t { plain, conditional, prepared };
-
 /// One store and what appending to it took.
 class Contender {
 public:
-    Contender(const Parameters& parameters, Kind kind, const std::string& directory)
-        : kind_(kind),
+    Contender(const Parameters& parameters, bool conditional, const std::string& directory)
+        : conditional_(conditional),
           batch_(parameters.batch),
           store_(must(Store::open(directory, of(parameters)), "open")) {
         after_.epoch = must(store_.snapshot(), "snapshot").epoch();
     }
 
     void append(const std::vector<NewEvent>& events) {
-        if (kind_ == Kind::prepared) prepare(events);
         const double cpu_begin = cpu_seconds_now();
         const auto begin = std::chrono::steady_clock::now();
         auto before = begin;
@@ -53,29 +49,20 @@ private:
         options.durability = parameters.durability();
         return options;
     }
-    void prepare(const std::vector<NewEvent>& events) {
-        selectors_.clear();
-        for (std::size_t at = 0; at < events.size(); at += batch_)
-            selectors_.push_back(Selector::tag(events[at].tags.back()));
-    }
     void append_one(const std::vector<NewEvent>& events, std::size_t at) {
         AppendOptions options;
-        if (kind_ != Kind::plain) {
-            options.condition.after = after_;
-            options.condition.fail_if_match = kind_ == Kind::prepared
-                                                  ? std::move(selectors_[at / batch_])
-                                                  : Selector::tag(events[at].tags.back());
-        }
+        if (conditional_)
+            options.condition = {.fail_if_match = Selector::tag(events[at].tags.back()),
+                                 .after = after_};
         const auto done =
             must(store_.append(std::span<const NewEvent>(&events[at], batch_), options), "append");
         after_.position = done.last;
     }
 
-    Kind kind_;
+    bool conditional_;
     std::size_t batch_;
     Store store_;
     Seen after_;
-    std::vector<Selector> selectors_;
     Latencies latencies_;
     double wall_ = 0, cpu_ = 0;
     std::uint64_t events_ = 0;
@@ -88,13 +75,12 @@ void run_conditional(const Parameters& given) {
     if (parameters.events == 0) parameters.events = 2'000'000;
     const Scratch scratch(parameters.directory);
     Workload workload(parameters.workload == "wide", parameters.size);
-    std::vector<Side> sides{{"varve", {}}, {"conditional", {}}, {"prepared", {}}};
+    std::vector<Side> sides{{"varve", {}}, {"conditional", {}}};
     std::vector<NewEvent> events(kRun / parameters.batch * parameters.batch);
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         const Scratch own(scratch.path());
-        Contender contenders[] = {{parameters, Kind::plain, own.path("plain")},
-                                  {parameters, Kind::conditional, own.path("conditional")},
-                                  {parameters, Kind::prepared, own.path("prepared")}};
+        Contender contenders[] = {{parameters, false, own.path("plain")},
+                                  {parameters, true, own.path("conditional")}};
         for (std::uint64_t done = 0; done < parameters.events; done += events.size()) {
             workload.fill(events);
             for (Contender& contender : contenders) contender.append(events);
