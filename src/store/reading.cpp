@@ -422,7 +422,10 @@ bool Reading::timely(const Segment& segment, const log::RecordView& record) noex
     return admitted && *admitted;
 }
 
-bool Reading::belongs(const log::RecordView& record) const noexcept {
+bool Reading::belongs(const log::RecordView& record, bool sealed) const noexcept {
+    // What a sealed index finds are exactly the events of the selection; they are compared all the
+    // same unless the index is trusted as the records are.
+    if (selecting_ && sealed && check_ == log::Check::structure) return index::is_listed(record);
     if (selecting_) return index::matches(selection_, record);
     return kind_ == Source::Kind::all || index::carries(record, key_kind(kind_), name_);
 }
@@ -436,7 +439,7 @@ bool Reading::take(const Planned& planned) noexcept {
         return false;
     if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return true;
     if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
-    if (!belongs(record)) return true;
+    if (!belongs(record, segment.sealed != nullptr)) return true;
     // Before the revision: a read that passes whole groups over must end where any other ends.
     if (times_.asks() && !timely(segment, record)) return !error_;
     if (matcher_ && !admits(*matcher_, record)) return true;

@@ -61,7 +61,7 @@ private:
     [[nodiscard]] bool outside(const Segment& segment, std::uint64_t position) noexcept;
     /// Everything in order; else what an index says.
     [[nodiscard]] bool scans() const noexcept { return kind_ == Source::Kind::all && !selecting_; }
-    [[nodiscard]] bool belongs(const log::RecordView& record) const noexcept;
+    [[nodiscard]] bool belongs(const log::RecordView& record, bool sealed) const noexcept;
     struct Planned {
         const Segment* segment;
         std::uint32_t ordinal;
