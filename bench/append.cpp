@@ -9,15 +9,15 @@
 
 namespace varve::bench {
 
-namespace {
-
-Metrics metrics_of(const Latencies& latencies, double wall, double cpu, std::uint64_t events) {
+Metrics append_metrics(const Latencies& latencies, double wall, double cpu, std::uint64_t events) {
     const auto count = static_cast<double>(events);
     return {{"ns_per_event", wall / count * 1e9},     {"events_per_s", count / wall},
             {"p50_ns", latencies.percentile(0.5)},    {"p99_ns", latencies.percentile(0.99)},
             {"p999_ns", latencies.percentile(0.999)}, {"max_ns", latencies.max()},
             {"cpu_ns_per_event", cpu / count * 1e9}};
 }
+
+namespace {
 
 /// Appends `total` events, `batch` a call; what `change` does to a run of them is not timed.
 Metrics append_round(const Parameters& parameters, Database& database, Workload& workload,
@@ -45,7 +45,7 @@ Metrics append_round(const Parameters& parameters, Database& database, Workload&
         cpu += cpu_seconds_now() - cpu_begin;
         done += events.size();
     }
-    return metrics_of(latencies, wall, cpu, done);
+    return append_metrics(latencies, wall, cpu, done);
 }
 
 void plain(const Parameters& parameters, const Scratch& scratch, std::vector<Side>& sides) {
@@ -130,7 +130,7 @@ Metrics cold_round(const Parameters& parameters, Database& database, Workload& w
             (kind == 0 ? old : fresh).add(static_cast<std::uint64_t>(took.count()));
         }
     }
-    Metrics metrics = metrics_of(all, wall, cpu_seconds_now() - cpu_begin, all.count());
+    Metrics metrics = append_metrics(all, wall, cpu_seconds_now() - cpu_begin, all.count());
     metrics["old_stream_p50_ns"] = old.percentile(0.5);
     metrics["new_stream_p50_ns"] = fresh.percentile(0.5);
     return metrics;
@@ -163,6 +163,7 @@ void cold_streams(const Parameters& parameters, const Scratch& scratch, std::vec
 }  // namespace
 
 void run_append(const Parameters& given) {
+    if (given.conditional) return run_conditional(given);
     Parameters parameters = given;
     if (parameters.events == 0)
         parameters.events = parameters.variant.empty() ? 5'000'000 : 1'000'000;

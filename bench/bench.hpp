@@ -21,9 +21,11 @@ struct Parameters {
     std::string variant;                     ///< of the scenario; empty: the plain one
     std::vector<std::string> peers{"lmdb"};  ///< beside whom; those that this build has
     bool peers_asked = false;                ///< they were named, not taken by default
+    bool threads_asked = false;              ///< the same for `threads`
     std::uint64_t events = 0;                ///< 0: the scenario's own choice
     std::uint64_t threads = 1, batch = 1, size = 150, readers = 1, rounds = 3, repeat = 1;
     bool json = false, cold = false;
+    bool conditional = false;  ///< appends carry a condition
 
     [[nodiscard]] Durability durability() const {
         return level == "disk" ? Durability::disk : Durability::os;
@@ -133,6 +135,18 @@ private:
     std::uint64_t state_;
 };
 
+/// Percentiles of calls that took `wall` and `cpu` seconds together for `events` events.
+[[nodiscard]] Metrics append_metrics(const Latencies& latencies, double wall, double cpu,
+                                     std::uint64_t events);
+
+/// Writes `size` bytes and syncs, one behind the other, in an allocated file that is made at `path`
+/// and removed, for `goal_s` seconds: what a disk allows.
+[[nodiscard]] Metrics raw_round(const std::string& path, std::size_t size, double goal_s);
+
+/// Imports `file` into a new store at `store` by the command line, as a process of its own. The
+/// most anonymous memory it had, in MB, goes to `anonymous` unless that is null.
+void import_file(const std::string& file, const std::string& store, double* anonymous = nullptr);
+
 // The scenarios.
 void run_append(const Parameters& parameters);
 void run_durable(const Parameters& parameters);
@@ -145,5 +159,9 @@ void run_catalogue(const Parameters& parameters);
 void run_rebuild(const Parameters& parameters);
 void run_verify(const Parameters& parameters);
 void run_matcher(const Parameters& parameters);
+void run_query(const Parameters& parameters);
+void run_conditional(const Parameters& parameters);
+void run_contention(const Parameters& parameters);
+void run_speedrun(const Parameters& parameters);
 
 }  // namespace varve::bench

@@ -1,5 +1,6 @@
 // append-durable and raw-durable: commits that a sync has confirmed, beside pwrite and fdatasync of
-// as many bytes.
+// as many bytes. With --conditional every append carries a condition on a tag of its thread, and
+// the same without conditions stands beside it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -27,8 +28,25 @@ struct DurableRound {
     double seconds = 0, commits = 0, events = 0, log_bytes = 0, written = 0;
 };
 
-DurableRound durable_round(const Parameters& parameters, const std::string& directory,
-                           double goal_s) {
+/// Appends under the condition that nobody else has written to this thread's own boundary since.
+class Guard {
+public:
+    Guard(Store& store, std::uint64_t number) : tag_("boundary/" + std::to_string(number)) {
+        options_.condition.after.epoch = must(store.snapshot(), "snapshot").epoch();
+    }
+    void append(Store& store, std::vector<NewEvent>& events) {
+        for (NewEvent& event : events) event.tags.back() = tag_;
+        options_.condition.fail_if_match = Selector::tag(tag_);
+        options_.condition.after.position = must(store.append(events, options_), "append").last;
+    }
+
+private:
+    std::string tag_;
+    AppendOptions options_;
+};
+
+DurableRound durable_round(const Parameters& parameters, bool conditional,
+                           const std::string& directory, double goal_s) {
     Store store = must(Store::open(directory), "open");
     std::vector<std::uint64_t> commits(parameters.threads);
     std::vector<std::thread> threads;
@@ -44,9 +62,13 @@ DurableRound durable_round(const Parameters& parameters, const std::string& dire
     for (std::uint64_t n = 0; n < parameters.threads; ++n) {
         threads.emplace_back([&, n] {
             std::vector<NewEvent> events(parameters.batch);
+            Guard guard(store, n);
             while (seconds_now() - begin < goal_s) {
                 workloads[n]->fill(events);
-                must(store.append(events), "append");
+                if (conditional)
+                    guard.append(store, events);
+                else
+                    must(store.append(events), "append");
                 ++commits[n];
             }
         });
@@ -91,7 +113,8 @@ Metrics peer_round(const Parameters& parameters, const std::string& name,
             {"events_per_s", sum * static_cast<double>(parameters.batch) / wall}};
 }
 
-/// Writes `size` bytes and syncs, one behind the other, in an allocated file.
+}  // namespace
+
 Metrics raw_round(const std::string& path, std::size_t size, double goal_s) {
     const std::size_t capacity = std::size_t{1} << 30;
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -116,36 +139,50 @@ Metrics raw_round(const std::string& path, std::size_t size, double goal_s) {
             {"bytes_per_s", syncs * static_cast<double>(size) / wall}};
 }
 
+namespace {
+
+constexpr double kRoundS = 1.5;
+
+Metrics beside_raw(const Parameters& parameters, bool conditional, const Scratch& own,
+                   const char* name) {
+    const DurableRound mine = durable_round(parameters, conditional, own.path(name), kRoundS);
+    const double commit_bytes = mine.log_bytes / mine.commits;
+    // One client: a sync per commit. Many: runs as large as all clients together have
+    // outstanding.
+    const auto group =
+        static_cast<std::size_t>(commit_bytes * static_cast<double>(parameters.threads));
+    const Metrics raw = raw_round(own.path("raw"), std::max<std::size_t>(group, 64), kRoundS);
+    Metrics metrics{{"commits_per_s", mine.commits / mine.seconds},
+                    {"events_per_s", mine.events / mine.seconds},
+                    {"bytes_per_s", mine.log_bytes / mine.seconds},
+                    {"raw_syncs_per_s", raw.at("raw_syncs_per_s")},
+                    {"bytes_written_per_commit", mine.written / mine.commits}};
+    metrics["ratio_to_raw"] = parameters.threads == 1 && parameters.batch == 1
+                                  ? metrics["commits_per_s"] / metrics["raw_syncs_per_s"]
+                                  : metrics["bytes_per_s"] / raw.at("bytes_per_s");
+    return metrics;
+}
+
 }  // namespace
 
 void run_durable(const Parameters& given) {
     Parameters parameters = given;
     parameters.level = "disk";
     const Scratch scratch(parameters.directory);
-    constexpr double kRoundS = 1.5;
     std::vector<Side> sides{{"varve", {}}};
-    for (const std::string& peer : parameters.peers) sides.push_back({peer, {}});
+    if (parameters.conditional) {
+        sides.push_back({"unconditional", {}});  // beside itself: peers have no conditions
+    } else {
+        for (const std::string& peer : parameters.peers) sides.push_back({peer, {}});
+    }
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         const Scratch own(scratch.path());
-        const DurableRound mine = durable_round(parameters, own.path("store"), kRoundS);
-        const double commit_bytes = mine.log_bytes / mine.commits;
-        // One client: a sync per commit. Many: runs as large as all clients together have
-        // outstanding.
-        const auto group =
-            static_cast<std::size_t>(commit_bytes * static_cast<double>(parameters.threads));
-        const Metrics raw = raw_round(own.path("raw"), std::max<std::size_t>(group, 64), kRoundS);
-        Metrics metrics{{"commits_per_s", mine.commits / mine.seconds},
-                        {"events_per_s", mine.events / mine.seconds},
-                        {"bytes_per_s", mine.log_bytes / mine.seconds},
-                        {"raw_syncs_per_s", raw.at("raw_syncs_per_s")},
-                        {"bytes_written_per_commit", mine.written / mine.commits}};
-        metrics["ratio_to_raw"] = parameters.threads == 1 && parameters.batch == 1
-                                      ? metrics["commits_per_s"] / metrics["raw_syncs_per_s"]
-                                      : metrics["bytes_per_s"] / raw.at("bytes_per_s");
-        sides[0].rounds.push_back(metrics);
-        for (std::size_t n = 1; n < sides.size(); ++n) {
-            sides[n].rounds.push_back(
-                peer_round(parameters, sides[n].variant, own.path(sides[n].variant), kRoundS));
+        for (Side& side : sides) {
+            const bool ours = side.variant == "varve" || side.variant == "unconditional";
+            const bool conditional = parameters.conditional && side.variant == "varve";
+            side.rounds.push_back(
+                ours ? beside_raw(parameters, conditional, own, side.variant.c_str())
+                     : peer_round(parameters, side.variant, own.path(side.variant), kRoundS));
         }
     }
     report(parameters, sides);

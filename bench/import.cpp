@@ -42,28 +42,10 @@ double anonymous_mb(pid_t child) {
 }
 
 Metrics import_round(const std::string& file, const std::string& store) {
-    const std::string program = beside_me("varve");
-    const double begin = seconds_now();
-    const pid_t child = ::fork();
-    if (child == 0) {
-        if (::freopen("/dev/null", "w", stdout) == nullptr) ::_exit(3);
-        ::execl(program.c_str(), program.c_str(), "import", store.c_str(), file.c_str(),
-                static_cast<char*>(nullptr));
-        ::_exit(127);
-    }
     double anonymous = 0;
-    int status = 0;
-    // Looked at every two milliseconds, which the wall time of the child does not notice on another
-    // core.
-    while (::waitpid(child, &status, WNOHANG) == 0) {
-        anonymous = std::max(anonymous, anonymous_mb(child));
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
+    const double begin = seconds_now();
+    import_file(file, store, &anonymous);
     const double wall = seconds_now() - begin;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        std::fprintf(stderr, "varve-bench: '%s import' failed\n", program.c_str());
-        std::exit(3);
-    }
     OpenOptions options;
     options.access = Access::read_only;
     const Store imported = must(Store::open(store, options), "open");
@@ -75,6 +57,27 @@ Metrics import_round(const std::string& file, const std::string& store) {
 }
 
 }  // namespace
+
+void import_file(const std::string& file, const std::string& store, double* anonymous) {
+    const std::string program = beside_me("varve");
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::freopen("/dev/null", "w", stdout) == nullptr) ::_exit(3);
+        ::execl(program.c_str(), program.c_str(), "import", store.c_str(), file.c_str(),
+                static_cast<char*>(nullptr));
+        ::_exit(127);
+    }
+    int status = 0;
+    // Looked at every two milliseconds, which the wall time of the child does not notice on another
+    // core.
+    while (::waitpid(child, &status, WNOHANG) == 0) {
+        if (anonymous != nullptr) *anonymous = std::max(*anonymous, anonymous_mb(child));
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+    std::fprintf(stderr, "varve-bench: '%s import' failed\n", program.c_str());
+    std::exit(3);
+}
 
 void run_import(const Parameters& parameters) {
     const Scratch scratch(parameters.directory);

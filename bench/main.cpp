@@ -1,5 +1,6 @@
 // varve-bench: measures varve, beside its peers where there are any, interleaved in the same run.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "database.hpp"
 
@@ -20,7 +21,10 @@ const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
     {"catalogue", run_catalogue},
     {"rebuild", run_rebuild},
     {"verify", run_verify},
-    {"matcher", run_matcher}};
+    {"matcher", run_matcher},
+    {"query", run_query},
+    {"contention", run_contention},
+    {"speedrun", run_speedrun}};
 
 constexpr const char* kAbout =
     "Measures varve. Medians over the rounds are reported; rounds of the peers alternate with "
@@ -37,9 +41,30 @@ constexpr const char* kMore =
     "believed. crashed: the same without closing; crashed_mib of log were appended since the last "
     "close. LMDB keeps no index and finds no names: it reads the last event and appends.";
 
+/// Which variants there are, and of what.
+const std::map<std::string, std::vector<std::string>> kVariants = {
+    {"append", {"cold-streams", "ids"}},
+    {"matcher", {"parse", "absent", "absent-short"}},
+    {"contention", {"one", "disjoint"}},
+    {"query", {"rare"}}};
+
+std::vector<std::string> all_variants() {
+    std::vector<std::string> all;
+    for (const auto& [scenario, variants] : kVariants)
+        all.insert(all.end(), variants.begin(), variants.end());
+    return all;
+}
+
+bool has_variant(const Parameters& parameters) {
+    const auto found = kVariants.find(parameters.scenario);
+    return found != kVariants.end() && std::find(found->second.begin(), found->second.end(),
+                                                 parameters.variant) != found->second.end();
+}
+
 void add_sizes(CLI::App& app, Parameters& parameters) {
     app.add_option("--events", parameters.events, "how many")->check(CLI::PositiveNumber);
-    app.add_option("--threads", parameters.threads, "for append-durable")
+    app.add_option("--threads", parameters.threads,
+                   "for append-durable, contention (default: 1, 4, 16, 64), speedrun")
         ->check(CLI::Range(1, 1024));
     app.add_option("--batch", parameters.batch, "events per commit")->check(CLI::Range(1, 4096));
     app.add_option("--size", parameters.size, "bytes of data per event")
@@ -60,8 +85,10 @@ void add_choices(CLI::App& app, Parameters& parameters) {
     app.add_option("--variant", parameters.variant,
                    "for append: cold-streams (to new streams and to those last written --events "
                    "ago), ids (random ids, --events of them there before); for matcher: parse, "
-                   "absent, absent-short (default: all of them)")
-        ->check(CLI::IsMember({"cold-streams", "ids", "parse", "absent", "absent-short"}));
+                   "absent, absent-short; for contention: one (all threads on one boundary), "
+                   "disjoint (each on its own) (default: all of them); for query: rare (two rare "
+                   "tags)")
+        ->check(CLI::IsMember(all_variants()));
     app.add_option("--verify", parameters.verify, "checks while reading")
         ->check(CLI::IsMember({"always", "trusted"}));
     app.add_option("--peer", parameters.peers, "beside whom; may be repeated (default: lmdb)")
@@ -72,15 +99,22 @@ void add_choices(CLI::App& app, Parameters& parameters) {
         ->check(CLI::ExistingDirectory);
     app.add_flag("--cold", parameters.cold,
                  "for reads: drop the cache of the store's files before each round");
+    app.add_flag("--conditional", parameters.conditional,
+                 "for append and append-durable: every append carries a condition; beside it the "
+                 "same without");
     app.add_flag("--json", parameters.json, "one JSON object per line");
 }
 
 /// A word about what does not fit together, else null.
 const char* complaint(const Parameters& parameters) {
-    if (parameters.scenario == "import" && parameters.file.empty()) return "import needs a FILE";
-    const bool of_append = parameters.variant == "cold-streams" || parameters.variant == "ids";
-    if (!parameters.variant.empty() && parameters.scenario != (of_append ? "append" : "matcher"))
+    const std::string& scenario = parameters.scenario;
+    if ((scenario == "import" || scenario == "query") && parameters.file.empty())
+        return "import and query need a FILE";
+    if (!parameters.variant.empty() && !has_variant(parameters))
         return "that --variant is not one of this scenario";
+    const bool takes = scenario == "append" || scenario == "append-durable";
+    if (parameters.conditional && (!takes || !parameters.variant.empty()))
+        return "--conditional is for append and append-durable without a --variant";
     return nullptr;
 }
 
@@ -95,7 +129,7 @@ int main(int count, char** values) {
     app.add_option("SCENARIO", parameters.scenario, "what to measure")
         ->required()
         ->check(CLI::IsMember(names));
-    app.add_option("FILE", parameters.file, "for import: NDJSON, plain, .gz or .zst")
+    app.add_option("FILE", parameters.file, "for import and query: NDJSON, plain, .gz or .zst")
         ->check(CLI::ExistingFile);
     add_sizes(app, parameters);
     add_choices(app, parameters);
@@ -110,6 +144,7 @@ int main(int count, char** values) {
     }
     if (parameters.scenario == "visibility" && app.count("--level") == 0) parameters.level = "disk";
     if (parameters.scenario == "open" && app.count("--workload") == 0) parameters.workload = "wide";
+    parameters.threads_asked = app.count("--threads") > 0;
     parameters.peers_asked = app.count("--peer") > 0;
     std::erase_if(parameters.peers, [](const std::string& name) { return !peer_is_here(name); });
     kScenarios.at(parameters.scenario)(parameters);

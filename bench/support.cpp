@@ -176,14 +176,16 @@ void print_line(const Parameters& parameters, const std::string& variant, const 
     fmt::print(
         "{{\"scenario\":\"{}\",\"variant\":\"{}\",{}\"params\":{{\"events\":{},\"threads\":{},"
         "\"batch\":{},\"size\":{},\"readers\":{},\"variant\":\"{}\",\"cold\":{},"
-        "\"workload\":\"{}\",\"rounds\":{},\"repeat\":{}}},\"metrics\":{{{}}},\"environment\":{{"
+        "\"conditional\":{},\"workload\":\"{}\",\"rounds\":{},\"repeat\":{}}},\"metrics\":{{{}}},"
+        "\"environment\":{{"
         "\"fs\":\"{}\",\"kernel\":\"{}\","
         "\"cpu\":\"{}\",\"level\":\"{}\",\"verify\":\"{}\"}}}}\n",
         parameters.scenario, variant, peer.empty() ? "" : fmt::format("\"peer\":\"{}\",", peer),
         parameters.events, parameters.threads, parameters.batch, parameters.size,
-        parameters.readers, parameters.variant, parameters.cold, parameters.workload,
-        parameters.rounds, parameters.repeat, json_of(metrics), file_system(parameters.directory),
-        system.release, processor(), parameters.level, parameters.verify);
+        parameters.readers, parameters.variant, parameters.cold, parameters.conditional,
+        parameters.workload, parameters.rounds, parameters.repeat, json_of(metrics),
+        file_system(parameters.directory), system.release, processor(), parameters.level,
+        parameters.verify);
 }
 
 bool ends_with_one_of(const std::string& name, std::initializer_list<const char*> ends) {

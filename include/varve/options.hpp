@@ -148,7 +148,7 @@ enum class Direction : std::uint8_t { forwards, backwards };
 
 enum class Verify : std::uint8_t {
     always,   ///< head and body checksums of each record before its view is handed out
-    trusted,  ///< structure only: lengths and bounds
+    trusted,  ///< structure only: lengths and bounds; a query believes sealed indexes
 };
 
 /// Which events to read: all, or those of one stream, category, type or tag.

@@ -159,7 +159,7 @@ bool SealedCursor::reach_block(std::uint32_t ordinal) noexcept {
     return whole && load(numbered(low));
 }
 
-bool SealedCursor::reach(std::uint32_t ordinal, std::uint32_t& found) noexcept {
+bool SealedCursor::reach_far(std::uint32_t ordinal, std::uint32_t& found) noexcept {
     if (damaged_ || ended_ || list_.count == 0) return false;
     if (!loaded_ && !load(backwards_ ? blocks() - 1 : 0)) return false;
     const std::uint32_t last_block = backwards_ ? 0 : blocks() - 1;

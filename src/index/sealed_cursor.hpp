@@ -22,7 +22,16 @@ public:
     [[nodiscard]] bool next(std::uint32_t& ordinal) noexcept;
     /// As `seek`, but only onwards from where the walk stands, which is cheap for what is near, and
     /// without taking what it finds: `found` comes again with `next`.
-    [[nodiscard]] bool reach(std::uint32_t ordinal, std::uint32_t& found) noexcept;
+    [[nodiscard]] bool reach(std::uint32_t ordinal, std::uint32_t& found) noexcept {
+        // What is asked for most often: the very next one of the block that is decoded.
+        if (loaded_ && !backwards_ && !damaged_ && !ended_ && at_ + 1 < size_ &&
+            ordinals_[at_ + 1] >= ordinal) {
+            if (ordinals_[at_] < ordinal) ++at_;
+            found = ordinals_[at_];
+            return true;
+        }
+        return reach_far(ordinal, found);
+    }
     [[nodiscard]] bool damaged() const noexcept { return damaged_; }
 
 private:
@@ -39,6 +48,7 @@ private:
     [[nodiscard]] bool decode(std::uint64_t offset, std::uint64_t bytes, std::uint32_t before,
                               std::uint32_t count, bool first_known) noexcept;
     [[nodiscard]] bool find(std::uint32_t ordinal) noexcept;
+    [[nodiscard]] bool reach_far(std::uint32_t ordinal, std::uint32_t& found) noexcept;
     [[nodiscard]] bool reach_block(std::uint32_t ordinal) noexcept;
     [[nodiscard]] bool reach_on(std::uint32_t ordinal, std::uint32_t& found) noexcept;
     [[nodiscard]] bool reach_back(std::uint32_t ordinal, std::uint32_t& found) noexcept;

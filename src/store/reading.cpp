@@ -49,7 +49,12 @@ bool is_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& 
 
 bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal, log::Check check,
                  log::RecordView& record, std::optional<Error>& error) noexcept {
-    const std::uint64_t offset = segment.offset_of(ordinal);
+    return read_record_at(meta, segment, ordinal, segment.offset_of(ordinal), check, record, error);
+}
+
+bool read_record_at(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
+                    std::uint64_t offset, log::Check check, log::RecordView& record,
+                    std::optional<Error>& error) noexcept {
     if (offset == 0) [[unlikely]] {
         if (segment.sealed != nullptr) {
             error = damaged_sealed(meta, *segment.sealed);
@@ -231,7 +236,7 @@ Result<std::span<const EventView>> Reading::fill() {
             const std::size_t count = plan_batch();
             if (count == 0) break;
             for (std::size_t n = 0; n < count; ++n) {
-                if (!take(*batch_[n].segment, batch_[n].ordinal)) break;
+                if (!take(batch_[n])) break;
             }
         }
     }
@@ -367,7 +372,7 @@ void Reading::plan(std::uint64_t position, std::size_t n) noexcept {
     while (segment_ > unit_.begin && position < items[segment_]->first()) --segment_;
     const Segment& segment = *items[segment_];
     const auto ordinal = static_cast<std::uint32_t>(position - segment.first());
-    batch_[n] = {&segment, ordinal};
+    batch_[n] = {&segment, ordinal, 0};
     if (segment.sealed != nullptr && !scans())
         segment.sealed->index.prefetch_offset(static_cast<std::uint32_t>(position - unit_.first));
 }
@@ -387,10 +392,12 @@ std::size_t Reading::plan_batch() {
         entered_ = false;
         segment_ = bounds_.backwards ? unit_.begin - 1 : unit_.end;
     }
-    for (std::size_t n = 0; n < count && !scans(); ++n) {
+    const std::size_t lines = scans() ? 0 : 4;  // what follows is on its way anyhow
+    for (std::size_t n = 0; n < count; ++n) {
         const Segment& segment = *batch_[n].segment;
-        const std::byte* record = segment.bytes().data() + segment.offset_of(batch_[n].ordinal);
-        for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(record + 64 * line);
+        batch_[n].offset = segment.offset_of(batch_[n].ordinal);
+        const std::byte* record = segment.bytes().data() + batch_[n].offset;
+        for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(record + 64 * line);
     }
     return count;
 }
@@ -415,18 +422,24 @@ bool Reading::timely(const Segment& segment, const log::RecordView& record) noex
     return admitted && *admitted;
 }
 
-bool Reading::belongs(const log::RecordView& record) const noexcept {
+bool Reading::belongs(const log::RecordView& record, bool sealed) const noexcept {
+    // What a sealed index finds are exactly the events of the selection; they are compared all the
+    // same unless the index is trusted as the records are.
+    if (selecting_ && sealed && check_ == log::Check::structure) return index::is_listed(record);
     if (selecting_) return index::matches(selection_, record);
     return kind_ == Source::Kind::all || index::carries(record, key_kind(kind_), name_);
 }
 
 /// Decodes one event and adds it if it belongs to the source. False if the reading ends here.
-bool Reading::take(const Segment& segment, std::uint32_t ordinal) noexcept {
+bool Reading::take(const Planned& planned) noexcept {
+    const Segment& segment = *planned.segment;
     log::RecordView record;
-    if (!read_record(pinned_->meta(), segment, ordinal, check_, record, error_)) return false;
+    if (!read_record_at(pinned_->meta(), segment, planned.ordinal, planned.offset, check_, record,
+                        error_))
+        return false;
     if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return true;
     if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
-    if (!belongs(record)) return true;
+    if (!belongs(record, segment.sealed != nullptr)) return true;
     // Before the revision: a read that passes whole groups over must end where any other ends.
     if (times_.asks() && !timely(segment, record)) return !error_;
     if (matcher_ && !admits(*matcher_, record)) return true;

@@ -61,8 +61,13 @@ private:
     [[nodiscard]] bool outside(const Segment& segment, std::uint64_t position) noexcept;
     /// Everything in order; else what an index says.
     [[nodiscard]] bool scans() const noexcept { return kind_ == Source::Kind::all && !selecting_; }
-    [[nodiscard]] bool belongs(const log::RecordView& record) const noexcept;
-    [[nodiscard]] bool take(const Segment& segment, std::uint32_t ordinal) noexcept;
+    [[nodiscard]] bool belongs(const log::RecordView& record, bool sealed) const noexcept;
+    struct Planned {
+        const Segment* segment;
+        std::uint32_t ordinal;
+        std::uint64_t offset;  ///< of its record; 0: not known
+    };
+    [[nodiscard]] bool take(const Planned& planned) noexcept;
     [[nodiscard]] bool timely(const Segment& segment, const log::RecordView& record) noexcept;
     void finish() noexcept { status_ = Events::Status::complete; }
 
@@ -98,10 +103,6 @@ private:
     std::optional<index::SealedCursor> cursor_;  ///< of one key in one sealed index
     std::uint64_t cursor_end_ = 0;               ///< its last position that is wanted
     std::vector<EventView> run_;
-    struct Planned {
-        const Segment* segment;
-        std::uint32_t ordinal;
-    };
     Planned batch_[16];
 };
 

@@ -57,13 +57,12 @@ bool Selecting::next(std::uint32_t& ordinal) {
         damaged_ = damaged_ || sealed_->damaged();
         return false;
     }
-    const bool unclipped =
-        base::seeded(base::SeededBug::complement_not_clipped) && selection_.unbounded();
+    const bool unclipped = base::seeded(base::SeededBug::complement_not_clipped) && unbounded_;
     return unclipped || (backwards_ ? ordinal >= low_ : ordinal < low_ + left_);
 }
 
 bool Selecting::next_active(std::uint32_t& ordinal) {
-    if (selection_.unbounded()) {
+    if (unbounded_) {
         if (left_ == 0) return false;
         --left_;
         ordinal = static_cast<std::uint32_t>(backwards_ ? low_ + left_ : low_++);

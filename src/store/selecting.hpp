@@ -25,7 +25,8 @@ void add_gaps(const index::ActiveIndex& index, std::uint64_t low, std::uint64_t 
 class Selecting {
 public:
     /// `selection` outlives this.
-    explicit Selecting(const index::Selection& selection) noexcept : selection_(selection) {}
+    explicit Selecting(const index::Selection& selection) noexcept
+        : selection_(selection), unbounded_(!selection.sets.empty() && selection.unbounded()) {}
 
     /// Stands before the first event of the index among the ordinals `low` … `high`, which count
     /// from the first event of the index. May throw bad_alloc.
@@ -41,6 +42,7 @@ private:
     void collect();
 
     const index::Selection& selection_;
+    bool unbounded_;  ///< no list narrows it down
     const Segment* segment_ = nullptr;
     bool backwards_ = false;
     bool damaged_ = false;

@@ -15,6 +15,9 @@ class Bench(CommandLineTest):
     def test_wrong_arguments(self):
         self.varve("bench", code=2)
         self.varve("bench", "nonsense", code=2)
+        self.varve("bench", "query", code=2)
+        self.varve("bench", "scan", "--conditional", code=2)
+        self.varve("bench", "append", "--variant", "rare", code=2)
 
     def test_full_output(self):
         with open("/dev/full", "wb") as full:
@@ -61,6 +64,48 @@ class Bench(CommandLineTest):
         for line in lines:
             self.assertGreater(line["metrics"]["ns_per_match"], 0)
         self.assertEqual(len(self.bench("matcher", "--variant", "absent", "--events", "20000")), 1)
+
+    def history(self):
+        """Ten thousand events of 5 types and 7 authors, some of which have two rare tags."""
+        path = self.folder / "history.ndjson"
+        with open(path, "w") as out:
+            for n in range(10_000):
+                tags = [f"author/{n % 7}"] + ([f"rare/{n // 60}", f"commit/{n // 30}"] if n % 30 == 0 else [])
+                out.write(json.dumps({"stream": f"file-{n % 50}", "type": f"Type{n % 5}", "tags": tags, "data": {"n": n}}) + "\n")
+        return path
+
+    def test_query(self):
+        path = self.history()
+        metrics = self.ours("query", path)
+        self.assertEqual(metrics["queries"], 104)
+        # Types and authors go round independently: one event in 35 has both.
+        self.assertAlmostEqual(metrics["events_per_query"], 10_000 / 35, delta=1)
+        self.assertGreater(metrics["us_per_query"], 0)
+        line = self.bench("query", path, "--variant", "rare", "--verify", "trusted")[0]
+        self.assertEqual(line["environment"]["verify"], "trusted")
+        self.assertEqual(line["metrics"]["events_per_query"], 1)
+
+    def test_conditional(self):
+        lines = self.bench("append", "--conditional", "--events", "5000")
+        self.assertEqual([line["variant"] for line in lines], ["varve", "conditional", "ratio"])
+        self.assertTrue(lines[0]["params"]["conditional"])
+        self.assertGreater(lines[2]["metrics"]["p50_ns"], 0)
+        lines = self.bench("append-durable", "--conditional", "--threads", "4")
+        self.assertEqual([line["variant"] for line in lines], ["varve", "unconditional", "ratio"])
+        self.assertGreater(lines[0]["metrics"]["commits_per_s"], 0)
+
+    def test_contention(self):
+        lines = self.bench("contention", "--threads", "4")
+        self.assertEqual([line["params"]["variant"] for line in lines], ["one", "disjoint"])
+        for line in lines:
+            self.assertGreater(line["metrics"]["commits_per_s"], 0)
+        self.assertEqual(lines[1]["metrics"]["conflicts_per_commit"], 0, "nobody else writes to it")
+
+    def test_speedrun(self):
+        metrics = self.ours("speedrun")
+        self.assertGreater(metrics["ops_per_s"], 0)
+        self.assertGreater(metrics["laps"], 0)
+        self.assertIn("ratio_to_raw", self.ours("speedrun", "--level", "disk"))
 
     def test_peers(self):
         lines = self.bench("append", "--events", "5000", "--peer", "lmdb,sqlite", "--peer", "rocksdb")
