@@ -171,7 +171,7 @@ TEST(LinearChecker, WhatNobodyWasToldMayBeThereOnceOrNot) {
     again.begin_ns = 20;
     again.end_ns = 30;
     const Operation next = append_of(2, 12, 14, event_of(1, 7));
-    // Placed before it died, and found again.
+    // Placed before its process died, and found again.
     History there = answered({lost, next, again});
     there.operations[0].outcome = Outcome::unknown;
     EXPECT_EQ(all_of(check(there)), "");
@@ -180,7 +180,7 @@ TEST(LinearChecker, WhatNobodyWasToldMayBeThereOnceOrNot) {
     later.operations.push_back(lost);
     later.operations.back().outcome = Outcome::unknown;
     EXPECT_EQ(all_of(check(later)), "");
-    // Placed after its process was dead: behind what began only then.
+    // Placed too late: behind what began only when it had ended.
     History haunted = answered({next, lost});
     haunted.operations[1].outcome = Outcome::unknown;
     EXPECT_NE(all_of(check(haunted)).find("was there before it began"), std::string::npos)

@@ -86,8 +86,9 @@ inline constexpr std::size_t kMaxEvents = 4;  ///< of one append
 inline constexpr std::size_t kMaxFound = 8;   ///< of one read
 
 enum class Outcome : std::uint8_t {
-    unknown,           ///< the process died before it was told, at `end_ns` at the latest
-    placed,            ///< at `first`, contiguous
+    unknown,  ///< its process died before it was told; placed before `end_ns`, when the next writer
+              ///< had opened the store, or never
+    placed,   ///< at `first`, contiguous
     duplicate,         ///< was there already, at `first`
     condition_failed,  ///< because of the event at `first`
     version_failed,    ///< because `stream` is at `version`
@@ -109,6 +110,7 @@ struct Operation {
     Few<Demand, 2> demands;
     Items condition;  ///< empty: none. Of a read: what it asks for; empty: everything
     std::uint64_t after = 0;
+    std::uint32_t epoch = 0;              ///< in which `after` was seen; not judged
     bool backwards = false;               ///< of a read
     std::uint64_t limit = 0;              ///< of a read
     Few<std::uint64_t, kMaxFound> found;  ///< positions, in the order in which they came
