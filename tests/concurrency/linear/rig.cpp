@@ -57,21 +57,24 @@ public:
         if (shared_ != nullptr) ::munmap(static_cast<void*>(shared_), bytes_);
     }
 
-    /// What is wrong, or nothing.
+    /// What contradicts the promises, or nothing. See `trouble`.
     std::vector<std::string> run() {
-        if (shared_ == nullptr) return {"no memory to share"};
+        if (shared_ == nullptr) return give_up("no memory to share");
         {
             auto store = Store::open(directory_.store(), options_for(Access::read_write));
-            if (!store) return {"cannot create: " + store.error().message};
+            if (!store) return give_up("cannot create: " + store.error().message);
         }
         for (unsigned n = 0; n < kProcesses; ++n) start(n);
         take_turns();
         shared_->turn = kQuit;
         for (const pid_t child : children_) ::waitpid(child, nullptr, 0);
-        if (shared_->failed != 0) return {shared_->why};
-        if (!trouble_.empty()) return {trouble_};
+        if (shared_->failed != 0) return give_up(shared_->why);
+        if (!trouble_.empty()) return {};
         return judge();
     }
+
+    /// Why there is no verdict; empty if there is one.
+    [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
     void tell() const {
         std::printf("%zu operations", history_.operations.size());
@@ -106,6 +109,11 @@ private:
             ::_exit(0);
         }
         children_[number] = child;
+    }
+
+    std::vector<std::string> give_up(std::string why) {
+        trouble_ = std::move(why);
+        return {};
     }
 
     [[nodiscard]] bool well() const { return trouble_.empty() && shared_->failed == 0; }
@@ -177,13 +185,13 @@ private:
             history_.operations.push_back(record);
         }
         auto store = Store::open(directory_.store(), options_for(Access::read_only));
-        if (!store) return {"cannot open at the end: " + store.error().message};
+        if (!store) return give_up("cannot open at the end: " + store.error().message);
         auto snapshot = store->snapshot();
-        if (!snapshot) return {"cannot read at the end: " + snapshot.error().message};
+        if (!snapshot) return give_up("cannot read at the end: " + snapshot.error().message);
         auto seen = snapshot->read(Source::all()).for_each([&](const EventView& event) {
             history_.log.push_back(read_back(event));
         });
-        if (!seen) return {"cannot read at the end: " + seen.error().message};
+        if (!seen) return give_up("cannot read at the end: " + seen.error().message);
         return check(history_);
     }
 
@@ -222,15 +230,19 @@ bool turn_on([[maybe_unused]] std::string_view name) {
 int run(const Settings& settings, bool bug) {
     Rig rig(settings);
     const std::vector<std::string> wrong = rig.run();
-    rig.tell();
+    if (rig.trouble().empty()) rig.tell();
     for (const std::string& line : wrong) std::printf("%s\n", line.c_str());
-    if (bug) {
+    if (!rig.trouble().empty()) {
+        std::printf("no verdict: %s\n", rig.trouble().c_str());
+    } else if (bug) {
         std::puts(wrong.empty() ? "noticed nothing" : "noticed");
         return wrong.empty() ? 1 : 0;
+    } else {
+        const bool enough = rig.answered() >= settings.operations;
+        std::printf("seed %llu: %zu violations%s\n", static_cast<unsigned long long>(settings.seed),
+                    wrong.size(), enough ? "" : ", but too few operations");
+        if (wrong.empty() && enough) return 0;
     }
-    std::printf("seed %llu: %zu violations\n", static_cast<unsigned long long>(settings.seed),
-                wrong.size());
-    if (wrong.empty() && rig.answered() >= settings.operations) return 0;
     std::printf("again: varve_linear --seed %llu --operations %llu --kills %llu\n",
                 static_cast<unsigned long long>(settings.seed),
                 static_cast<unsigned long long>(settings.operations),
