@@ -144,7 +144,7 @@ private:
             const bool enough = kills_ >= settings_.kills && answered() >= settings_.operations;
             if (enough || shared_->full()) break;
             shared_->turn = turn;
-            if (turn % 4 == 0)
+            if (turn % 2 == 0)
                 close_store(turn);
             else
                 kill_writer(turn);
