@@ -34,6 +34,7 @@ enum class SeededBug : std::uint8_t {
     condition_judged_outside_lock,
     condition_after_off_by_one,
     batch_mates_unseen,
+    stale_heads_after_handoff,
     seen_of_limited_read_is_published,
     complement_not_clipped,
     number_compared_as_text,

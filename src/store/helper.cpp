@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 #include "store/writer.hpp"
 
 namespace varve {
@@ -19,6 +20,12 @@ constexpr std::uint32_t kRoundsBeforeSleep = 40;
 constexpr std::uint64_t kSleepUs = 1'000'000;  // then a heartbeat
 constexpr std::uint64_t kWindowMax = 4 << 20;  // bytes of pages present ahead of the writer
 constexpr std::uint64_t kPage = 4096;
+
+/// What the seeded bug takes the heads of streams from: the writer before in this process.
+index::HeadCache& heads_left_behind() noexcept {
+    static index::HeadCache left;
+    return left;
+}
 
 }  // namespace
 
@@ -41,11 +48,14 @@ Writer::Writer(std::shared_ptr<const Meta> meta, WriterStart start) noexcept
       session_begin_(start.end) {
     placed_offset_.store(end_.offset, std::memory_order_relaxed);
     last_woken_.store(control().wake.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    if (base::seeded(base::SeededBug::stale_heads_after_handoff))
+        heads_ = std::move(heads_left_behind());
 }
 
 Writer::~Writer() {
-    if (state_.load(std::memory_order_acquire) == State::closed) return;
-    static_cast<void>(close());
+    if (state_.load(std::memory_order_acquire) != State::closed) static_cast<void>(close());
+    if (base::seeded(base::SeededBug::stale_heads_after_handoff))
+        heads_left_behind() = std::move(heads_);
 }
 
 /// Begins the background threads, where there are threads. Called under the place lock by the first
