@@ -102,7 +102,7 @@ Result<Counted> count_by_reading(const std::shared_ptr<Pinned>& pinned, const Se
 }
 
 std::uint64_t most_of(const Segment& segment, const index::Selection::Set& set) {
-    if (segment.sealed == nullptr) return segment.index.find(set.key).count;
+    if (segment.sealed == nullptr) return segment.ready() ? segment.index.find(set.key).count : 0;
     index::SealedList list;
     const index::Found found =
         segment.sealed->index.find(index::kind_of(set.op), set.name, set.key, list);

@@ -30,6 +30,10 @@ bool hidden_from(const Meta& meta, const Segment& segment, std::uint64_t ordinal
 Answer in_active(const Meta& meta, const Segment& segment, std::uint64_t last, index::Key key,
                  std::string_view stream) noexcept {
     Answer answer;
+    if (!segment.ready()) {
+        answer.error = damaged_index(meta, segment);
+        return answer;
+    }
     index::Postings postings = segment.index.postings(key);
     for (std::uint32_t ordinal = 0; postings.next(ordinal);) {
         if (segment.first() + ordinal > last) continue;
@@ -97,7 +101,7 @@ Result<index::Head> find_head(const Meta& meta, const SegmentList& list, std::ui
         if (segment.sealed != nullptr) {
             n = unit_of(list, n).begin;
             answer = in_sealed(meta, list, *segment.sealed, last, key, stream);
-        } else if (segment.index.valid()) {
+        } else if (segment.is_active()) {
             answer = in_active(meta, segment, last, key, stream);
         }
         if (answer.error) return std::move(*answer.error);

@@ -19,7 +19,8 @@ Result<std::optional<std::uint32_t>> find_id(const Meta& meta, const Segment& se
                                              index::Key key, std::string_view id, std::uint64_t low,
                                              std::uint64_t high) noexcept {
     using Found = std::optional<std::uint32_t>;
-    if (!segment.index.valid()) return Found{};
+    if (!segment.is_active()) return Found{};
+    if (!segment.ready()) return damaged_index(meta, segment);
     index::Postings postings = segment.index.postings(key);
     for (std::uint32_t ordinal = 0; postings.next(ordinal) && ordinal >= low;) {
         if (ordinal > high) continue;
@@ -64,7 +65,7 @@ Result<std::uint64_t> find_sealed_id(const Meta& meta, const SegmentList& list,
 void fetch(const Segment& segment, std::span<const PlannedId> ids) noexcept {
     for (const PlannedId& id : ids) {
         if (segment.sealed != nullptr) segment.sealed->index.prefetch(id.key);
-        if (segment.index.valid()) segment.index.prefetch(id.key);
+        if (segment.is_ready()) segment.index.prefetch(id.key);
     }
 }
 

@@ -192,6 +192,7 @@ private:
 
 Result<SortedNamesPtr> collect_names(const Meta& meta, const Segment& segment, std::uint64_t last,
                                      index::KeyKind kind) {
+    if (!segment.ready()) return damaged_index(meta, segment);
     const std::uint32_t gap = segment.index.next_gap(0);
     if (gap != index::ActiveIndex::kNoGap && segment.first() + gap <= last)
         return hidden_by_damage(meta, segment, gap);
@@ -215,7 +216,7 @@ Result<void> MergedNames::open(Pinned& pinned, index::KeyKind kind, std::string_
             row.source =
                 std::make_unique<SealedRow>(pinned.meta(), *segment.sealed,
                                             list.last_of(n, pinned.view().published), kind, from);
-        } else if (segment.index.valid()) {
+        } else if (segment.is_active()) {
             SortedNamesPtr names = pinned.names().get(segment.number(), kind);
             if (names == nullptr) {
                 auto collected = collect_names(pinned.meta(), segment,

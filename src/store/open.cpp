@@ -187,11 +187,13 @@ Result<std::shared_ptr<Engine>> Engine::open(const std::string& path,
         auto start = open_for_writing(*meta, std::move(prepared->lock), opening);
         if (!start) return std::move(start).error();
         const bool resync = start->sync_now;
+        const bool rebuild = start->rebuild;
         if (prepared->created) opening.how = Opening::How::created;
         auto engine = std::make_shared<Engine>(meta, opening);
         engine->writer_ = std::make_unique<Writer>(meta, std::move(*start));
         if (resync) VARVE_TRY(engine->writer_->sync());
         engine->writer_->resume_erasure();
+        if (rebuild) engine->writer_->begin_rebuild();
         return engine;
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to open the store", path);

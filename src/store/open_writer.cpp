@@ -38,6 +38,7 @@ private:
     [[nodiscard]] Result<void> drop(const std::vector<std::uint64_t>& numbers) noexcept;
     void give_sealed(SegmentList& list, std::uint64_t end) noexcept;
     [[nodiscard]] Result<void> build_index(Segment& segment, std::uint64_t last) noexcept;
+    [[nodiscard]] Result<void> leave_to_sealer(Segment& segment, std::uint64_t last) noexcept;
     [[nodiscard]] Result<void> ready_indexes() noexcept;
     [[nodiscard]] Result<void> ready_control() noexcept;
     [[nodiscard]] Result<void> new_control() noexcept;
@@ -56,6 +57,7 @@ private:
     bool in_place_ = true;    ///< the next commit may go right behind the end
     bool cut_ = false;
     bool new_indexes_ = false;  ///< readers of the page found may map others that nobody fills
+    bool rebuild_ = false;      ///< segments before the last one have no index yet
     bool forgotten_ = false;    ///< the manifest may have lost what it knew of erasures
     bool sync_now_ =
         false;  ///< after a failed sync: what is still here is made durable before anything else
@@ -369,6 +371,18 @@ Result<void> WriterOpening::build_index(Segment& segment, std::uint64_t last) no
                    meta_.segment_path(segment.number()));
 }
 
+/// A segment that no longer grows need not be read now: whoever needs its index first fills one,
+/// and the sealer makes the one that lasts.
+Result<void> WriterOpening::leave_to_sealer(Segment& segment, std::uint64_t last) noexcept {
+    const std::string path = meta_.active_index_path(segment.number());
+    auto stale = env_.exists(path);
+    if (!stale) return std::move(stale).error();
+    // Readers would believe one of this boot that opening has not.
+    if (*stale) VARVE_TRY(env_.remove(path));
+    rebuild_ = true;
+    return index_late(meta_, segment, last);
+}
+
 Result<void> WriterOpening::ready_indexes() noexcept {
     auto list = std::make_shared<SegmentList>(*list_);
     give_sealed(*list, end_.position);
@@ -382,7 +396,8 @@ Result<void> WriterOpening::ready_indexes() noexcept {
         const bool own = same_boot_ && (segment.index.valid() ||
                                         attach_index(meta_, segment, os::MapAccess::read_write));
         if (!own) {
-            VARVE_TRY(build_index(segment, last));
+            const bool grows = n + 1 == list_->items.size();
+            VARVE_TRY(grows ? build_index(segment, last) : leave_to_sealer(segment, last));
             new_indexes_ = true;
             continue;
         }
@@ -500,6 +515,7 @@ Result<WriterStart> WriterOpening::run(std::unique_ptr<os::ForkGuard> lock) noex
     start.epoch = newest_epoch_ + 1;
     start.next_number = next_number_;
     start.new_segment = !in_place_;
+    start.rebuild = rebuild_;
     start.sync_now = sync_now_;
     return start;
 }

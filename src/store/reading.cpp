@@ -60,6 +60,10 @@ bool read_record_at(const Meta& meta, const Segment& segment, std::uint64_t ordi
             error = damaged_sealed(meta, *segment.sealed);
             return false;
         }
+        if (segment.late != nullptr && !segment.ready()) {
+            error = damaged_index(meta, segment);
+            return false;
+        }
         error = damaged(
             meta, segment, ordinal, 0,
             segment.holds_newer ? log::kWrittenByNewer : "its place in the segment is damaged");
@@ -290,6 +294,10 @@ bool Reading::enter_unit() {
 
 /// Collects the key's events newest first and turns them round if they are wanted the other way.
 void Reading::list_active(const Segment& segment, std::uint64_t low, std::uint64_t high) {
+    if (!segment.ready()) {
+        error_ = damaged_index(pinned_->meta(), segment);
+        return;
+    }
     index::Postings postings = segment.index.postings(key_);
     for (std::uint32_t ordinal = 0; postings.next(ordinal) && ordinal >= low;) {
         if (ordinal > high) continue;

@@ -130,7 +130,7 @@ void prefetch_key(const SegmentList& list, index::Key key) noexcept {
     std::size_t left = std::min(list.items.size(), kTogether);
     for (std::size_t n = list.items.size(); left > 0; --left) {
         const Segment& segment = *list.items[--n];
-        if (segment.index.valid()) segment.index.prefetch(key);
+        if (segment.is_ready()) segment.index.prefetch(key);
         if (segment.sealed != nullptr && segment.sealed.get() != before)
             segment.sealed->index.prefetch(key);
         before = segment.sealed.get();

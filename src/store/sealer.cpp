@@ -62,7 +62,10 @@ bool Writer::index_work() noexcept {
     // Every index takes a place in the manifest: where segments are small, merging comes first.
     const std::size_t indexes = sealed_ranges().size();
     if (indexes >= kIndexesMany && merge_next()) return true;
-    return seal_damaged() || (indexes < kIndexesMax && seal_next(false)) || merge_next();
+    if (seal_damaged()) return true;
+    // What was rolled in this session comes first: appends may have to wait for it.
+    const bool room = indexes < kIndexesMax;
+    return (room && (seal_next(false) || seal_missing())) || merge_next();
 }
 
 std::uint64_t Writer::unsealed_max() const noexcept {
@@ -70,7 +73,8 @@ std::uint64_t Writer::unsealed_max() const noexcept {
 }
 
 /// Seals the oldest segment that can be sealed, once there are enough bytes of them. With `tail`
-/// the newest one counts as well: its writer is about to go.
+/// the newest one counts as well, and those that opening found without an index: their writer is
+/// about to go.
 bool Writer::seal_next(bool tail) noexcept {
     const SegmentListPtr list = segments();
     const std::uint64_t durable = control().durable.load(std::memory_order_acquire);
@@ -81,7 +85,8 @@ bool Writer::seal_next(bool tail) noexcept {
         const SegmentPtr& segment = list->items[n];
         const bool newest = n + 1 == list->items.size();
         const std::uint64_t last = list->last_of(n, tail ? end_.position : ~0ULL);
-        if (segment->sealed != nullptr || segment->number() == unsealable_) continue;
+        if (segment->sealed != nullptr || is_unsealable(*segment)) continue;
+        if (segment->late != nullptr && !tail) continue;
         if ((newest && !tail) || last > durable || last < segment->first()) break;
         bytes += newest ? end_.offset : segment->log().size();
         if (oldest != nullptr) continue;
@@ -92,13 +97,49 @@ bool Writer::seal_next(bool tail) noexcept {
     return seal(*oldest, oldest_last);
 }
 
+/// Seals the newest segment that opening found without an index, once there are enough bytes of
+/// them, or if it had a sealed one.
+bool Writer::seal_missing() noexcept {
+    const SegmentListPtr list = segments();
+    const std::vector<file::SealedRange> named = sealed_ranges();
+    const std::uint64_t durable = control().durable.load(std::memory_order_acquire);
+    std::uint64_t bytes = 0;
+    bool lost = false;
+    std::size_t newest = list->items.size();
+    for (std::size_t n = list->items.size(); n-- > 0;) {
+        const Segment& segment = *list->items[n];
+        if (segment.late == nullptr || segment.sealed != nullptr) continue;
+        if (is_unsealable(segment) || list->last_of(n, ~0ULL) > durable) continue;
+        bytes += segment.log().size();
+        lost = lost || std::any_of(named.begin(), named.end(), [&](const file::SealedRange& range) {
+                   return range.first <= segment.number() && segment.number() <= range.last;
+               });
+        newest = newest < list->items.size() ? newest : n;
+    }
+    if (newest == list->items.size() || (!lost && bytes < unsealed_max())) return false;
+    return seal(*list->items[newest], list->last_of(newest, ~0ULL));
+}
+
+void Writer::begin_rebuild() noexcept {
+    if (!env_.has_threads()) return;
+    {
+        const std::lock_guard lock(place_mutex_);
+        start_threads();
+    }
+    signal_sealer();
+}
+
+bool Writer::is_unsealable(const Segment& segment) const noexcept {
+    return std::find(unsealable_.begin(), unsealable_.end(), segment.number()) != unsealable_.end();
+}
+
 bool Writer::seal(const Segment& segment, std::uint64_t last) noexcept {
     const auto go_on = [this] { return !stop_.load(std::memory_order_relaxed) || closing_; };
     const file::SealedRange range{segment.number(), segment.number()};
     if (base::seeded(base::SeededBug::index_named_before_sync))
         static_cast<void>(name_index(file::EntryKind::sealed, range, last, 0).has_value());
     auto end = build_sealed(*meta_, segment, last, scratch_, go_on);
-    if (!end && end.error().code == ErrorCode::corrupt) unsealable_ = segment.number();
+    if (!end && end.error().code == ErrorCode::corrupt) unsealable_.push_back(segment.number());
     const bool done = end && adopt(file::EntryKind::sealed, range, last, end->chain);
     sealing_failed_.store(!done, std::memory_order_relaxed);
     if (done) {
@@ -173,7 +214,7 @@ bool Writer::seal_damaged() noexcept {
     for (std::size_t n = 0; n + 1 < list->items.size(); ++n) {
         const SegmentPtr& segment = list->items[n];
         if (segment->sealed == nullptr || !segment->sealed->index.damaged()) continue;
-        if (segment->number() == unsealable_) continue;
+        if (is_unsealable(*segment)) continue;
         return seal(*segment, list->last_of(n, ~0ULL));
     }
     return false;
@@ -285,12 +326,12 @@ void Writer::leave_next() noexcept {
         static_cast<void>(env_.remove(path).has_value());
 }
 
-/// Bytes of whole segments that wait for their sealed index.
+/// Bytes of whole segments that wait for their sealed index and have an active one until then.
 std::uint64_t Writer::unsealed_bytes(const SegmentList& list, std::size_t& segments) noexcept {
     std::uint64_t bytes = 0;
     segments = 0;
     for (std::size_t n = 0; n + 1 < list.items.size(); ++n) {
-        if (list.items[n]->sealed != nullptr) continue;
+        if (list.items[n]->sealed != nullptr || list.items[n]->late != nullptr) continue;
         bytes += list.items[n]->log().size();
         ++segments;
     }

@@ -233,6 +233,9 @@ bool fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
 }
 
 Error damaged_index(const Meta& meta, const Segment& segment) noexcept {
+    if (segment.late != nullptr) {
+        if (auto error = segment.late->error()) return std::move(*error);
+    }
     return failure(
         ErrorCode::corrupt,
         "a list of the index is damaged; close all processes of the store and remove the "

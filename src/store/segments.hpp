@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <vector>
 
 #include "file/manifest.hpp"
@@ -37,6 +39,36 @@ struct SealedFile {
 };
 using SealedPtr = std::shared_ptr<const SealedFile>;
 
+struct Segment;
+
+/// An active index in private memory that is filled from the log when somebody first needs it: the
+/// others wait for that one. Any thread. `meta` and the segment outlive this.
+class LateIndex {
+public:
+    /// Of the events up to `last`.
+    LateIndex(const Meta& meta, Segment& segment, std::uint64_t last) noexcept
+        : meta_(meta), segment_(segment), last_(last) {}
+
+    /// Fills the index if it is not. False if that failed: `error` says why.
+    [[nodiscard]] bool ready() noexcept { return is_filled() || fill(); }
+    [[nodiscard]] bool is_filled() const noexcept {
+        return filled_.load(std::memory_order_acquire);
+    }
+    /// Why the last try failed. Absent if none did.
+    [[nodiscard]] std::optional<Error> error() const noexcept;
+
+private:
+    [[nodiscard]] bool fill() noexcept;
+    [[nodiscard]] Result<void> build() noexcept;
+
+    const Meta& meta_;
+    Segment& segment_;
+    const std::uint64_t last_;
+    mutable std::mutex mutex_;  // guards the segment's index while it is filled, and the next
+    std::optional<Error> error_;
+    std::atomic<bool> filled_{false};  ///< the segment's index does not change any more
+};
+
 /// A segment is indexed by one of the two: while it is young by an active index, later by a sealed
 /// one. What changes its index makes a new Segment; those who have the old one keep it.
 struct Segment {
@@ -45,8 +77,9 @@ struct Segment {
     std::shared_ptr<LogFile> log_file;
     os::Mapping act;                       ///< shared index, or
     std::unique_ptr<std::byte[]> own_act;  ///< a private one
-    index::ActiveIndex index;
+    index::ActiveIndex index;              ///< not to be touched before `ready`
     SealedPtr sealed;
+    std::unique_ptr<LateIndex> late;  ///< set if the active index is filled on demand
     /// Some of what cannot be read here is whole, but of a newer version.
     std::atomic<bool> holds_newer{false};
     bool header_damaged = false;  ///< read around: the header is what its neighbours say
@@ -59,8 +92,19 @@ struct Segment {
     /// Where event `ordinal` of the segment begins, in bytes; 0 if that is not known. `ordinal` may
     /// be anything.
     [[nodiscard]] std::uint64_t offset_of(std::uint64_t ordinal) const noexcept {
-        return sealed == nullptr ? std::uint64_t{index.offset8(ordinal)} * 8
-                                 : sealed_offset(ordinal);
+        if (sealed != nullptr) return sealed_offset(ordinal);
+        return ready() ? std::uint64_t{index.offset8(ordinal)} * 8 : 0;
+    }
+    /// True if the segment has an active index, filled or not.
+    [[nodiscard]] bool is_active() const noexcept { return late != nullptr || index.valid(); }
+    /// True if the active index can be asked; one that comes late is filled now. False is an error
+    /// (`damaged_index`) unless there is none.
+    [[nodiscard]] bool ready() const noexcept {
+        return late == nullptr ? index.valid() : late->ready();
+    }
+    /// As `ready`, but nobody waits: false as well if the index is still to be filled.
+    [[nodiscard]] bool is_ready() const noexcept {
+        return late == nullptr ? index.valid() : late->is_filled();
     }
     /// The ordinal in its sealed index of the segment's first event.
     [[nodiscard]] std::uint64_t sealed_base() const noexcept {
@@ -118,10 +162,16 @@ struct OpenedSegment {
 [[nodiscard]] bool fill_index(const Meta& meta, Segment& segment, const log::LogPoint& start,
                               std::uint64_t last) noexcept;
 
+/// Gives the segment, which nobody else sees yet and which no longer grows, an index of the events
+/// up to `last` that is filled when it is first needed. Errors: `out_of_memory`.
+[[nodiscard]] Result<void> index_late(const Meta& meta, Segment& segment,
+                                      std::uint64_t last) noexcept;
+
 /// The first commit of a segment.
 [[nodiscard]] log::LogPoint first_point(const Segment& segment) noexcept;
 
-/// What is answered where a list of the segment's index leads nowhere: never a shorter answer.
+/// What is answered where a list of the segment's index leads nowhere, or where it could not be
+/// filled: never a shorter answer.
 [[nodiscard]] Error damaged_index(const Meta& meta, const Segment& segment) noexcept;
 
 /// What is answered about names while event `ordinal` of the segment cannot be read: whether it

@@ -78,6 +78,10 @@ bool Selecting::next_active(std::uint32_t& ordinal) {
 
 /// Of the next window.
 void Selecting::collect() {
+    if (!segment_->ready()) {
+        damaged_ = true;
+        return;
+    }
     const std::uint64_t count = std::min(window_, left_);
     const std::uint64_t begin = low_ + left_ - count;
     const std::uint64_t end = begin + count - 1;

@@ -22,6 +22,7 @@ index::TimeRange wanted_by(const ReadOptions& options) noexcept {
 }  // namespace
 
 std::optional<index::GroupTimes> times_of(const Segment& segment, std::uint64_t group) noexcept {
+    if (segment.sealed == nullptr && !segment.ready()) return std::nullopt;
     if (segment.sealed == nullptr) return segment.index.times(group);
     index::SealedTimes times;
     if (group > ~std::uint32_t{0}) return std::nullopt;

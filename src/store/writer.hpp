@@ -40,6 +40,7 @@ struct WriterStart {
     bool sync_now =
         false;  ///< an earlier session ended with a failed sync: its rest is made durable first
     bool new_segment = false;  ///< what follows `end` in its segment must not be touched
+    bool rebuild = false;      ///< segments that no longer grow have no index yet
 };
 
 /// Counts the calls that are inside, so that `close` can wait for them.
@@ -80,6 +81,8 @@ public:
     void resume_erasure() noexcept;
 
     [[nodiscard]] SegmentListPtr segments() const noexcept;
+    /// Right after opening: has missing indexes made in the background, where there are threads.
+    void begin_rebuild() noexcept;
     /// Has damaged indexes made again soon.
     void heal() noexcept;
     [[nodiscard]] file::Control& control() const noexcept { return file::control_of(control_map_); }
@@ -174,6 +177,8 @@ private:
     void signal_sealer() noexcept;
     bool index_work() noexcept;
     bool seal_next(bool tail) noexcept;
+    bool seal_missing() noexcept;
+    [[nodiscard]] bool is_unsealable(const Segment& segment) const noexcept;
     bool seal(const Segment& segment, std::uint64_t last) noexcept;
     void give_back_tail(const Segment& segment, std::uint64_t end) noexcept;
     bool seal_damaged() noexcept;
@@ -259,7 +264,7 @@ private:
     };
     std::vector<Replaced> replaced_;  ///< the sealer's, as are the next four
     KeptScratch scratch_;
-    std::uint64_t unsealable_ = 0;  ///< number of a segment with damage
+    std::vector<std::uint64_t> unsealable_;  ///< numbers of segments with damage
     bool leftovers_seen_ = false;
     bool closing_ = false;
     std::atomic<std::uint32_t> sealer_word_{0};

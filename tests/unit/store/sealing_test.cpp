@@ -5,95 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
-#include <random>
 #include <set>
 
 #include "os/sim_env.hpp"
 #include "support/small_store.hpp"
+#include "support/workload.hpp"
 #include "varve/varve.hpp"
 
 namespace varve::test {
 namespace {
-
-/// Appends events of some streams, types and tags, and knows which position carries which name.
-class Workload {
-public:
-    explicit Workload(std::uint64_t seed) : random_(seed) {}
-
-    void append(Store& store, std::size_t count) {
-        for (std::size_t n = 0; n < count; ++n) {
-            const std::string stream = "s" + std::to_string(random_() % 7) + "-x";
-            const std::string type = "t" + std::to_string(random_() % 3);
-            const std::string tag = "g" + std::to_string(random_() % 50);
-            const std::string data(2000 + random_() % 4000, 'd');
-            auto done =
-                store.append({{.stream = stream, .type = type, .tags = {tag}, .data = data}},
-                             {.durability = Durability::os});
-            ASSERT_TRUE(done) << done.error().message;
-            const std::uint64_t at = done->first.value;
-            expected_[{Source::Kind::stream, stream}].push_back(at);
-            expected_[{Source::Kind::category, stream.substr(0, 2)}].push_back(at);
-            expected_[{Source::Kind::type, type}].push_back(at);
-            expected_[{Source::Kind::tag, tag}].push_back(at);
-            last_ = at;
-        }
-    }
-    [[nodiscard]] std::uint64_t last() const { return last_; }
-
-    /// Every name, both directions, and a range in the middle.
-    void compare(const Store& store) const {
-        auto now = store.snapshot();
-        ASSERT_TRUE(now) << now.error().message;
-        ASSERT_EQ(now->published().value, last_);
-        for (const auto& [source, positions] : expected_) {
-            const Source from{source.first, source.second};
-            expect(*now, from, {}, positions);
-            std::vector<std::uint64_t> back(positions.rbegin(), positions.rend());
-            expect(*now, from, {.direction = Direction::backwards}, back);
-            std::vector<std::uint64_t> middle;
-            for (const std::uint64_t at : positions) {
-                if (at >= last_ / 3 && at <= last_ / 2) middle.push_back(at);
-            }
-            expect(*now, from,
-                   {.from = Position{std::max<std::uint64_t>(last_ / 3, 1)},
-                    .until = Position{std::max<std::uint64_t>(last_ / 2, 1)}},
-                   last_ < 6 ? positions : middle);
-            if (source.first == Source::Kind::stream) {
-                EXPECT_EQ(*now->version(source.second), positions.size());
-            }
-        }
-        auto streams = now->streams();
-        ASSERT_TRUE(streams) << streams.error().message;
-        std::size_t known = 0;
-        for (const CatalogueEntry& entry : *streams) {
-            const auto& positions = expected_.at({Source::Kind::stream, entry.name});
-            EXPECT_EQ(entry.count, positions.size()) << entry.name;
-            EXPECT_EQ(entry.first.value, positions.front());
-            EXPECT_EQ(entry.last.value, positions.back());
-            ++known;
-        }
-        EXPECT_EQ(known, static_cast<std::size_t>(
-                             std::count_if(expected_.begin(), expected_.end(), [](const auto& one) {
-                                 return one.first.first == Source::Kind::stream;
-                             })));
-    }
-
-private:
-    static void expect(const Snapshot& now, const Source& from, const ReadOptions& options,
-                       const std::vector<std::uint64_t>& positions) {
-        std::vector<std::uint64_t> found;
-        auto seen = now.read(from, options).for_each([&](const EventView& event) {
-            found.push_back(event.position.value);
-        });
-        ASSERT_TRUE(seen) << seen.error().message;
-        ASSERT_EQ(found, positions) << from.name;
-    }
-
-    std::mt19937_64 random_;
-    std::map<std::pair<Source::Kind, std::string>, std::vector<std::uint64_t>> expected_;
-    std::uint64_t last_ = 0;
-};
 
 std::set<std::string> indexes(os::SimEnv& world, std::string_view ending) {
     std::set<std::string> found;
