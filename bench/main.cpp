@@ -98,7 +98,8 @@ void add_choices(CLI::App& app, Parameters& parameters) {
     app.add_option("--dir", parameters.directory, "where to make a directory for the run")
         ->check(CLI::ExistingDirectory);
     app.add_flag("--cold", parameters.cold,
-                 "for reads: drop the cache of the store's files before each round");
+                 "for reads and cold-streams: drop the cache of the store's files before each "
+                 "round");
     app.add_flag("--conditional", parameters.conditional,
                  "for append and append-durable: every append carries a condition; beside it the "
                  "same without");

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,6 +50,14 @@ double number_in(const char* path, const std::string& key) {
         if (line.starts_with(key)) return std::stod(line.substr(key.size()));
     }
     return 0;
+}
+
+double bytes_read() { return number_in("/proc/self/io", "read_bytes: "); }
+
+double faults_so_far() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_majflt);
 }
 
 }  // namespace
@@ -101,7 +110,9 @@ void drop_cache(const std::string& directory) {
 
 double anonymous_mb() { return number_in("/proc/self/status", "RssAnon:") / 1024; }
 
-double bytes_read() { return number_in("/proc/self/io", "read_bytes: "); }
+DiskReads::DiskReads() : bytes_before_(bytes_read()), faults_before_(faults_so_far()) {}
+double DiskReads::bytes() const { return bytes_read() - bytes_before_; }
+double DiskReads::major_faults() const { return faults_so_far() - faults_before_; }
 
 double bytes_on_disk(const std::string& directory) {
     double bytes = 0;

@@ -26,8 +26,16 @@ void drop_cache(const std::string& directory);
 /// Anonymous memory of this process, in MB (RssAnon).
 [[nodiscard]] double anonymous_mb();
 
-/// Bytes that this process has caused to be read from the disk so far.
-[[nodiscard]] double bytes_read();
+/// What was read from the disk for this process since this object was made.
+class DiskReads {
+public:
+    DiskReads();
+    [[nodiscard]] double bytes() const;         ///< caused to be read (read_bytes)
+    [[nodiscard]] double major_faults() const;  ///< page faults that waited for the disk
+
+private:
+    double bytes_before_, faults_before_;
+};
 
 /// Bytes of all files below `directory`, as allocated on the disk.
 [[nodiscard]] double bytes_on_disk(const std::string& directory);

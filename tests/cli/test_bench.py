@@ -49,8 +49,28 @@ class Bench(CommandLineTest):
         self.assertGreater(self.ours("verify", "--events", "2000")["gb_per_s"], 0)
 
     def test_cold_reads(self):
-        self.assertGreater(self.ours("tag-read", "--cold", "--events", "2000", "--peer", "none")["one_at_a_time_ns_per_event"], 0)
-        self.assertIn("disk_bytes_per_event", self.ours("scan", "--cold", "--events", "2000", "--peer", "none"))
+        lines = self.bench("tag-read", "--cold", "--events", "2000", "--peer", "none")
+        self.assertEqual([line["variant"] for line in lines], ["varve", "one-at-a-time", "ratio"])
+        for line in lines[:2]:
+            self.assertGreater(line["metrics"]["ns_per_event"], 0)
+            self.assert_cold(line)
+        self.assertEqual(lines[2]["peer"], "one-at-a-time")
+        self.assertIn("ns_per_event", lines[2]["metrics"])
+        for scenario in ("scan", "stream-read"):
+            self.assert_cold(self.bench(scenario, "--cold", "--events", "2000", "--peer", "none")[0])
+        self.assertNotIn("read_bytes", self.ours("tag-read", "--events", "2000", "--peer", "none"))
+
+    def assert_cold(self, line):
+        """The disk was read, where there is a disk."""
+        self.assertIn("major_faults", line["metrics"])
+        if line["environment"]["fs"] in ("ext4", "xfs"):
+            self.assertGreater(line["metrics"]["read_bytes"], 0)
+            self.assertGreater(line["metrics"]["major_faults"], 0)
+        else:
+            self.assertGreaterEqual(line["metrics"]["read_bytes"], 0)
+
+    def test_cold_streams_from_the_disk(self):
+        self.assert_cold(self.bench("append", "--variant", "cold-streams", "--cold", "--events", "20000")[0])
 
     def test_variants_of_append(self):
         for variant in ("ids", "cold-streams"):
