@@ -124,6 +124,36 @@ double bytes_on_disk(const std::string& directory) {
     return bytes;
 }
 
+IndexFiles index_files(const std::string& store) {
+    IndexFiles found;
+    for (const auto& entry : std::filesystem::directory_iterator(store + "/index")) {
+        const std::string name = entry.path().filename().string();
+        const std::size_t dash = name.find('-');
+        if (entry.path().extension() != ".idx" || dash == std::string::npos) continue;
+        const std::uint64_t first = std::stoull(name);
+        const std::uint64_t last = std::stoull(name.substr(dash + 1));
+        for (std::uint64_t number = first; number <= last; ++number) found.sealed.insert(number);
+        ++(first == last ? found.sealed_files : found.merged_files);
+        std::error_code gone;  // a merge may have replaced it meanwhile
+        const auto size = entry.file_size(gone);
+        if (!gone) found.sealed_bytes += static_cast<double>(size);
+    }
+    return found;
+}
+
+double bytes_without_index(const std::string& store, const IndexFiles& before,
+                           const IndexFiles& after) {
+    double bytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(store + "/log")) {
+        const std::uint64_t number = std::strtoull(entry.path().filename().c_str(), nullptr, 10);
+        if (!before.sealed.contains(number) || after.sealed.contains(number)) continue;
+        struct stat status {};
+        if (::lstat(entry.path().c_str(), &status) == 0)
+            bytes += static_cast<double>(status.st_blocks) * 512;
+    }
+    return bytes;
+}
+
 void show_progress(const char* what, std::uint64_t done, std::uint64_t total) {
     if (::isatty(STDERR_FILENO) == 0) return;
     const unsigned percent = static_cast<unsigned>(done >= total ? 100 : done * 100 / total);
