@@ -109,6 +109,7 @@ std::string stream_name(const char* kind, std::uint64_t n) {
 /// One append to a stream of the long past, one to a stream that is new, in turn.
 Metrics cold_round(const Parameters& parameters, Database& database, Workload& workload,
                    OldStreams& streams) {
+    const DiskReads reads;
     const std::uint64_t pairs = streams.count / parameters.rounds;
     Latencies all;
     Latencies fresh;
@@ -133,6 +134,8 @@ Metrics cold_round(const Parameters& parameters, Database& database, Workload& w
     Metrics metrics = append_metrics(all, wall, cpu_seconds_now() - cpu_begin, all.count());
     metrics["old_stream_p50_ns"] = old.percentile(0.5);
     metrics["new_stream_p50_ns"] = fresh.percentile(0.5);
+    metrics["read_bytes"] = reads.bytes();
+    metrics["major_faults"] = reads.major_faults();
     return metrics;
 }
 
@@ -153,8 +156,10 @@ void cold_streams(const Parameters& parameters, const Scratch& scratch, std::vec
     }
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         for (std::size_t n = 0; n < sides.size(); ++n) {
-            const auto database = open_database(sides[n].variant, scratch.path(sides[n].variant),
-                                                {.level = parameters.durability()});
+            const std::string directory = scratch.path(sides[n].variant);
+            if (parameters.cold) drop_cache(directory);
+            const auto database =
+                open_database(sides[n].variant, directory, {.level = parameters.durability()});
             sides[n].rounds.push_back(cold_round(parameters, *database, workload, each[n]));
         }
     }

@@ -157,6 +157,7 @@ void run_import(const Parameters& parameters);
 void run_open(const Parameters& parameters);
 void run_catalogue(const Parameters& parameters);
 void run_rebuild(const Parameters& parameters);
+void run_seal(const Parameters& parameters);
 void run_verify(const Parameters& parameters);
 void run_matcher(const Parameters& parameters);
 void run_query(const Parameters& parameters);

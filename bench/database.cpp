@@ -21,6 +21,8 @@ public:
         OpenOptions options;
         options.durability = how.level;
         if (how.reader) options.access = Access::read_only;
+        if (how.segment_size > 0) options.segment_size_first = how.segment_size;
+        if (how.segment_size > 0) options.segment_size_max = how.segment_size;
         if (how.boot > 0) options.env = boot_.emplace(how.boot).env();
         store_.emplace(must(Store::open(directory, options), "open"));
     }
@@ -143,6 +145,11 @@ void load(Database& into, Workload& workload, std::uint64_t total,
         if (done / 512 % 64 == 0) show_progress("loading", done, total);
     }
     show_progress("loading", total, total);
+}
+
+void append_one(Database& into) {
+    const NewEvent event{.stream = "one", .type = "One", .data = "one"};
+    into.append(std::span<const NewEvent>(&event, 1));
 }
 
 }  // namespace varve::bench

@@ -39,6 +39,7 @@ struct HowToOpen {
     std::uint64_t boot = 0;
     bool reader = false;  ///< read-only, for varve
     Verify verify = Verify::always;
+    std::uint64_t segment_size = 0;  ///< of a varve that is made, in bytes; 0: as usual
 };
 
 /// Opens or makes the database that `name` ("varve", "lmdb", "sqlite", "rocksdb") calls, in a
@@ -59,6 +60,9 @@ void encode(const NewEvent& event, std::string& into);
 /// each run first, with the number of its first event.
 void load(Database& into, Workload& workload, std::uint64_t total,
           const std::function<void(std::vector<NewEvent>&, std::uint64_t)>& change = {});
+
+/// One event, in a commit of its own: a session of varve that appends nothing seals nothing.
+void append_one(Database& into);
 
 // The peers; each in its own file.
 [[nodiscard]] std::unique_ptr<Database> open_lmdb(const std::string& directory, Durability level);

@@ -20,6 +20,7 @@ const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
     {"open", run_open},
     {"catalogue", run_catalogue},
     {"rebuild", run_rebuild},
+    {"seal", run_seal},
     {"verify", run_verify},
     {"matcher", run_matcher},
     {"query", run_query},
@@ -98,7 +99,8 @@ void add_choices(CLI::App& app, Parameters& parameters) {
     app.add_option("--dir", parameters.directory, "where to make a directory for the run")
         ->check(CLI::ExistingDirectory);
     app.add_flag("--cold", parameters.cold,
-                 "for reads: drop the cache of the store's files before each round");
+                 "for reads and cold-streams: drop the cache of the store's files before each "
+                 "round");
     app.add_flag("--conditional", parameters.conditional,
                  "for append and append-durable: every append carries a condition; beside it the "
                  "same without");
@@ -143,7 +145,8 @@ int main(int count, char** values) {
         return 2;
     }
     if (parameters.scenario == "visibility" && app.count("--level") == 0) parameters.level = "disk";
-    if (parameters.scenario == "open" && app.count("--workload") == 0) parameters.workload = "wide";
+    const bool wide = parameters.scenario == "open" || parameters.scenario == "seal";
+    if (wide && app.count("--workload") == 0) parameters.workload = "wide";
     parameters.threads_asked = app.count("--threads") > 0;
     parameters.peers_asked = app.count("--peer") > 0;
     std::erase_if(parameters.peers, [](const std::string& name) { return !peer_is_here(name); });

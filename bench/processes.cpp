@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,6 +50,14 @@ double number_in(const char* path, const std::string& key) {
         if (line.starts_with(key)) return std::stod(line.substr(key.size()));
     }
     return 0;
+}
+
+double bytes_read() { return number_in("/proc/self/io", "read_bytes: "); }
+
+double faults_so_far() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_majflt);
 }
 
 }  // namespace
@@ -101,13 +110,45 @@ void drop_cache(const std::string& directory) {
 
 double anonymous_mb() { return number_in("/proc/self/status", "RssAnon:") / 1024; }
 
-double bytes_read() { return number_in("/proc/self/io", "read_bytes: "); }
+DiskReads::DiskReads() : bytes_before_(bytes_read()), faults_before_(faults_so_far()) {}
+double DiskReads::bytes() const { return bytes_read() - bytes_before_; }
+double DiskReads::major_faults() const { return faults_so_far() - faults_before_; }
 
 double bytes_on_disk(const std::string& directory) {
     double bytes = 0;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
         struct stat status {};
         if (::lstat(entry.path().c_str(), &status) == 0 && S_ISREG(status.st_mode))
+            bytes += static_cast<double>(status.st_blocks) * 512;
+    }
+    return bytes;
+}
+
+IndexFiles index_files(const std::string& store) {
+    IndexFiles found;
+    for (const auto& entry : std::filesystem::directory_iterator(store + "/index")) {
+        const std::string name = entry.path().filename().string();
+        const std::size_t dash = name.find('-');
+        if (entry.path().extension() != ".idx" || dash == std::string::npos) continue;
+        const std::uint64_t first = std::stoull(name);
+        const std::uint64_t last = std::stoull(name.substr(dash + 1));
+        for (std::uint64_t number = first; number <= last; ++number) found.sealed.insert(number);
+        ++(first == last ? found.sealed_files : found.merged_files);
+        std::error_code gone;  // a merge may have replaced it meanwhile
+        const auto size = entry.file_size(gone);
+        if (!gone) found.sealed_bytes += static_cast<double>(size);
+    }
+    return found;
+}
+
+double bytes_without_index(const std::string& store, const IndexFiles& before,
+                           const IndexFiles& after) {
+    double bytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(store + "/log")) {
+        const std::uint64_t number = std::strtoull(entry.path().filename().c_str(), nullptr, 10);
+        if (!before.sealed.contains(number) || after.sealed.contains(number)) continue;
+        struct stat status {};
+        if (::lstat(entry.path().c_str(), &status) == 0)
             bytes += static_cast<double>(status.st_blocks) * 512;
     }
     return bytes;

@@ -25,15 +25,23 @@ struct Plan {
     }
 };
 
-Metrics metrics_of(std::uint64_t events, double wall) {
-    return {{"ns_per_event", wall / static_cast<double>(events) * 1e9},
-            {"events_per_s", static_cast<double>(events) / wall}};
+constexpr const char* kOneAtATime = "one-at-a-time";  ///< a side that only cold rounds have
+
+/// `reads`: what the disk was asked for meanwhile, if that says anything.
+Metrics metrics_of(std::uint64_t events, double wall, const DiskReads* reads) {
+    const auto count = static_cast<double>(events);
+    Metrics metrics{{"ns_per_event", wall / count * 1e9}, {"events_per_s", count / wall}};
+    if (reads == nullptr) return metrics;
+    metrics["read_bytes"] = reads->bytes();
+    metrics["major_faults"] = reads->major_faults();
+    metrics["disk_bytes_per_event"] = metrics["read_bytes"] / count;
+    return metrics;
 }
 
 Metrics measure(const Plan& plan, Database& database, const std::vector<std::string>& names) {
     std::uint64_t sum = 0;
     std::uint64_t events = 0;
-    const double read_before = bytes_read();
+    const DiskReads reads;
     const double begin = seconds_now();
     if (plan.names.empty()) events = database.scan(sum);
     for (const std::string& name : names)
@@ -43,17 +51,14 @@ Metrics measure(const Plan& plan, Database& database, const std::vector<std::str
         std::fprintf(stderr, "varve-bench: nothing was read\n");
         std::exit(3);
     }
-    Metrics metrics = metrics_of(events, wall);
-    if (plan.parameters.cold)
-        metrics["disk_bytes_per_event"] =
-            (bytes_read() - read_before) / static_cast<double>(events);
-    return metrics;
+    return metrics_of(events, wall, plan.parameters.cold ? &reads : nullptr);
 }
 
 /// The events of those tags, each fetched by its position, the cache dropped before: what a read
-/// by tag would cost if it waited for one event after the other. Returns ns per event.
-double one_at_a_time(const Plan& plan, const std::string& directory,
-                     const std::vector<std::string>& names) {
+/// by tag would cost if it waited for one event after the other. Finding out the positions is not
+/// part of it.
+Metrics one_at_a_time(const Plan& plan, const std::string& directory,
+                      const std::vector<std::string>& names) {
     OpenOptions options;
     options.access = Access::read_only;
     std::vector<Position> positions;
@@ -71,12 +76,13 @@ double one_at_a_time(const Plan& plan, const std::string& directory,
     const Store store = must(Store::open(directory, options), "open");
     const Snapshot snapshot = must(store.snapshot(), "snapshot");
     std::uint64_t sum = 0;
+    const DiskReads reads;
     const double begin = seconds_now();
     for (const Position position : positions)
         sum += must(snapshot.at(position, plan.parameters.verification()), "read").data.size() + 1;
     const double wall = seconds_now() - begin;
     if (sum == 0) std::exit(3);
-    return wall / static_cast<double>(positions.size()) * 1e9;
+    return metrics_of(positions.size(), wall, &reads);
 }
 
 /// Every tag on ten events that lie far apart.
@@ -133,6 +139,7 @@ std::vector<Side> sides_of(const Plan& plan) {
         }
         sides.push_back({peer, {}});
     }
+    if (plan.parameters.cold && plan.tags()) sides.push_back({kOneAtATime, {}});
     return sides;
 }
 
@@ -141,17 +148,17 @@ void measure_cold(Plan& plan, const Scratch& scratch, std::vector<Side>& sides) 
     for (std::uint64_t round = 0; round < plan.parameters.rounds; ++round) {
         const std::vector<std::string> names = plan.pick();
         for (Side& side : sides) {
-            const std::string directory = scratch.path(side.variant);
+            const bool slowly = side.variant == kOneAtATime;
+            const std::string directory = scratch.path(slowly ? "varve" : side.variant);
+            if (slowly) {
+                side.rounds.push_back(one_at_a_time(plan, directory, names));
+                continue;
+            }
             drop_cache(directory);
             HowToOpen mine = how;
             mine.reader = true;  // a writer would bring pages in beforehand
-            Metrics metrics = measure(plan, *open_database(side.variant, directory, mine), names);
-            if (side.variant == "varve" && plan.tags()) {
-                const double slow = one_at_a_time(plan, directory, names);
-                metrics["one_at_a_time_ns_per_event"] = slow;
-                metrics["one_at_a_time_ratio"] = slow / metrics["ns_per_event"];
-            }
-            side.rounds.push_back(metrics);
+            side.rounds.push_back(
+                measure(plan, *open_database(side.variant, directory, mine), names));
         }
     }
 }
@@ -178,7 +185,9 @@ void run_scan(const Parameters& given) {
     const Scratch scratch(plan.parameters.directory);
     std::vector<Side> sides = sides_of(plan);
     if (plan.tags()) find_names(plan, {});
-    for (const Side& side : sides) fill(plan, side.variant, scratch.path(side.variant));
+    for (const Side& side : sides) {
+        if (side.variant != kOneAtATime) fill(plan, side.variant, scratch.path(side.variant));
+    }
     if (!plan.tags()) find_names(plan, scratch.path("varve"));
     if (plan.parameters.cold)
         measure_cold(plan, scratch, sides);

@@ -45,12 +45,42 @@ class Bench(CommandLineTest):
 
     def test_whole_store(self):
         self.assertGreater(self.ours("catalogue", "--events", "1000")["names_per_s"], 0)
-        self.assertGreater(self.ours("rebuild", "--events", "20000")["ms_per_10m_events"], 0)
+        metrics = self.ours("rebuild", "--events", "50000")
+        self.assertGreater(metrics["sealed_segments"], 0)
+        self.assertGreater(metrics["seal_ms"], 0)
+        self.assertGreater(metrics["answered_ms"], 0)
+        self.assertGreaterEqual(metrics["rebuild_ms"], metrics["answered_ms"])
         self.assertGreater(self.ours("verify", "--events", "2000")["gb_per_s"], 0)
 
+    def test_seal(self):
+        line = self.bench("seal", "--events", "100000")[0]
+        self.assertEqual(line["params"]["workload"], "wide")
+        for name in ("events_per_s", "bytes_per_s", "append_p50_ns", "append_p999_ns", "seals", "merges"):
+            self.assertGreater(line["metrics"][name], 0, name)
+
     def test_cold_reads(self):
-        self.assertGreater(self.ours("tag-read", "--cold", "--events", "2000", "--peer", "none")["one_at_a_time_ns_per_event"], 0)
-        self.assertIn("disk_bytes_per_event", self.ours("scan", "--cold", "--events", "2000", "--peer", "none"))
+        lines = self.bench("tag-read", "--cold", "--events", "2000", "--peer", "none")
+        self.assertEqual([line["variant"] for line in lines], ["varve", "one-at-a-time", "ratio"])
+        for line in lines[:2]:
+            self.assertGreater(line["metrics"]["ns_per_event"], 0)
+            self.assert_cold(line)
+        self.assertEqual(lines[2]["peer"], "one-at-a-time")
+        self.assertIn("ns_per_event", lines[2]["metrics"])
+        for scenario in ("scan", "stream-read"):
+            self.assert_cold(self.bench(scenario, "--cold", "--events", "2000", "--peer", "none")[0])
+        self.assertNotIn("read_bytes", self.ours("tag-read", "--events", "2000", "--peer", "none"))
+
+    def assert_cold(self, line):
+        """The disk was read, where there is a disk."""
+        self.assertIn("major_faults", line["metrics"])
+        if line["environment"]["fs"] in ("ext4", "xfs"):
+            self.assertGreater(line["metrics"]["read_bytes"], 0)
+            self.assertGreater(line["metrics"]["major_faults"], 0)
+        else:
+            self.assertGreaterEqual(line["metrics"]["read_bytes"], 0)
+
+    def test_cold_streams_from_the_disk(self):
+        self.assert_cold(self.bench("append", "--variant", "cold-streams", "--cold", "--events", "20000")[0])
 
     def test_variants_of_append(self):
         for variant in ("ids", "cold-streams"):
