@@ -225,7 +225,7 @@ private:
                 wanted = std::min(wanted, event.position - 1);
         }
         if (found.size() == options.limit) wanted = found.empty() ? 0 : found.back();
-        if (backwards) wanted = end;
+        if (backwards) wanted = from != 0 ? std::min(from, end) : end;
         RC_ASSERT(seen.position.value == wanted);
     }
 
