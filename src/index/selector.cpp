@@ -109,6 +109,14 @@ const char* fault_of(std::span<const QueryItem> items) noexcept {
 }
 
 std::string code_of_item(const QueryItem& item) {
+    if (item.types.size() + item.tags.size() == 1) {
+        const bool type = item.tags.empty();
+        std::string code;
+        const std::string_view name = type ? item.types.front() : item.tags.front();
+        code.reserve(3 + name.size());
+        put_name(code, static_cast<std::uint8_t>(type ? Op::type : Op::tag), name);
+        return code;
+    }
     std::string names;  // of all of them: the views into it are made when it is complete
     for (const std::string_view type : item.types)
         put_name(names, static_cast<std::uint8_t>(Op::type), type);
