@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 import tempfile
@@ -30,6 +31,14 @@ class Answer:
 
 
 class CommandLineTest(unittest.TestCase):
+    def terminal(self, what):
+        """Both sides of a pseudo terminal, ours first. Where there are none the test of `what` is skipped, and counted."""
+        try:
+            return pty.openpty()
+        except OSError:
+            print("SKIPPED (needs pseudo terminals): " + what, flush=True)
+            self.skipTest("no pseudo terminals")
+
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="varve-cli-"))
         self.addCleanup(shutil.rmtree, self.folder)

@@ -1,7 +1,6 @@
 """Goal: what holds for every command: help, exit codes, versions, terminals, directories that are no store."""
 import json
 import os
-import pty
 import re
 import subprocess
 
@@ -13,11 +12,7 @@ COMMANDS = ["create", "append", "read", "tail", "streams", "categories", "types"
 class General(CommandLineTest):
     def on_terminal(self, *arguments, **environment):
         """What the command writes when its outputs are a terminal."""
-        try:
-            parent, child = pty.openpty()
-        except OSError:
-            print("SKIPPED (needs pseudo terminals): colours and progress bars", flush=True)
-            self.skipTest("no pseudo terminals")
+        parent, child = self.terminal("colours and progress bars")
         process = subprocess.Popen([VARVE, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=child, stderr=child,
                                    env={**os.environ, "TERM": "xterm", **environment})
         os.close(child)

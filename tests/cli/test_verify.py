@@ -2,7 +2,6 @@
 import json
 import os
 import pathlib
-import pty
 import signal
 import subprocess
 import termios
@@ -53,7 +52,7 @@ class Verify(CommandLineTest):
 
     def interrupted(self, *arguments):
         """Runs it with a terminal that takes nothing until the signal was sent: it ends behind the first segment."""
-        terminal, theirs = pty.openpty()
+        terminal, theirs = self.terminal("an interrupted verify")
         self.addCleanup(os.close, terminal)
         termios.tcflow(theirs, termios.TCOOFF)
         with subprocess.Popen([VARVE, "verify", str(self.store), *arguments], stdout=subprocess.PIPE, stderr=theirs) as process:
