@@ -204,10 +204,9 @@ Result<void> Manifest::compact() noexcept {
         if (needed || index || late_cut) kept.push_back(entry);
     }
     if (kept.size() >= kManifestSize / kManifestEntrySize) {
-        return base::failure(
-            ErrorCode::too_large,
-            "the manifest is full of entries that have to be kept",
-            directory_ + kName);
+        return base::failure(ErrorCode::too_large,
+                             "the manifest is full of entries that have to be kept",
+                             directory_ + kName);
     }
     const std::uint64_t last_number = content_.entries.empty() ? 0 : content_.entries.back().number;
     std::vector<std::byte> bytes(kept.size() * kManifestEntrySize);

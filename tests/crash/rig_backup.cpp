@@ -37,7 +37,8 @@ bool Rig::back_up(os::SimEnv& world, Store& store, const History& history, std::
         // The next run takes up what is there.
         auto again = Store::open("store", options(*cut, Durability::disk));
         if (!again) continue;  // judged by other scenarios
-        // A store that nothing was appended to need not be there after the cut: this is another one.
+        // A store that nothing was appended to need not be there after the cut: this is another
+        // one.
         if (again->opening().how == Opening::How::created) continue;
         auto next = again->backup("backup");
         if (!next) violate("a backup is not taken up: " + next.error().message);
