@@ -124,7 +124,7 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
         if (!plan.dry_run) wait_for_repeated(request);
         settle(&request, request);
     } else {
-        VARVE_TRY(wait_for_the_helper());
+        if (!plan.dry_run) VARVE_TRY(wait_for_the_helper());
         commit(request);
     }
     if (request.error) return std::move(*request.error);

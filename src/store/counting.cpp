@@ -54,8 +54,7 @@ private:
                 VARVE_TRY(look(unit.first + ordinal));
         }
         if (!selecting_.damaged()) return {};
-        if (first.sealed != nullptr) return damaged_sealed(pinned_.meta(), *first.sealed);
-        return damaged_index(pinned_.meta(), first);
+        return damaged_unit(pinned_.meta(), first);
     }
     /// A single name whose whole list lies within the bounds is counted by the dictionary.
     bool whole_list(const SealedFile& sealed, std::uint64_t low, std::uint64_t high) {

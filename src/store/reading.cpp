@@ -368,8 +368,7 @@ bool Reading::next_selected(std::uint64_t& position) {
         if (!outside(segment, position)) return true;
     }
     if (!selecting_->damaged()) return false;
-    error_ = segment.sealed != nullptr ? damaged_sealed(pinned_->meta(), *segment.sealed)
-                                       : damaged_index(pinned_->meta(), segment);
+    error_ = damaged_unit(pinned_->meta(), segment);
     return false;
 }
 

@@ -98,13 +98,12 @@ void Selecting::collect() {
     if (!backwards_) std::reverse(ordinals_.begin(), ordinals_.end());
 }
 
-namespace {
-
-/// What is answered if the index of that segment turns out to be damaged.
 Error damaged_unit(const Meta& meta, const Segment& segment) noexcept {
     return segment.sealed != nullptr ? damaged_sealed(meta, *segment.sealed)
                                      : damaged_index(meta, segment);
 }
+
+namespace {
 
 Result<Matched> find_in_unit(const Meta& meta, const SegmentList& list, const IndexUnit& unit,
                              const index::Selection& selection, Selecting& selecting,
@@ -112,13 +111,13 @@ Result<Matched> find_in_unit(const Meta& meta, const SegmentList& list, const In
     Matched matched;
     for (std::uint32_t ordinal = 0; selecting.next(ordinal);) {
         const std::uint64_t position = unit.first + ordinal;
-        const Segment* const segment = list.find(position);
+        // An index covers exactly the segments that the list has for it.
+        const Segment& segment = *list.items[list.index_of(position)];
         std::optional<Error> error;
-        if (segment == nullptr ||
-            !read_record(meta, *segment, position - segment->first(), check, matched.record, error))
+        if (!read_record(meta, segment, position - segment.first(), check, matched.record, error))
             return std::move(*error);
         if (!index::matches(selection, matched.record)) continue;
-        auto admitted = admits ? admits(*segment, matched.record) : Result<bool>(true);
+        auto admitted = admits ? admits(segment, matched.record) : Result<bool>(true);
         if (!admitted) return std::move(admitted).error();
         if (!*admitted) continue;
         matched.position = position;

@@ -22,6 +22,9 @@ namespace store {
 void add_gaps(const index::ActiveIndex& index, std::uint64_t low, std::uint64_t high,
               std::vector<std::uint32_t>& candidates);
 
+/// What is answered if the index of that segment, of either kind, turns out to be damaged.
+[[nodiscard]] Error damaged_unit(const Meta& meta, const Segment& segment) noexcept;
+
 class Selecting {
 public:
     /// `selection` outlives this.
