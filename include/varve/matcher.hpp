@@ -51,6 +51,9 @@ public:
     /// texts. Valid as long as this matcher or a copy of it lives.
     [[nodiscard]] std::string_view text() const noexcept;
 
+    /// What it was made into: for the store, which asks what events can be sorted by.
+    [[nodiscard]] const match::Program& program() const noexcept { return *program_; }
+
 private:
     explicit Matcher(std::shared_ptr<const match::Program> program) noexcept;
 

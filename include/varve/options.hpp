@@ -153,7 +153,7 @@ enum class Verify : std::uint8_t {
 
 /// Which events to read: all, or those of one stream, category, type or tag.
 struct Source {
-    enum class Kind : std::uint8_t { all, stream, category, type, tag };
+    enum class Kind : std::uint8_t { all, stream, category, type, tag, derived };
     Kind kind = Kind::all;
     std::string_view name{};
 
@@ -170,6 +170,10 @@ struct Source {
     }
     [[nodiscard]] static constexpr Source tag(std::string_view n) noexcept {
         return {Kind::tag, n};
+    }
+    /// A stream that the store keeps by itself, see `Store::define`.
+    [[nodiscard]] static constexpr Source derived(std::string_view n) noexcept {
+        return {Kind::derived, n};
     }
 };
 

@@ -43,8 +43,8 @@ struct Query {
     explicit Query(std::vector<QueryItem> list) noexcept : items(std::move(list)) {}
 };
 
-/// A set of events: all, those of a stream, category, type or tag, and unions, intersections and
-/// complements of sets. A name that no event has is the empty set.
+/// A set of events: all, those of a stream, category, type, tag or derived stream, and unions,
+/// intersections and complements of sets. A name that no event has is the empty set.
 ///
 /// It is normalised as it is made: lists within lists of the same kind are one list, what is there
 /// twice is there once, the order of a list means nothing, `all` and `nothing` are worked out, and
@@ -73,6 +73,8 @@ public:
     [[nodiscard]] static Selector category(std::string_view name) noexcept;
     [[nodiscard]] static Selector type(std::string_view name) noexcept;
     [[nodiscard]] static Selector tag(std::string_view name) noexcept;
+    /// The events of a derived stream, see `Store::define`. Of a name that is not defined: none.
+    [[nodiscard]] static Selector derived(std::string_view name) noexcept;
     /// In at least one of them; of none at all: nothing.
     [[nodiscard]] static Selector any_of(std::span<const Selector> selectors) noexcept;
     /// In every one of them; of none at all: all.

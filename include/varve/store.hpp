@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "varve/definition.hpp"
 #include "varve/event.hpp"
 #include "varve/export.hpp"
 #include "varve/maintenance.hpp"
@@ -163,6 +164,8 @@ public:
     /// How a query would be answered, by doing it without reading events.
     [[nodiscard]] Result<Explanation> explain(const Selector& selector,
                                               const ReadOptions& options = {}) const noexcept;
+    /// What is defined, in the order of numbers. Errors: `corrupt`, `out_of_memory`.
+    [[nodiscard]] Result<std::vector<Definition>> definitions() const noexcept;
     /// The one event at `position`; `not_found` beyond the end. One whose content was erased comes
     /// with `erased` set, as in every other read. Valid while a copy of this Snapshot
     /// lives, which is why a Snapshot that is about to go away does not offer it.
@@ -341,6 +344,23 @@ public:
 
     /// Makes everything published durable, whatever its level. Returns the durable position.
     [[nodiscard]] Result<Position> sync() noexcept;
+
+    /// Defines derived streams, or names that events get from their content: all or none of
+    /// them, in one commit, durable when it returns. They hold for every event behind them at
+    /// once, and for those before them as well: questions about those are answered by looking at
+    /// their content, until a background thread has listed them (`Snapshot::definitions` tells how
+    /// far). What is defined already with the same meaning is left as it is. Errors:
+    /// `invalid_argument` (the definition cannot be, or its name means something else),
+    /// `too_large`, `permission`, and those of `append`.
+    [[nodiscard]] Result<std::vector<Defined>> define(
+        std::span<const NewDefinition> definitions) noexcept;
+    [[nodiscard]] Result<Defined> define(const NewDefinition& definition) noexcept;
+    /// Ends a definition: events that come are not looked at any more, what it gave remains.
+    /// Errors: `not_found`, `permission`, and those of `append`.
+    [[nodiscard]] Result<void> close_definition(std::string_view name) noexcept;
+    /// Removes a definition. A derived stream of that name is empty from then on, and may be
+    /// defined anew with another meaning; tags and types that events carry in the log remain.
+    [[nodiscard]] Result<void> remove_definition(std::string_view name) noexcept;
 
     /// Takes data and metadata of these events away for ever. Stream, type, tags, id, times and the
     /// index entries remain, and so does the event: reads go on handing it out, with `erased` set

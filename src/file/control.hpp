@@ -2,11 +2,11 @@
 // Mapped shared.
 //
 // Who may store which word: the writer's appending thread `published`, `active`; its syncing thread
-// `durable`; an erasing thread `erasures`; all of them and the helper `wake`; the opening thread
-// everything, before `state` becomes running. Readers map the page read-only. Invariants:
-// `published` and `durable` never fall while an inode is in use; a lossy reopening makes a new file
-// instead and marks the old one superseded. All of it is memory of one boot: `identity` says
-// whether it may be believed.
+// `durable`; an erasing thread `erasures`; the appending thread and the sealer `definitions`; all
+// of them and the helper `wake`; the opening thread everything, before `state` becomes running.
+// Readers map the page read-only. Invariants: `published` and `durable` never fall while an inode
+// is in use; a lossy reopening makes a new file instead and marks the old one superseded. All of it
+// is memory of one boot: `identity` says whether it may be believed.
 #pragma once
 
 #include <atomic>
@@ -57,7 +57,8 @@ struct Control {
     std::atomic<std::uint32_t> epoch;
     std::atomic<std::uint32_t> generation;    ///< of the manifest
     std::atomic<std::uint64_t> heartbeat_us;  ///< of the writer, monotonic clock
-    std::atomic<std::uint32_t> erasures;  ///< changes when the manifest names a new erase record
+    std::atomic<std::uint32_t> erasures;     ///< changes when the manifest names a new erase record
+    std::atomic<std::uint32_t> definitions;  ///< changes with every definition and list of its past
 };
 static_assert(offsetof(Control, published) == 128 && offsetof(Control, durable) == 192 &&
               offsetof(Control, wake) == 256);
@@ -77,8 +78,8 @@ inline constexpr base::Field kControlFields[] = {
     {"zero3", 208, 48},
     VARVE_FIELD(Control, wake), VARVE_FIELD(Control, state), VARVE_FIELD(Control, epoch),
     VARVE_FIELD(Control, generation), VARVE_FIELD(Control, heartbeat_us),
-    VARVE_FIELD(Control, erasures),
-    {"zero4", 284, kControlSize - 284}};
+    VARVE_FIELD(Control, erasures), VARVE_FIELD(Control, definitions),
+    {"zero4", 288, kControlSize - 288}};
 // clang-format on
 
 /// What the control page of `file` must say to be believed now.

@@ -19,7 +19,12 @@ std::uint64_t ActiveSelect::most(std::uint32_t set) const noexcept {
     switch (own.op) {
         case Op::nothing: return 0;
         case Op::all:
+        case Op::upto:
         case Op::none_of: return ~0ULL;
+        case Op::past:
+            return own.past->exact(first_ + low_, first_ + high_)
+                       ? own.past->count(first_ + low_, first_ + high_)
+                       : ~0ULL;
         case Op::any_of:
             for (std::uint32_t n = set + 1; n < own.end; n = selection_.sets[n].end) {
                 const std::uint64_t more = most(n);
@@ -43,6 +48,8 @@ bool ActiveSelect::may_have(std::uint32_t set) noexcept {
         case Op::nothing: return false;
         case Op::all:
         case Op::none_of: return true;
+        case Op::upto: return own.until >= first_ + low_;
+        case Op::past: return own.past->before > first_ + low_;
         case Op::any_of:
             for (std::uint32_t n = set + 1; n < own.end; n = selection_.sets[n].end)
                 if (may_have(n)) return true;
@@ -74,7 +81,16 @@ void ActiveSelect::collect_set(std::uint32_t set, std::vector<std::uint32_t>& to
     const Selection::Set& own = selection_.sets[set];
     if (own.op == Op::any_of) return collect_any(set, to);
     if (own.op == Op::all_of) return collect_all(set, to);
+    if (own.op == Op::past) return collect_past(*own.past, to);
     if (is_name(own.op)) collect_name(own, to);
+}
+
+void ActiveSelect::collect_past(const Past& past, std::vector<std::uint32_t>& to) const {
+    std::uint64_t at = first_ + high_;
+    while (past.last(at, at) && at >= first_ + low_) {
+        to.push_back(static_cast<std::uint32_t>(at - first_));
+        if (at-- == 0) return;
+    }
 }
 
 void ActiveSelect::collect_name(const Selection::Set& name, std::vector<std::uint32_t>& to) {

@@ -25,13 +25,12 @@ Key Hasher::key(KeyKind kind, std::string_view name) const noexcept {
 }
 
 void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept {
-    VARVE_ASSERT(record.header.tag_count <= 64);
+    VARVE_ASSERT(record.header.tag_count <= log::kMaxTags + log::kMaxAdded);
     keys.count = 0;
-    // The store's own records take positions and are listed under no name: versions, counts and
-    // reads by name are those of events.
-    if (!is_listed(record)) return;
+    if (!is_indexed(record)) return;
     if (record.header.stream_length > 0) {
         keys.add(record.hash(0));
+        if (!is_listed(record)) return;
         const std::string_view category = category_of(record.stream());
         if (!category.empty()) keys.add(hasher.key(KeyKind::category, category));
     }

@@ -16,7 +16,7 @@ using Key = std::uint64_t;
 
 enum class KeyKind : std::uint8_t { stream = 1, category = 2, type = 3, tag = 4, id = 5 };
 
-inline constexpr std::size_t kMaxKeysPerEvent = 3 + 64 + 1;
+inline constexpr std::size_t kMaxKeysPerEvent = 3 + log::kMaxTags + log::kMaxAdded + 1;
 
 [[nodiscard]] constexpr KeyKind kind_of(Key key) noexcept { return static_cast<KeyKind>(key & 7U); }
 
@@ -45,13 +45,21 @@ struct EventKeys {
     void add(Key key) noexcept { keys[count++] = key; }
 };
 
-/// Only events are listed: a control record takes a position and belongs to no name, whatever its
-/// head says, so that no version, count or read of a name ever includes it.
+/// Only events are shown: a control record takes a position and belongs to nothing that can be
+/// asked for, so that no version, count or read of a name ever includes it.
 [[nodiscard]] inline bool is_listed(const log::RecordView& record) noexcept {
     return record.header.kind == static_cast<std::uint8_t>(log::RecordKind::event);
 }
 
-/// Of a record that was read; none if it is not listed. Category and id are hashed, the rest is
+/// Events are listed under their names, and control records of a stream, whose name users cannot
+/// ask for, under it alone.
+[[nodiscard]] inline bool is_indexed(const log::RecordView& record) noexcept {
+    return is_listed(record) ||
+           (record.header.kind == static_cast<std::uint8_t>(log::RecordKind::control) &&
+            record.header.stream_length > 0);
+}
+
+/// Of a record that was read; none if it is not indexed. Category and id are hashed, the rest is
 /// taken from the record.
 void keys_of(const log::RecordView& record, const Hasher& hasher, EventKeys& keys) noexcept;
 

@@ -160,10 +160,12 @@ Result<void> SealedBuilder::add(std::uint32_t offset8, const log::RecordView& re
     const std::uint32_t ordinal = events_++;
     if (!offsets_.push(offset8) || !types_.push(kNone)) no_memory_ = true;
     if (!no_memory_) note_times(ordinal, record.header.time_us, recorded_us);
-    if (!no_memory_ && is_listed(record)) {
+    if (!no_memory_ && is_indexed(record)) {
         const std::string_view stream = record.stream();
         if (!stream.empty()) list(record.hash(0), stream, ordinal);
-        const std::string_view category = category_of(stream);
+    }
+    if (!no_memory_ && is_listed(record)) {
+        const std::string_view category = category_of(record.stream());
         if (!category.empty()) list(hasher_.key(KeyKind::category, category), category, ordinal);
         if (record.header.type_length > 0) list(record.hash(1), record.type(), ordinal);
         std::size_t n = 2;

@@ -54,6 +54,56 @@ private:
     std::uint64_t events_;
 };
 
+/// Positions up to one.
+class UptoWalk final : public Walk {
+public:
+    UptoWalk(const Shared& shared, std::uint64_t until) noexcept
+        : shared_(shared), count_(shared.ordinals_until(until)) {}
+    bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
+        found = shared_.backwards ? std::max(from, shared_.events - count_) : from;
+        return found < (shared_.backwards ? shared_.events : count_);
+    }
+    std::uint64_t most() const noexcept override { return count_; }
+
+private:
+    const Shared& shared_;
+    std::uint64_t count_;
+};
+
+/// Events that a definition was applied to later; where nobody has looked yet, every event.
+class PastWalk final : public Walk {
+public:
+    PastWalk(Shared& shared, const Past& past) noexcept : shared_(shared), past_(past) {}
+    bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
+        if (from >= shared_.events) return false;
+        ++shared_.looked_at;
+        const std::uint64_t position = shared_.first + shared_.flipped(from);
+        std::uint64_t at = 0;
+        if (!(shared_.backwards ? before(position, at) : behind(position, at))) return false;
+        if (at < shared_.first || at >= shared_.first + shared_.events) return false;
+        found = shared_.flipped(at - shared_.first);
+        return true;
+    }
+    std::uint64_t most() const noexcept override {
+        const std::uint64_t last = shared_.first + shared_.events - 1;
+        return past_.exact(shared_.first, last) ? past_.count(shared_.first, last) : shared_.events;
+    }
+
+private:
+    [[nodiscard]] bool behind(std::uint64_t position, std::uint64_t& at) const noexcept {
+        if (position <= past_.filled && past_.next(position, at)) return true;
+        at = std::max(position, past_.filled + 1);
+        return at < past_.before;
+    }
+    [[nodiscard]] bool before(std::uint64_t position, std::uint64_t& at) const noexcept {
+        at = std::min(position, past_.before - 1);
+        return at > past_.filled || past_.last(at, at);
+    }
+
+    Shared& shared_;
+    const Past& past_;
+};
+
 class AnyWalk final : public Walk {
 public:
     explicit AnyWalk(std::vector<WalkPtr> members) : members_(std::move(members)) {
@@ -170,6 +220,8 @@ public:
             case Op::any_of: return make_any(n);
             case Op::all_of: return make_all_of(n);
             case Op::none_of: return make_without(n);
+            case Op::past: return std::make_unique<PastWalk>(shared_, *set.past);
+            case Op::upto: return std::make_unique<UptoWalk>(shared_, set.until);
             default: return make_name(set);
         }
     }
@@ -224,6 +276,8 @@ private:
         const std::uint32_t end = selection_.sets[n].end;
         for (std::uint32_t m = n + 1; m < end; m = selection_.sets[m].end) {
             const bool complement = selection_.sets[m].op == Op::none_of;
+            // What may belong to it must not be left out: the records tell.
+            if (complement && !exact(m)) continue;
             WalkPtr member = make(complement ? m + 1 : m);
             if (member == nullptr && !complement) return nullptr;
             if (member != nullptr) (complement ? without : members).push_back(std::move(member));
@@ -235,8 +289,13 @@ private:
         std::vector<WalkPtr> members;
         std::vector<WalkPtr> without;
         members.push_back(std::make_unique<AllWalk>(shared_));
-        if (WalkPtr inner = make(n + 1)) without.push_back(std::move(inner));
+        WalkPtr inner = exact(n) ? make(n + 1) : nullptr;
+        if (inner != nullptr) without.push_back(std::move(inner));
         return std::make_unique<AllOfWalk>(std::move(members), std::move(without));
+    }
+
+    [[nodiscard]] bool exact(std::uint32_t n) const noexcept {
+        return selection_.exact(shared_.first, shared_.first + shared_.events - 1, n);
     }
 
     Shared& shared_;
@@ -249,6 +308,7 @@ SealedSelect::SealedSelect(const SealedIndex& index, const Selection& selection,
     : shared_(std::make_unique<Shared>()) {
     shared_->index = &index;
     shared_->backwards = backwards;
+    shared_->first = index.first_position();
     shared_->events = index.events();
     root_ = Maker(*shared_, selection).make(0);
 }

@@ -5,6 +5,7 @@
 // early because of damage says `damaged()`.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "index/sealed_cursor.hpp"
@@ -57,8 +58,13 @@ public:
         bool backwards = false;
         bool damaged = false;
         std::uint64_t looked_at = 0;
+        std::uint64_t first = 0;  ///< position of ordinal 0
         std::uint64_t events = 0;
 
+        /// How many events stand at or before the position.
+        [[nodiscard]] std::uint64_t ordinals_until(std::uint64_t position) const noexcept {
+            return position < first ? 0 : std::min(events, position - first + 1);
+        }
         [[nodiscard]] std::uint64_t flipped(std::uint64_t number) const noexcept {
             return backwards ? events - 1 - number : number;
         }

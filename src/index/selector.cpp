@@ -157,6 +157,7 @@ void append_text(std::string& text, const CodedSet& set, bool inside) {
         case Op::category: text.append("category "); return append_quoted(text, set.inside);
         case Op::type: text.append("type "); return append_quoted(text, set.inside);
         case Op::tag: text.append("tag "); return append_quoted(text, set.inside);
+        case Op::derived: text.append("derived "); return append_quoted(text, set.inside);
         default: break;
     }
     std::string_view rest = set.inside;
@@ -245,6 +246,7 @@ Selector::Selector(Source source) noexcept {
         case Source::Kind::category: *this = category(source.name); break;
         case Source::Kind::type: *this = type(source.name); break;
         case Source::Kind::tag: *this = tag(source.name); break;
+        case Source::Kind::derived: *this = derived(source.name); break;
     }
 }
 
@@ -264,6 +266,9 @@ Selector Selector::type(std::string_view name) noexcept {
 }
 Selector Selector::tag(std::string_view name) noexcept {
     return of_name(static_cast<std::uint8_t>(Op::tag), name);
+}
+Selector Selector::derived(std::string_view name) noexcept {
+    return of_name(static_cast<std::uint8_t>(Op::derived), name);
 }
 Selector Selector::any_of(std::span<const Selector> selectors) noexcept {
     return of_list(static_cast<std::uint8_t>(Op::any_of), selectors);

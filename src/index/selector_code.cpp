@@ -49,6 +49,7 @@ bool take_set(std::string_view& code, CodedSet& set) noexcept {
         case Op::category:
         case Op::type:
         case Op::tag:
+        case Op::derived:
             head = kNameHead;
             if (code.size() < head) return false;
             length = number_at<std::uint16_t>(code);

@@ -21,11 +21,16 @@ enum class Op : std::uint8_t {
     category = 17,
     type = 18,
     tag = 19,
+    derived = 20,  // names a definition, which says what it stands for
+    // 24 and up: only in a Selection that was made ready
+    past = 24,  // events that a definition was applied to after they were appended
+    upto = 25,  // everything up to a position
     any_of = 32,
     all_of = 33,
     none_of = 34,
 };
 
+/// Names of events, which indexes know.
 [[nodiscard]] constexpr bool is_name(Op op) noexcept { return op >= Op::stream && op <= Op::tag; }
 [[nodiscard]] constexpr bool is_list(Op op) noexcept { return op >= Op::any_of; }
 

@@ -27,6 +27,7 @@ struct PositionRange {
 /// What a control record is about.
 enum class ControlKind : std::uint32_t {
     erase = 1,
+    define = 2,
 };
 
 /// The beginning of an erase record's data; `count` ranges follow.

@@ -67,8 +67,11 @@ enum class RecordKind : std::uint8_t {
 };
 
 inline constexpr std::uint8_t kRecordHasId = 1;
-inline constexpr std::size_t kIdBytes = 16;    // of an event's id
-inline constexpr std::uint16_t kMaxTags = 64;  // of one event
+/// The store has added tags behind those of the event: some names from its content, then marks.
+inline constexpr std::uint8_t kRecordHasAdded = 2;
+inline constexpr std::size_t kIdBytes = 16;      // of an event's id
+inline constexpr std::uint16_t kMaxTags = 64;    // of one event, as it is given
+inline constexpr std::uint16_t kMaxAdded = 192;  // that the store adds to it
 // Limits of an event, checked when it is admitted and when it is read: they bound how much a
 // hostile record can make its reader look at.
 inline constexpr std::size_t kMaxNameBytes = 1024;

@@ -31,7 +31,9 @@ std::size_t covered(std::size_t with_padding, std::size_t without) noexcept {
 
 /// What no writer may exceed is refused before anything is read for it.
 Fault fault_of_limits(const RecordHeader& header) noexcept {
-    if (header.tag_count > kMaxTags) return "a record with more tags than there can be";
+    const bool added = (header.flags & kRecordHasAdded) != 0;
+    if (header.tag_count > kMaxTags + (added ? kMaxAdded : 0))
+        return "a record with more tags than there can be";
     if (header.stream_length > kMaxNameBytes || header.type_length > kMaxNameBytes)
         return "a record's name is longer than it can be";
     if (header.metadata_length > kMaxMetadataBytes || header.data_length > kMaxDataBytes)
@@ -65,7 +67,8 @@ std::uint32_t encode_record(std::byte* to, const RecordInput& input, const Recor
     header.stream_previous = place.stream_previous;
     header.time_us = place.time_us;
     header.kind = static_cast<std::uint8_t>(input.kind);
-    header.flags = input.id != nullptr ? kRecordHasId : std::uint8_t{0};
+    header.flags = static_cast<std::uint8_t>((input.id != nullptr ? kRecordHasId : 0) |
+                                             (input.added ? kRecordHasAdded : 0));
     header.tag_count = static_cast<std::uint16_t>(input.tags.size());
     header.stream_length = static_cast<std::uint16_t>(input.stream.size());
     header.type_length = static_cast<std::uint16_t>(input.type.size());
@@ -128,7 +131,8 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     if (!base::fits(offset, whole, segment.size())) return "a record reaches beyond its segment";
     view.head_bytes = static_cast<std::uint32_t>(head);
     view.tags_text = static_cast<std::uint32_t>(tags_text);
-    const bool known = (header.flags & ~kRecordHasId) == 0 && header.kind >= 1 && header.kind <= 3;
+    constexpr unsigned kKnownFlags = kRecordHasId | kRecordHasAdded;
+    const bool known = (header.flags & ~kKnownFlags) == 0 && header.kind >= 1 && header.kind <= 3;
     if (check == Check::structure && known) [[likely]]
         return nullptr;
 
@@ -156,6 +160,17 @@ bool body_is_zero(const RecordView& view) noexcept {
            base::all_zero(Bytes{view.at + view.head_bytes, body});
 }
 
+TagsView RecordView::shown_tags() const noexcept {
+    const TagsView all = tags();
+    if ((header.flags & kRecordHasAdded) == 0) return all;
+    std::uint16_t shown = 0;
+    for (const std::string_view tag : all) {
+        if (is_mark(tag)) break;
+        ++shown;
+    }
+    return {tag_lengths(), names() + header.stream_length + header.type_length, shown, tags_text};
+}
+
 EventView to_event(const RecordView& view) noexcept {
     EventView event;
     event.position = Position{view.header.position};
@@ -163,7 +178,7 @@ EventView to_event(const RecordView& view) noexcept {
     event.time_us = view.header.time_us;
     event.stream = view.stream();
     event.type = view.type();
-    event.tags = view.tags();
+    event.tags = view.shown_tags();
     event.erased = view.erased;
     if (!view.erased) {
         event.data = view.data();

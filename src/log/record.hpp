@@ -26,7 +26,14 @@ struct RecordInput {
     std::uint32_t head_size = 0;  ///< bytes, multiples of 8
     std::uint64_t body_size = 0;
     RecordKind kind = RecordKind::event;
+    bool added = false;  ///< the last ones of `tags` are the store's
 };
+
+/// A tag that says which derived stream an event belongs to, and that nobody is shown. Tags of
+/// users do not begin with '$'; marks stand behind all other tags.
+[[nodiscard]] constexpr bool is_mark(std::string_view tag) noexcept {
+    return !tag.empty() && tag.front() == '$';
+}
 
 /// What the writer decides about it under its lock.
 struct RecordPlace {
@@ -87,6 +94,8 @@ struct RecordView {
         return {tag_lengths(), names() + header.stream_length + header.type_length,
                 header.tag_count, tags_text};
     }
+    /// Without the marks.
+    [[nodiscard]] TagsView shown_tags() const noexcept;
     [[nodiscard]] const char* body() const noexcept {
         return reinterpret_cast<const char*>(at + head_bytes);
     }

@@ -35,6 +35,11 @@ public:
     [[nodiscard]] const std::vector<Discriminator>& discriminators() const noexcept {
         return discriminators_;
     }
+    /// True if it demands nothing but that the only discriminator's field is there with one of its
+    /// values.
+    [[nodiscard]] bool is_one_field() const noexcept {
+        return conditions_.size() == 1 && discriminators_.size() == 1;
+    }
 
 private:
     class Run;

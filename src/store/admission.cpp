@@ -27,6 +27,9 @@ void Plan::clear() noexcept {
     ids_looked_until = 0;
     bytes = 0;
     has_demands = false;
+    defines = false;
+    outdated = false;
+    texts.clear();
 }
 
 namespace {
@@ -59,7 +62,7 @@ Result<void> check_sizes(const NewEvent& event, std::size_t n) noexcept {
 }
 
 /// Tags without repetitions. They are few, so each is compared with those before it.
-std::uint32_t add_tags(const Meta& meta, const NewEvent& event, Plan& plan) {
+void add_tags(const Meta& meta, const NewEvent& event, Plan& plan) {
     const std::size_t first = plan.tags.size();
     for (const std::string_view tag : event.tags) {
         const auto begin = plan.tags.begin() + static_cast<std::ptrdiff_t>(first);
@@ -67,7 +70,6 @@ std::uint32_t add_tags(const Meta& meta, const NewEvent& event, Plan& plan) {
         plan.tags.push_back(tag);
         plan.hashes.push_back(meta.hasher.key(KeyKind::tag, tag));
     }
-    return static_cast<std::uint32_t>(plan.tags.size() - first);
 }
 
 bool is(const PlannedStream& stream, index::Key key, std::string_view name) noexcept {
@@ -135,10 +137,32 @@ Result<void> check_ids_differ(Plan& plan) {
     return {};
 }
 
-void add_event(const Meta& meta, const NewEvent& event, Plan& plan) {
+void add_tag(const Meta& meta, std::string_view tag, Plan& plan) {
+    plan.tags.push_back(tag);
+    plan.hashes.push_back(meta.hasher.key(KeyKind::tag, tag));
+}
+
+/// What definitions make of the event: its type, and tags behind its own, `first` … Returns how
+/// many.
+std::size_t add_given(const Meta& meta, const NewEvent& event, std::size_t first,
+                      std::string_view& type, Plan& plan) {
+    const std::span<const std::string_view> own = std::span(plan.tags).subspan(first);
+    const std::size_t count = own.size();
+    Routed& routed = plan.routed;
+    plan.routing->router.route({{event.stream, event.type, own}, event.data, event.metadata},
+                               routed);
+    if (event.type.empty() && !routed.type.empty()) type = plan.texts.emplace_back(routed.type);
+    for (std::size_t n = count; n < routed.tags.size(); ++n)
+        add_tag(meta, plan.texts.emplace_back(routed.tags[n]), plan);
+    for (const Rule* stream : routed.streams) add_tag(meta, stream->mark, plan);
+    return plan.tags.size() - first - count;
+}
+
+Result<void> add_event(const Meta& meta, const NewEvent& event, std::size_t n, Plan& plan) {
     PlannedEvent planned;
     planned.first_key = static_cast<std::uint32_t>(plan.keys.size());
     const std::size_t first_hash = plan.hashes.size();
+    const std::size_t first_tag = plan.tags.size();
     index::Key stream_key = 0;
     planned.stream = kNoStream;
     if (!event.stream.empty()) {
@@ -149,48 +173,52 @@ void add_event(const Meta& meta, const NewEvent& event, Plan& plan) {
         const std::string_view category = index::category_of(event.stream);
         if (!category.empty()) plan.keys.push_back(meta.hasher.key(KeyKind::category, category));
     }
-    const index::Key type_key = event.type.empty() ? 0 : meta.hasher.key(KeyKind::type, event.type);
-    if (type_key != 0) plan.keys.push_back(type_key);
     plan.hashes.push_back(stream_key);
-    plan.hashes.push_back(type_key);
-    const std::uint32_t tag_count = add_tags(meta, event, plan);
-    std::size_t names = event.stream.size() + event.type.size();
-    for (std::size_t n = plan.tags.size() - tag_count; n < plan.tags.size(); ++n)
-        names += plan.tags[n].size();
-    for (std::size_t n = 0; n < tag_count; ++n)
-        plan.keys.push_back(plan.hashes[first_hash + 2 + n]);
+    plan.hashes.push_back(0);
+    add_tags(meta, event, plan);
+    std::string_view type = event.type;
+    std::size_t added = 0;
+    if (plan.routing != nullptr) added = add_given(meta, event, first_tag, type, plan);
+    if (added > log::kMaxAdded) {
+        return refuse(ErrorCode::too_large, n, "it",
+                      "belongs to more than 192 derived streams and tags of its content");
+    }
+    const index::Key type_key = type.empty() ? 0 : meta.hasher.key(KeyKind::type, type);
+    if (type_key != 0) plan.keys.push_back(type_key);
+    plan.hashes[first_hash + 1] = type_key;
+    const std::size_t tag_count = plan.tags.size() - first_tag;
+    std::size_t names = event.stream.size() + type.size();
+    for (std::size_t t = first_tag; t < plan.tags.size(); ++t) names += plan.tags[t].size();
+    for (std::size_t t = 0; t < tag_count; ++t)
+        plan.keys.push_back(plan.hashes[first_hash + 2 + t]);
     if (event.id) add_id(meta, *event.id, plan);
     planned.key_count = static_cast<std::uint32_t>(plan.keys.size()) - planned.first_key;
+    planned.tag_count = static_cast<std::uint32_t>(tag_count);
     planned.input.stream = event.stream;
-    planned.input.type = event.type;
-    planned.input.tags = {static_cast<const std::string_view*>(nullptr), 0};
+    planned.input.type = type;
     planned.input.metadata = event.metadata;
     planned.input.data = event.data;
     planned.input.id = event.id ? event.id->bytes.data() : nullptr;
+    planned.input.added = added > 0;
     planned.input.head_size =
         static_cast<std::uint32_t>(log::head_size(names, tag_count, event.id.has_value()));
     planned.input.body_size = log::body_size(event.metadata.size(), event.data.size());
     planned.time_us = event.time_us ? &*event.time_us : nullptr;
     plan.bytes += planned.input.head_size + planned.input.body_size;
     plan.events.push_back(planned);
+    return {};
 }
 
 /// The vectors have stopped growing: now the views into them are made.
-void link(Plan& plan, std::span<const NewEvent> events) noexcept {
+void link(Plan& plan) noexcept {
     const std::uint64_t* hash = plan.hashes.data();
     const std::string_view* tag = plan.tags.data();
     for (PlannedEvent& planned : plan.events) {
-        const std::size_t fixed = (planned.input.stream.empty() ? 0U : 1U) +
-                                  (index::category_of(planned.input.stream).empty() ? 0U : 1U) +
-                                  (planned.input.type.empty() ? 0U : 1U) +
-                                  (planned.input.id == nullptr ? 0U : 1U);
-        const std::size_t tags = planned.key_count - fixed;
         planned.input.hashes = hash;
-        planned.input.tags = {tag, tags};
-        hash += 2 + tags;
-        tag += tags;
+        planned.input.tags = {tag, planned.tag_count};
+        hash += 2 + planned.tag_count;
+        tag += planned.tag_count;
     }
-    VARVE_ASSERT(plan.events.size() == events.size());
     VARVE_ASSERT(hash == plan.hashes.data() + plan.hashes.size());
 }
 
@@ -214,9 +242,10 @@ Result<void> add_demands(const Meta& meta, const Expectations& expected, Plan& p
 }
 
 Result<void> admit_all(const Meta& meta, std::span<const NewEvent> events,
-                       const AppendOptions& options, Plan& plan) {
+                       const AppendOptions& options, const RoutingPtr& routing, Plan& plan) {
     const Expectations& expected = options.expected;
     plan.clear();
+    plan.routing = routing;
     if (events.empty()) return failure(ErrorCode::invalid_argument, "an append without events");
     if (events.size() > kMaxCommitEvents)
         return failure(ErrorCode::too_large, "more than 65536 events in one append");
@@ -227,24 +256,26 @@ Result<void> admit_all(const Meta& meta, std::span<const NewEvent> events,
     for (std::size_t n = 0; n < events.size(); ++n) {
         VARVE_TRY(check_names(events[n], n));
         VARVE_TRY(check_sizes(events[n], n));
-        add_event(meta, events[n], plan);
+        VARVE_TRY(add_event(meta, events[n], n, plan));
         if (plan.bytes > kMaxCommitBytes)
             return failure(ErrorCode::too_large, "the append exceeds 256 MiB");
     }
     VARVE_TRY(check_ids_differ(plan));
     VARVE_TRY(add_demands(meta, expected, plan));
-    VARVE_TRY(plan.condition.admit(meta, options.condition));
+    std::optional<BookMeanings> known;
+    if (plan.routing != nullptr) known.emplace(plan.routing->book, ~0ULL);
+    VARVE_TRY(plan.condition.admit(meta, options.condition, known ? &*known : nullptr));
     plan.dry_run = options.dry_run;
-    link(plan, events);
+    link(plan);
     return {};
 }
 
 }  // namespace
 
 Result<void> admit(const Meta& meta, std::span<const NewEvent> events, const AppendOptions& options,
-                   Plan& plan) noexcept {
+                   const RoutingPtr& routing, Plan& plan) noexcept {
     try {
-        return admit_all(meta, events, options, plan);
+        return admit_all(meta, events, options, routing, plan);
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to prepare the append");
     }

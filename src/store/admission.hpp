@@ -12,6 +12,8 @@
 #include "index/head_cache.hpp"
 #include "store/condition.hpp"
 #include "store/meta.hpp"
+#include "store/routing.hpp"
+#include "store/rule_book.hpp"
 #include "varve/store.hpp"
 
 namespace varve {
@@ -40,6 +42,7 @@ struct PlannedEvent {
     std::uint32_t stream = 0;               ///< index into `streams`, or kNoStream
     std::uint32_t first_key = 0;            ///< index into `keys`
     std::uint32_t key_count = 0;
+    std::uint32_t tag_count = 0;
 };
 inline constexpr std::uint32_t kNoStream = ~0U;
 
@@ -49,6 +52,9 @@ struct PlannedId {
     std::string_view bytes{};  ///< 16, the caller's
     std::uint32_t event = 0;   ///< index into `events`
 };
+
+struct Routing;
+using RoutingPtr = std::shared_ptr<const Routing>;
 
 struct Plan {
     std::vector<PlannedEvent> events;
@@ -65,15 +71,30 @@ struct Plan {
     std::uint64_t bytes = 0;              ///< of the whole commit
     bool has_demands = false;
     bool dry_run = false;
+    bool defines = false;   ///< it adds to the stream of definitions
+    bool outdated = false;  ///< something was defined since it was admitted: admit it again
     Condition condition;
+    RoutingPtr routing;             ///< the definitions that it was admitted under; null: none
+    Routed routed;                  ///< of the event that is being admitted
+    std::deque<std::string> texts;  ///< names that the store adds
 
     void clear() noexcept;
 };
 
-/// Fills `plan`. Errors: `invalid_argument` and `too_large`, naming the event and the limit;
-/// `invalid_argument` also if two events have the same id; `out_of_memory`.
+/// What is defined, ready for appends.
+struct Routing {
+    RuleBookPtr book;
+    Router router;
+
+    [[nodiscard]] std::uint64_t version() const noexcept { return book->rules->version(); }
+};
+
+/// Fills `plan`. `routing`: what is defined; null: nothing. Errors: `invalid_argument` and
+/// `too_large`, naming the event and the limit; `invalid_argument` also if two events have the same
+/// id; `out_of_memory`.
 [[nodiscard]] Result<void> admit(const Meta& meta, std::span<const NewEvent> events,
-                                 const AppendOptions& options, Plan& plan) noexcept;
+                                 const AppendOptions& options, const RoutingPtr& routing,
+                                 Plan& plan) noexcept;
 
 /// Null if `name` is valid UTF-8 without control characters and does not begin with '$'; else what
 /// is wrong with it.

@@ -44,6 +44,7 @@ public:
     PlanLease(const PlanLease&) = delete;
     PlanLease& operator=(const PlanLease&) = delete;
     ~PlanLease() {
+        plan().routing.reset();  // no store is kept open by a thread that has written to it
         if (shared_) in_use() = false;
     }
     [[nodiscard]] Plan& plan() noexcept {
@@ -100,8 +101,18 @@ Result<Appended> Writer::append(std::span<const NewEvent> events,
     const AppendGuard guard(in_flight_);
     VARVE_TRY(usable());
     PlanLease lease;
-    Plan& plan = lease.plan();
-    VARVE_TRY(admit(*meta_, events, options, plan));
+    while (true) {
+        auto done = try_append(events, options, lease.plan());
+        // What was defined meanwhile may make something else of these events.
+        if (done || !lease.plan().outdated) return done;
+    }
+}
+
+Result<Appended> Writer::try_append(std::span<const NewEvent> events, const AppendOptions& options,
+                                    Plan& plan) noexcept {
+    auto routing = current_routing();
+    if (!routing) return std::move(routing).error();
+    VARVE_TRY(admit(*meta_, events, options, *routing, plan));
     if (base::seeded(SeededBug::version_checked_outside_lock) && plan.has_demands) {
         const std::lock_guard lock(place_mutex_);
         VARVE_TRY(load_heads(plan));
@@ -266,6 +277,7 @@ void Writer::expect_interval(const Request& request) noexcept {
 
 Result<void> Writer::place_checked(Plan& plan, Durability level, Appended& done) noexcept {
     VARVE_TRY(usable());
+    if (is_outdated(plan)) return failure(ErrorCode::busy, "something was defined meanwhile");
     const bool ids_first = !base::seeded(SeededBug::id_checked_after_condition);
     auto repeated = ids_first ? look_again_for_ids(plan, done) : Result<bool>(false);
     if (!repeated) return std::move(repeated).error();
@@ -339,6 +351,7 @@ Result<void> Writer::place(Plan& plan, Durability level, Appended& done) noexcep
         if (stream.head.version > 0) heads_.put(stream.key, stream.name, stream.head);
     }
     end_ = log::after_commit(end_, header);
+    if (plan.defines) note_definition(plan);
     if (!past_half_ && end_.offset > active_->log().size() / 2) {
         past_half_ = true;
         signal_keeper();
@@ -402,6 +415,8 @@ void Writer::publish() noexcept {
     // position sees the bytes, the index entries and the segment that were stored before.
     control().published.store(end_.position, std::memory_order_release);
     placed_offset_.store(end_.offset, std::memory_order_relaxed);
+    if (defined_unseen_) [[unlikely]]
+        tell_definitions();
     bump_wake();
 }
 

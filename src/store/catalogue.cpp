@@ -24,7 +24,8 @@ Result<std::vector<CatalogueEntry>> catalogue(Pinned& pinned, index::KeyKind kin
         CatalogueEntry entry;
         while (entries.size() < options.limit && names.next(entry)) {
             if (!entry.name.starts_with(options.prefix)) break;
-            const bool wanted = entry.name != options.after && entry.first > options.since;
+            const bool wanted = entry.name != options.after && entry.first > options.since &&
+                                !log::is_mark(entry.name);  // the store's own
             if (wanted) entries.push_back(entry);
         }
         if (names.error()) return Error(*names.error());

@@ -42,7 +42,8 @@ bool EpochBegins::holds(const Seen& seen) const noexcept {
     });
 }
 
-Result<void> Condition::admit(const Meta& meta, const AppendCondition& given) noexcept {
+Result<void> Condition::admit(const Meta& meta, const AppendCondition& given,
+                              const index::Meanings* known) noexcept {
     given_ = nullptr;
     conflict_.reset();
     if (given.fail_if_match.error() != nullptr) {
@@ -52,7 +53,7 @@ Result<void> Condition::admit(const Meta& meta, const AppendCondition& given) no
     }
     if (given.fail_if_match.is_nothing()) return {};
     try {
-        selection_.compile(given.fail_if_match.encoded(), meta.hasher);
+        selection_.compile(given.fail_if_match.encoded(), meta.hasher, known);
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory for the append condition");
     }

@@ -42,7 +42,9 @@ class Condition {
 public:
     /// Takes over what an append demands. Errors: `invalid_argument` of the selector,
     /// `out_of_memory`. The selector outlives this.
-    [[nodiscard]] Result<void> admit(const Meta& meta, const AppendCondition& given) noexcept;
+    /// `known`: what the store has defined; may be null.
+    [[nodiscard]] Result<void> admit(const Meta& meta, const AppendCondition& given,
+                                     const index::Meanings* known) noexcept;
     [[nodiscard]] bool given() const noexcept { return given_ != nullptr; }
 
     /// `stale` if what was seen is not of the history whose last position is `end`.

@@ -6,6 +6,7 @@
 #include "base/assert.hpp"
 #include "base/error.hpp"
 #include "store/reading.hpp"
+#include "store/rule_book.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -44,7 +45,10 @@ public:
 private:
     Result<void> count_unit(const IndexUnit& unit, std::uint64_t low, std::uint64_t high) {
         const Segment& first = *pinned_.view().segments->items[unit.begin];
-        const bool exact = first.sealed != nullptr && !selection_.unbounded();
+        const std::uint64_t begin = unit.first + low;
+        const std::uint64_t end = unit.first + high;
+        const bool exact = first.sealed != nullptr && !selection_.unbounded(begin, end) &&
+                           selection_.exact(begin, end);
         if (exact && whole_list(*first.sealed, low, high)) return {};
         selecting_.enter(first, low, high, false);
         for (std::uint32_t ordinal = 0; counted_.events < limit_ && selecting_.next(ordinal);) {
@@ -71,7 +75,7 @@ private:
     }
     Result<void> look(std::uint64_t position) {
         ++counted_.candidates;
-        auto record = pinned_.record(position, log::Check::head);
+        auto record = pinned_.record(position, check_);
         if (!record) return std::move(record).error();
         if (index::matches(selection_, *record)) ++counted_.events;
         return {};
@@ -79,6 +83,7 @@ private:
 
     const Pinned& pinned_;
     const index::Selection& selection_;
+    log::Check check_ = selection_.asks_content() ? log::Check::body : log::Check::head;
     Selecting selecting_;
     std::uint64_t limit_;
     Counted counted_;
@@ -128,7 +133,9 @@ Result<Counted> count_all(const std::shared_ptr<Pinned>& pinned, const Selector&
                           const ReadOptions& options, index::Selection& selection) {
     if (selector.error() != nullptr)
         return failure(ErrorCode::invalid_argument, selector.error(), pinned->meta().path);
-    selection.compile(selector.encoded(), pinned->meta().hasher);
+    ViewMeanings meanings;
+    VARVE_TRY(meanings.look(pinned->meta(), pinned->view()));
+    selection.compile(selector.encoded(), pinned->meta().hasher, meanings.get());
     const Bounds bounds = bounds_of(pinned->view(), options);
     const bool revisions = options.from_revision.value != 0 || options.until_revision.value != 0;
     if (options.since_us || options.until_us || options.matcher || revisions)
@@ -166,7 +173,8 @@ Result<Explanation> explain_query(const std::shared_ptr<Pinned>& pinned, const S
         explanation.entries = counted->entries;
         explanation.candidates = counted->candidates;
         explanation.events = counted->events;
-        explanation.scans = selection.unbounded();
+        explanation.scans = selection.unbounded(bounds_of(pinned->view(), options).low,
+                                                bounds_of(pinned->view(), options).high);
         explanation.estimated_us =
             kIndexUs * static_cast<double>(counted->indexes) +
             kEntryUs * static_cast<double>(counted->entries) +

@@ -146,7 +146,8 @@ void Examination::list_foreign() {
         return segment(name) || name.ends_with(".cut") || name.ends_with(".cut.new");
     });
     look("index", [](const std::string& name) {
-        return name.find(".act") != std::string::npos || name.find(".idx") != std::string::npos;
+        return name.find(".act") != std::string::npos || name.find(".idx") != std::string::npos ||
+               name.find(".past") != std::string::npos;
     });
     std::sort(found_.foreign.begin(), found_.foreign.end());
 }

@@ -185,7 +185,7 @@ void remove_unfinished(const Meta& meta) noexcept {
     };
     const auto ends_with_ours = [](const std::string& name) {
         return name.find(".seg") != std::string::npos || name.find(".act") != std::string::npos ||
-               name.find(".idx") != std::string::npos;
+               name.find(".idx") != std::string::npos || name.find(".past") != std::string::npos;
     };
     remove_all(meta.log_directory(), ends_with_ours);
     remove_all(meta.index_directory(), ends_with_ours);

@@ -80,6 +80,21 @@ file::SealedRange sealed_index_range(std::string_view name) noexcept {
     return name == ".idx" ? range : file::SealedRange{};
 }
 
+std::string PastName::text() const {
+    return digits_of(first) + "-" + digits_of(last) + "-" + digits_of(segment) + ".past";
+}
+
+PastName past_name(std::string_view text) noexcept {
+    PastName name;
+    for (std::uint64_t* const number : {&name.first, &name.last, &name.segment}) {
+        *number = take_number(text);
+        if (number == &name.segment) break;
+        if (!text.starts_with('-')) return {};
+        text.remove_prefix(1);
+    }
+    return text == ".past" && name.last != 0 && name.segment != 0 ? name : PastName{};
+}
+
 Result<void> sync_names(os::Env& env, const std::string& directory) noexcept {
     if (base::seeded(base::SeededBug::no_directory_sync)) return {};
     return env.sync_directory(directory);

@@ -19,6 +19,9 @@ namespace varve {
 inline namespace v0 {
 namespace store {
 
+class RuleShelf;
+[[nodiscard]] std::shared_ptr<RuleShelf> make_rule_shelf();
+
 struct Meta {
     os::Env* env = nullptr;
     std::string path;
@@ -29,6 +32,7 @@ struct Meta {
     std::shared_ptr<std::atomic<std::uint32_t>> index_damage =
         std::make_shared<std::atomic<std::uint32_t>>(0);
     std::shared_ptr<Erasures> erasures = std::make_shared<Erasures>();
+    std::shared_ptr<RuleShelf> rules = make_rule_shelf();
 
     [[nodiscard]] std::string in(const char* name) const { return path + "/" + name; }
     /// The directory that holds the store's own name.
@@ -49,6 +53,17 @@ struct Meta {
 [[nodiscard]] std::uint64_t active_index_number(std::string_view name) noexcept;
 /// The segments whose sealed index has this file name; {0, 0} if it is none.
 [[nodiscard]] file::SealedRange sealed_index_range(std::string_view name) noexcept;
+
+/// The name of a list of the past: of definitions `first` … `last`, for one segment.
+struct PastName {
+    std::uint64_t first = 0;  ///< 0: it is no such name
+    std::uint64_t last = 0;
+    std::uint64_t segment = 0;
+
+    [[nodiscard]] std::string text() const;
+    friend bool operator==(const PastName&, const PastName&) noexcept = default;
+};
+[[nodiscard]] PastName past_name(std::string_view text) noexcept;
 
 /// Syncs a directory, unless the defect that forgets it is switched on.
 [[nodiscard]] Result<void> sync_names(os::Env& env, const std::string& directory) noexcept;

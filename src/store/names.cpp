@@ -6,6 +6,7 @@
 
 #include "index/sealed_cursor.hpp"
 #include "store/pinned.hpp"
+#include "store/rule_book.hpp"
 #include "store/sealed.hpp"
 
 namespace varve {
@@ -188,6 +189,38 @@ private:
     bool damaged_ = false;
 };
 
+/// Names that one definition gave to events before it, in one list of the past.
+class PastRow final : public NameSource {
+public:
+    PastRow(OpenedPastPtr past, std::uint64_t definition, std::uint64_t last, std::string_view from)
+        : past_(std::move(past)), definition_(definition), last_(last) {
+        at_ = past_->file.lower_bound(definition, from);
+    }
+    [[nodiscard]] bool next(NameEntry& entry) override {
+        for (; at_ < past_->file.entries(); ++at_) {
+            const index::PastEntry own = past_->file.entry(at_);
+            if (own.definition != definition_) return false;
+            const index::Past::Part events = past_->file.events(own);
+            const auto end = std::upper_bound(events.ordinals.begin(), events.ordinals.end(),
+                                              last_ - events.first);
+            if (last_ < events.first || end == events.ordinals.begin()) continue;
+            entry = {past_->file.name(own),
+                     static_cast<std::uint64_t>(end - events.ordinals.begin()),
+                     events.first + events.ordinals.front(), events.first + *(end - 1)};
+            ++at_;
+            return true;
+        }
+        return false;
+    }
+    [[nodiscard]] std::optional<Error> error() const override { return std::nullopt; }
+
+private:
+    OpenedPastPtr past_;
+    std::uint64_t definition_;
+    std::uint64_t last_;
+    std::uint32_t at_ = 0;
+};
+
 }  // namespace
 
 Result<SortedNamesPtr> collect_names(const Meta& meta, const Segment& segment, std::uint64_t last,
@@ -230,6 +263,27 @@ Result<void> MergedNames::open(Pinned& pinned, index::KeyKind kind, std::string_
             continue;
         }
         advance(std::move(row));
+    }
+    return open_past(pinned, kind, from);
+}
+
+/// Names that definitions gave to events before them, as far as those are listed.
+Result<void> MergedNames::open_past(Pinned& pinned, index::KeyKind kind, std::string_view from) {
+    const bool tags = kind == index::KeyKind::tag;
+    if (!tags && kind != index::KeyKind::type) return {};
+    const std::uint64_t published = pinned.view().published;
+    auto book = pinned.meta().rules->at(pinned.meta(), pinned.view());
+    if (!book) return std::move(book).error();
+    if (*book == nullptr) return {};
+    for (const RulePtr& rule : (*book)->rules->naming()) {
+        const bool asked = (rule->says.kind == DefinitionKind::tags) == tags;
+        const PastGroup* const group = (*book)->group_of(rule->says.number);
+        if (!asked || group == nullptr || !rule->in_force(published)) continue;
+        for (const OpenedPastPtr& file : group->files) {
+            Row row;
+            row.source = std::make_unique<PastRow>(file, rule->says.number, published, from);
+            advance(std::move(row));
+        }
     }
     return {};
 }

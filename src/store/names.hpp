@@ -96,6 +96,8 @@ private:
         NameEntry entry;
     };
     void advance(Row row);
+    [[nodiscard]] Result<void> open_past(Pinned& pinned, index::KeyKind kind,
+                                         std::string_view from);
     /// Order of the heap: the smallest name on top.
     [[nodiscard]] static bool later(const Row& a, const Row& b) noexcept {
         return a.entry.name > b.entry.name;

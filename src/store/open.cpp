@@ -213,14 +213,20 @@ Result<View> Engine::view() noexcept {
     const std::uint32_t damage = meta_->index_damage->load(std::memory_order_relaxed);
     if (damage != damage_seen_.exchange(damage, std::memory_order_relaxed)) [[unlikely]]
         writer_->heal();
-    const file::Control& page = writer_->control();
+    return writer_->view();
+}
+
+View Writer::view() const noexcept {
+    const file::Control& page = control();
     View view;
+    // Before `published`. Partner: the bump in tell_definitions.
+    view.definitions = page.definitions.load(std::memory_order_acquire);
     // Partner: the release store in Writer::publish. The list is read afterwards, so it covers the
     // position.
     view.published = page.published.load(std::memory_order_acquire);
-    view.segments = writer_->segments();
+    view.segments = segments();
     view.durable = std::min(view.published, page.durable.load(std::memory_order_acquire));
-    view.epoch = writer_->epoch();
+    view.epoch = epoch();
     view.erasures = page.erasures.load(std::memory_order_acquire);
     return view;
 }

@@ -443,6 +443,7 @@ Result<void> WriterOpening::new_control() noexcept {
     page.epoch.store(newest_epoch_ + 1, std::memory_order_relaxed);
     // Another number than any in the page before: who looked at that looks again.
     page.erasures.store((newest_epoch_ + 1) << 12, std::memory_order_relaxed);
+    page.definitions.store((newest_epoch_ + 1) << 12, std::memory_order_relaxed);
     page.state.store(static_cast<std::uint32_t>(file::WriterState::running),
                      std::memory_order_release);
     VARVE_TRY(env_.rename(fresh, meta_.in("control")));
@@ -472,6 +473,8 @@ Result<void> WriterOpening::ready_control() noexcept {
                      std::memory_order_release);
     // Adopted commits appear to everybody at once. Partner: the acquire load of every view.
     page.published.store(end_.position, std::memory_order_release);
+    // They may define something: their writer died before it could tell.
+    page.definitions.fetch_add(1, std::memory_order_release);
     page.wake.fetch_add(1, std::memory_order_release);
     env_.wake_all(page.wake);
     return {};

@@ -245,14 +245,16 @@ Result<View> ReaderSide::view() noexcept {
     const std::lock_guard lock(mutex_);
     // Who never waits learns here that a writer has come, or that one had to give events up.
     VARVE_TRY(renew());
-    if (control_ == nullptr) return View{list_, published_, durable_, epoch_, 0};
+    if (control_ == nullptr) return View{list_, published_, durable_, epoch_, 0, 0};
     const file::Control& page = file::control_of(*control_);
+    const std::uint32_t definitions = page.definitions.load(std::memory_order_acquire);
     const std::uint64_t published = page.published.load(std::memory_order_acquire);
     VARVE_TRY(extend(published));
     published_ = published;
     epoch_ = page.epoch.load(std::memory_order_relaxed);
     durable_ = std::min(published, page.durable.load(std::memory_order_acquire));
-    return View{list_, published_, durable_, epoch_, page.erasures.load(std::memory_order_acquire)};
+    const std::uint32_t erasures = page.erasures.load(std::memory_order_acquire);
+    return View{list_, published_, durable_, epoch_, erasures, definitions};
 }
 
 std::shared_ptr<os::Mapping> ReaderSide::control() const noexcept {

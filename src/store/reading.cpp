@@ -87,7 +87,7 @@ void describe_event(const log::RecordView& record, Error& error) {
     error.stream = std::string(record.stream());
     error.type = std::string(record.type());
     error.tags.clear();
-    for (const std::string_view tag : record.tags()) error.tags.emplace_back(tag);
+    for (const std::string_view tag : record.shown_tags()) error.tags.emplace_back(tag);
 }
 
 bool mark_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& error) noexcept {
@@ -151,10 +151,9 @@ Bounds bounds_of(const View& view, const ReadOptions& options) noexcept {
     return bounds;
 }
 
-Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOptions& options) noexcept
+Reading::Reading(std::shared_ptr<Pinned> pinned, Wanted wanted, const ReadOptions& options)
     : pinned_(std::move(pinned)),
-      kind_(source.kind),
-      name_(source.name),
+      wanted_(std::move(wanted)),
       bounds_(bounds_of(pinned_->view(), options)),
       left_(options.limit),
       from_(options.from.value),
@@ -162,60 +161,26 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOption
       looked_until_(end_of(pinned_->view(), options)),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure),
       times_(options),
-      matcher_(options.matcher) {
-    if (kind_ != Source::Kind::all) key_ = pinned_->meta().hasher.key(key_kind(kind_), name_);
-    if (kind_ != Source::Kind::all && name_.empty())
-        bounds_.high = 0;  // nothing carries the empty name
-    if (times_.nothing()) bounds_.high = 0;
+      matcher_(options.matcher),
+      error_(std::move(wanted_.error)) {
+    if (wanted_.nothing || times_.nothing()) bounds_.high = 0;
+    if (wanted_.selects) selecting_.emplace(wanted_.selection);
     const auto unseen = pinned_->take_unseen();
     if (unseen) error_ = *unseen;
-    const std::vector<SegmentPtr>& items = pinned_->view().segments->items;
     if (bounds_.low > bounds_.high) return;
-    const std::size_t first =
-        pinned_->view().segments->index_of(bounds_.backwards ? bounds_.high : bounds_.low);
-    segment_ = first;
-    // The key is looked up in one index after the other: what that touches is fetched at once.
-    if (kind_ != Source::Kind::all) prefetch_key(*pinned_->view().segments, key_);
-    if (first >= items.size() && !error_) {
+    const SegmentList& list = *pinned_->view().segments;
+    segment_ = list.index_of(bounds_.backwards ? bounds_.high : bounds_.low);
+    // Keys are looked up in one index after the other: what that touches is fetched at once.
+    if (wanted_.kind != Source::Kind::all) {
+        key_ = pinned_->meta().hasher.key(key_kind(wanted_.kind), wanted_.name);
+        prefetch_key(list, key_);
+    }
+    for (const index::Selection::Set& set : wanted_.selection.sets)
+        if (wanted_.selects && index::is_name(set.op)) prefetch_key(list, set.key);
+    if (segment_ >= list.items.size() && !error_) {
         error_ = failure(ErrorCode::corrupt, "the first segments of the store are missing",
                          pinned_->meta().log_directory());
     }
-}
-
-namespace {
-
-/// The read that a selector of one name, or of all events, comes down to.
-Source simple_source(const Selector& selector) noexcept {
-    std::string_view code = selector.encoded();
-    index::CodedSet set;
-    if (!index::take_set(code, set) || !index::is_name(set.op)) return Source::all();
-    switch (set.op) {
-        case index::Op::stream: return Source::stream(set.inside);
-        case index::Op::category: return Source::category(set.inside);
-        case index::Op::type: return Source::type(set.inside);
-        default: return Source::tag(set.inside);
-    }
-}
-
-}  // namespace
-
-Reading::Reading(std::shared_ptr<Pinned> pinned, const Selector& selector,
-                 const ReadOptions& options)
-    : Reading(std::move(pinned), simple_source(selector), options) {
-    if (selector.error() != nullptr)
-        refuse(failure(ErrorCode::invalid_argument, selector.error(), pinned_->meta().path));
-    if (selector.is_nothing()) bounds_.high = 0;
-    if (kind_ != Source::Kind::all || selector.is_all() || selector.is_nothing()) return;
-    selector_ = selector;
-    selection_.compile(selector_.encoded(), pinned_->meta().hasher);
-    selecting_.emplace(selection_);
-    for (const index::Selection::Set& set : selection_.sets)
-        if (index::is_name(set.op)) prefetch_key(*pinned_->view().segments, set.key);
-}
-
-/// The read ends with this before it begins.
-void Reading::refuse(Error error) noexcept {
-    if (!error_) error_ = std::move(error);
 }
 
 Reading::~Reading() {
@@ -317,7 +282,7 @@ void Reading::list_active(const Segment& segment, std::uint64_t low, std::uint64
 void Reading::list_sealed(const SealedFile& sealed, std::uint64_t low,
                           std::uint64_t high) noexcept {
     index::SealedList list;
-    const index::Found found = sealed.index.find(key_kind(kind_), name_, key_, list);
+    const index::Found found = sealed.index.find(key_kind(wanted_.kind), wanted_.name, key_, list);
     if (found == index::Found::damaged) error_ = damaged_sealed(pinned_->meta(), sealed);
     if (found != index::Found::yes || list.last < low || list.first > high) return;
     cursor_.emplace(sealed.index, list, bounds_.backwards);
@@ -429,16 +394,18 @@ bool Reading::timely(const Segment& segment, const log::RecordView& record) noex
     return admitted && *admitted;
 }
 
-bool Reading::belongs(const log::RecordView& record, bool sealed) const noexcept {
+bool Reading::belongs(const log::RecordView& record, bool sealed) const {
     // What a sealed index finds are exactly the events of the selection; they are compared all the
     // same unless the index is trusted as the records are.
-    if (selecting_ && sealed && check_ == log::Check::structure) return index::is_listed(record);
-    if (selecting_) return index::matches(selection_, record);
-    return kind_ == Source::Kind::all || index::carries(record, key_kind(kind_), name_);
+    if (selecting_ && sealed && check_ == log::Check::structure && selecting_->exact())
+        return index::is_listed(record);
+    if (selecting_) return index::matches(wanted_.selection, record);
+    return wanted_.kind == Source::Kind::all ||
+           index::carries(record, key_kind(wanted_.kind), wanted_.name);
 }
 
 /// Decodes one event and adds it if it belongs to the source. False if the reading ends here.
-bool Reading::take(const Planned& planned) noexcept {
+bool Reading::take(const Planned& planned) {
     const Segment& segment = *planned.segment;
     log::RecordView record;
     if (!read_record_at(pinned_->meta(), segment, planned.ordinal, planned.offset, check_, record,
@@ -450,7 +417,7 @@ bool Reading::take(const Planned& planned) noexcept {
     // Before the revision: a read that passes whole groups over must end where any other ends.
     if (times_.asks() && !timely(segment, record)) return !error_;
     if (matcher_ && !admits(*matcher_, record)) return true;
-    if (kind_ == Source::Kind::stream) {
+    if (wanted_.kind == Source::Kind::stream) {
         const std::uint64_t revision = record.header.revision;
         const bool beyond = revision > bounds_.high_revision;
         if (beyond && !bounds_.backwards)

@@ -13,6 +13,7 @@
 #include "store/sealed.hpp"
 #include "store/selecting.hpp"
 #include "store/times.hpp"
+#include "store/wanted.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -32,9 +33,13 @@ struct Bounds {
 
 class Reading {
 public:
-    Reading(std::shared_ptr<Pinned> pinned, Source source, const ReadOptions& options) noexcept;
     /// May throw bad_alloc.
-    Reading(std::shared_ptr<Pinned> pinned, const Selector& selector, const ReadOptions& options);
+    Reading(std::shared_ptr<Pinned> pinned, Wanted wanted, const ReadOptions& options);
+    Reading(const std::shared_ptr<Pinned>& pinned, Source source, const ReadOptions& options)
+        : Reading(pinned, wanted_of(*pinned, source), options) {}
+    Reading(const std::shared_ptr<Pinned>& pinned, const Selector& selector,
+            const ReadOptions& options)
+        : Reading(pinned, wanted_of(*pinned, selector), options) {}
     ~Reading();
     Reading(const Reading&) = delete;
     Reading& operator=(const Reading&) = delete;
@@ -56,28 +61,26 @@ private:
     void plan(std::uint64_t position, std::size_t n) noexcept;
     [[nodiscard]] std::size_t plan_batch();
     void pass_over() noexcept;
-    void refuse(Error error) noexcept;
     [[nodiscard]] bool next_selected(std::uint64_t& position);
     [[nodiscard]] bool outside(const Segment& segment, std::uint64_t position) noexcept;
     /// Everything in order; else what an index says.
-    [[nodiscard]] bool scans() const noexcept { return kind_ == Source::Kind::all && !selecting_; }
-    [[nodiscard]] bool belongs(const log::RecordView& record, bool sealed) const noexcept;
+    [[nodiscard]] bool scans() const noexcept {
+        return wanted_.kind == Source::Kind::all && !selecting_;
+    }
+    [[nodiscard]] bool belongs(const log::RecordView& record, bool sealed) const;
     struct Planned {
         const Segment* segment;
         std::uint32_t ordinal;
         std::uint64_t offset;  ///< of its record; 0: not known
     };
-    [[nodiscard]] bool take(const Planned& planned) noexcept;
+    [[nodiscard]] bool take(const Planned& planned);
     [[nodiscard]] bool timely(const Segment& segment, const log::RecordView& record) noexcept;
     void finish() noexcept { status_ = Events::Status::complete; }
 
     std::shared_ptr<Pinned> pinned_;
-    Source::Kind kind_;
-    std::string name_;
-    index::Key key_ = 0;
-    Selector selector_;  ///< where the names of `selection_` lie
-    index::Selection selection_;
-    std::optional<Selecting> selecting_;  ///< of a selector that is no single name
+    Wanted wanted_;
+    index::Key key_ = 0;                  ///< of a name
+    std::optional<Selecting> selecting_;  ///< of a selection
     Bounds bounds_;
     std::uint64_t left_;
     std::uint64_t from_;

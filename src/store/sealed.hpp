@@ -65,6 +65,12 @@ private:
     std::size_t used_ = 0;
 };
 
+/// Writes a file of the index directory with `write` and gives it its name once its content is
+/// durable.
+[[nodiscard]] Result<void> make_index_file(
+    const Meta& meta, const std::string& path,
+    const std::function<Result<void>(index::Sink&)>& write) noexcept;
+
 /// Makes the sealed index of one segment whose last position is `last`, from the log. Returns the
 /// point behind it. Errors: `corrupt` if something of it cannot be read; `busy` if `go_on`
 /// said no; `no_space`, `io`.

@@ -103,9 +103,10 @@ private:
     std::vector<std::unique_ptr<std::byte[]>> small_;
 };
 
-/// Writes a file with `write` and gives it its name once its content is durable.
-template <class Write>
-Result<void> make_file(const Meta& meta, const std::string& path, Write&& write) noexcept {
+}  // namespace
+
+Result<void> make_index_file(const Meta& meta, const std::string& path,
+                             const std::function<Result<void>(index::Sink&)>& write) noexcept {
     os::Env& env = *meta.env;
     const std::string fresh = path + ".new";
     auto stale = env.exists(fresh);
@@ -125,6 +126,8 @@ Result<void> make_file(const Meta& meta, const std::string& path, Write&& write)
     if (synced_later) return {};
     return sync_names(env, meta.index_directory());
 }
+
+namespace {
 
 /// One run: an index in a file without a name.
 struct Run {
@@ -153,13 +156,13 @@ public:
         const std::string path = meta_.sealed_index_path(range);
         const bool small = segment_.log().size() <= 2 * kRunBytes;
         if (small) {
-            return make_file(meta_, path, [&](index::Sink& to) { return build(to, ~0ULL); });
+            return make_index_file(meta_, path, [&](index::Sink& to) { return build(to, ~0ULL); });
         }
         while (step_ != log::SegmentScanner::Step::end) VARVE_TRY(build_run());
         std::vector<const index::SealedIndex*> inputs;
         for (const auto& one : runs_) inputs.push_back(&one->index);
         FileScratch scratch(meta_);
-        return make_file(meta_, path, [&](index::Sink& to) {
+        return make_index_file(meta_, path, [&](index::Sink& to) {
             return index::merge_sealed(inputs, meta_.file.uuid, to, scratch, go_on_);
         });
     }
@@ -251,7 +254,7 @@ Result<file::SealedRange> merge_sealed(const Meta& meta, std::span<const SealedP
         std::vector<const index::SealedIndex*> indexes;
         for (const SealedPtr& input : inputs) indexes.push_back(&input->index);
         const file::SealedRange range{inputs.front()->range.first, inputs.back()->range.last};
-        VARVE_TRY(make_file(meta, meta.sealed_index_path(range), [&](index::Sink& to) {
+        VARVE_TRY(make_index_file(meta, meta.sealed_index_path(range), [&](index::Sink& to) {
             return index::merge_sealed(indexes, meta.file.uuid, to, scratch, go_on);
         }));
         return range;

@@ -65,7 +65,7 @@ bool Writer::index_work() noexcept {
     if (seal_damaged()) return true;
     // What was rolled in this session comes first: appends may have to wait for it.
     const bool room = indexes < kIndexesMax;
-    return (room && (seal_next(false) || seal_missing())) || merge_next();
+    return (room && (seal_next(false) || seal_missing())) || list_past() || merge_next();
 }
 
 std::uint64_t Writer::unsealed_max() const noexcept {
@@ -293,7 +293,8 @@ void Writer::remove_leftovers() noexcept {
             std::any_of(list->items.begin(), list->items.end(), [&](const SegmentPtr& segment) {
                 return segment->number() == active && segment->sealed != nullptr;
             });
-        const bool half_made = name.ends_with(".idx.new") || name == "scratch";
+        const bool half_made =
+            name.ends_with(".idx.new") || name.ends_with(".past.new") || name == "scratch";
         if (replaced_index || replaced_active || half_made)
             static_cast<void>(env_.remove(meta_->index_directory() + "/" + name).has_value());
     }

@@ -38,6 +38,9 @@ void Selecting::enter(const Segment& segment, std::uint64_t low, std::uint64_t h
     ordinals_.clear();
     at_ = 0;
     segment_ = &segment;
+    first_ = segment.sealed != nullptr ? segment.sealed->index.first_position() : segment.first();
+    unbounded_ = !selection_.sets.empty() && selection_.unbounded(first_ + low, first_ + high);
+    exact_ = selection_.sets.empty() || selection_.exact(first_ + low, first_ + high);
     backwards_ = backwards;
     low_ = low;
     left_ = high - low + 1;
@@ -89,7 +92,7 @@ void Selecting::collect() {
     left_ -= count;
     ordinals_.clear();
     at_ = 0;
-    index::ActiveSelect select(segment_->index, selection_);
+    index::ActiveSelect select(segment_->index, selection_, first_);
     select.collect(static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end), ordinals_);
     looked_at_ += select.looked_at();
     damaged_ = select.damaged();
@@ -151,6 +154,7 @@ Result<Matched> find_newest(const Meta& meta, const SegmentList& list,
                             const index::Selection& selection, log::Check check,
                             const Admits& admits, std::uint64_t low, std::uint64_t high) noexcept {
     if (low > high || selection.sets.empty()) return Matched{};
+    if (selection.asks_content()) check = log::Check::body;
     try {
         return find_in_all(meta, list, selection, check, admits, low, high);
     } catch (const std::bad_alloc&) {

@@ -28,13 +28,14 @@ void add_gaps(const index::ActiveIndex& index, std::uint64_t low, std::uint64_t 
 class Selecting {
 public:
     /// `selection` outlives this.
-    explicit Selecting(const index::Selection& selection) noexcept
-        : selection_(selection), unbounded_(!selection.sets.empty() && selection.unbounded()) {}
+    explicit Selecting(const index::Selection& selection) noexcept : selection_(selection) {}
 
     /// Stands before the first event of the index among the ordinals `low` … `high`, which count
     /// from the first event of the index. May throw bad_alloc.
     void enter(const Segment& segment, std::uint64_t low, std::uint64_t high, bool backwards);
     [[nodiscard]] bool next(std::uint32_t& ordinal);
+    /// True if the index needs no look at the content of events to tell which ones belong.
+    [[nodiscard]] bool exact() const noexcept { return exact_; }
     /// Damage of the index has ended the walk.
     [[nodiscard]] bool damaged() const noexcept { return damaged_; }
     /// Entries of indexes that were looked at, in all indexes.
@@ -45,8 +46,10 @@ private:
     void collect();
 
     const index::Selection& selection_;
-    bool unbounded_;  ///< no list narrows it down
+    bool unbounded_ = false;  ///< no list narrows it down in this index
+    bool exact_ = true;       ///< lists say everything in this index
     const Segment* segment_ = nullptr;
+    std::uint64_t first_ = 0;  ///< position of its ordinal 0
     bool backwards_ = false;
     bool damaged_ = false;
     std::uint64_t looked_at_ = 0;

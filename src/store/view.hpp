@@ -16,6 +16,8 @@ struct View {
     std::uint64_t durable = 0;
     std::uint32_t epoch = 0;
     std::uint32_t erasures = 0;  ///< of the control page, when the view was taken
+    /// The same; read before `published`, so that a view of a word has what the word stands for.
+    std::uint32_t definitions = 0;
 };
 
 }  // namespace store

@@ -71,6 +71,14 @@ public:
                                           const AppendOptions& options) noexcept;
     [[nodiscard]] Result<Position> sync() noexcept;
     [[nodiscard]] Result<void> close() noexcept;
+    [[nodiscard]] View view() const noexcept;
+
+    /// All of them or none. Durable when it returns.
+    [[nodiscard]] Result<std::vector<Defined>> define(
+        std::span<const NewDefinition> definitions) noexcept;
+    /// Closes or removes one.
+    [[nodiscard]] Result<void> end_definition(std::string_view name,
+                                              log::DefineAction action) noexcept;
 
     /// Writes down that the content of these events (ascending, without overlaps) is to be gone:
     /// durable when it returns. The bodies follow in the background, or in `finish_erasure`.
@@ -115,6 +123,25 @@ private:
     void bump_wake() noexcept;
     void flush_wakes() noexcept;
     void after_publish(Durability level) noexcept;
+
+    [[nodiscard]] Result<Appended> try_append(std::span<const NewEvent> events,
+                                              const AppendOptions& options, Plan& plan) noexcept;
+
+    // defining.cpp
+    [[nodiscard]] Result<RoutingPtr> current_routing() noexcept;
+    [[nodiscard]] Result<RoutingPtr> make_routing();
+    [[nodiscard]] bool is_outdated(Plan& plan) const noexcept;
+    void note_definition(const Plan& plan) noexcept;
+    void tell_definitions() noexcept;
+    [[nodiscard]] Result<std::vector<Defined>> try_define(
+        std::span<const NewDefinition> definitions, bool& again);
+    [[nodiscard]] Result<Appended> append_definitions(
+        std::span<const std::vector<std::byte>> records, std::uint64_t version);
+
+    // filling.cpp
+    bool list_past() noexcept;
+    [[nodiscard]] bool list_next(const RuleBook& book, const View& now);
+    bool remove_lists(const PastGroup& group) noexcept;
 
     // roll.cpp
     [[nodiscard]] Result<void> sync_foundations(os::File& store_file) noexcept;
@@ -224,6 +251,13 @@ private:
     index::HeadCache heads_;
     std::vector<std::byte> run_;  ///< a run that goes through the file instead of the mapping
     std::vector<log::LogPoint> rolled_;  ///< ends of segments that were rolled and not yet synced
+
+    /// Version of the stream of definitions as it is placed; changes under the place lock.
+    std::atomic<std::uint64_t> defined_{kUnknown};
+    static constexpr std::uint64_t kUnknown = ~0ULL;
+    bool defined_unseen_ = false;  ///< under the place lock: readers have not been told
+    std::mutex routing_mutex_;     // guards the next
+    RoutingPtr routing_;
 
     std::mutex list_change_;  ///< held from copying the list to replacing it
     mutable std::mutex list_mutex_;

@@ -1,0 +1,160 @@
+// Lists of the past: which of the events that were there before a definition it applies to, found
+// by the sealer, one segment at a time.
+//
+// A step ends with a file of its own, so what is done stays done. Only segments and definitions
+// that are durable are looked at. Nothing here is needed for right answers: what is not listed is
+// looked at again by every question.
+#include <algorithm>
+#include <new>
+
+#include "base/error.hpp"
+#include "store/writer.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+namespace {
+
+/// Rules whose past a group lists, ascending. One that is not durable may be lost, and its number
+/// given to another.
+std::vector<RulePtr> rules_of(const RuleBook& book, std::uint64_t first, std::uint64_t last,
+                              std::uint64_t durable) {
+    std::vector<RulePtr> rules;
+    for (const RulePtr& rule : book.rules->all()) {
+        const bool inside = first <= rule->says.number && rule->says.number <= last;
+        if (inside && rule->defined() <= durable && rule->removed == 0 &&
+            RuleBook::to_list(*rule) > 0)
+            rules.push_back(rule);
+    }
+    return rules;
+}
+
+/// Looks at every event of one segment.
+class Lister {
+public:
+    explicit Lister(std::vector<RulePtr> rules) : rules_(std::move(rules)) {
+        std::vector<RulePtr> streams;
+        std::vector<RulePtr> names;
+        for (const RulePtr& rule : rules_) {
+            (rule->says.kind == DefinitionKind::stream ? streams : names).push_back(rule);
+            // What gave events their names then decides as well.
+            for (const RulePtr& one : rule->names)
+                if (std::ranges::find(helpers_, one) == helpers_.end()) helpers_.push_back(one);
+        }
+        router_.emplace(streams, helpers_);
+        names_ = std::move(names);
+    }
+
+    void look(const log::RecordView& record, index::PastBuilder& to) {
+        const std::uint64_t position = record.header.position;
+        const RecordContent event(record);
+        for (const RulePtr& rule : names_) {
+            if (position >= rule->defined()) continue;
+            for (const std::string& name : names_given(*rule, event.content)) {
+                // What the event carries itself is in the index already.
+                if (std::ranges::find(event.tags, name) == event.tags.end())
+                    to.add(rule->says.number, name, position);
+            }
+        }
+        router_->route_roughly(event.content, routed_);
+        for (const std::uint32_t n : routed_.candidates) {
+            const Rule& rule = *router_->streams()[n];
+            if (position < rule.defined() && belongs(rule, event.content))
+                to.add(rule.says.number, {}, position);
+        }
+    }
+
+private:
+    std::vector<RulePtr> rules_;
+    std::vector<RulePtr> names_;
+    std::vector<RulePtr> helpers_;
+    std::optional<Router> router_;
+    Routed routed_;
+};
+
+Result<void> write_list(const Meta& meta, const PastName& name,
+                        const std::vector<std::byte>& bytes) noexcept {
+    return make_index_file(meta, meta.index_directory() + "/" + name.text(),
+                           [&](index::Sink& to) { return to.write_at(0, bytes); });
+}
+
+}  // namespace
+
+/// One step. False if there is nothing to be listed, or if it failed and is tried again later.
+bool Writer::list_past() noexcept {
+    if (defined_.load(std::memory_order_acquire) == 0) return false;
+    try {
+        const View now = view();
+        auto book = meta_->rules->at(*meta_, now);
+        return book && *book != nullptr && list_next(**book, now);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+bool Writer::list_next(const RuleBook& book, const View& now) {
+    std::uint64_t listed_until = 0;
+    PastGroup group;
+    std::vector<RulePtr> rules;
+    for (const PastGroup& one : book.groups) {
+        listed_until = std::max(listed_until, one.last);
+        std::vector<RulePtr> own = rules_of(book, one.first, one.last, now.durable);
+        if (own.empty()) return remove_lists(one);
+        if (one.filled >= RuleBook::to_list(*own.back())) continue;
+        group = one;
+        rules = std::move(own);
+        break;
+    }
+    if (rules.empty()) {
+        rules = rules_of(book, listed_until + 1, ~0ULL, now.durable);
+        if (rules.empty()) return false;
+        group = {listed_until + 1, rules.back()->says.number, 0, {}};
+    }
+    const std::uint64_t end = RuleBook::to_list(*rules.back());
+    const Segment* const segment = now.segments->find(group.filled + 1);
+    if (segment == nullptr) return false;
+    const std::size_t n = now.segments->index_of(group.filled + 1);
+    index::PastHeader header;
+    header.uuid = meta_->file.uuid;
+    header.first_definition = group.first;
+    header.last_definition = group.last;
+    header.segment = segment->number();
+    header.salt = segment->keys.salt;
+    const RulePtr last = book.rules->numbered(group.last);
+    header.defined = last->defined();
+    header.defined_crc = last->record_crc;
+    header.first_position = segment->first();
+    header.last_position = std::min(end, now.segments->last_of(n, now.published));
+    index::PastBuilder builder(header);
+    Lister lister(std::move(rules));
+    log::SegmentScanner scanner(segment->bytes(), segment->keys, first_point(*segment),
+                                header.last_position);
+    std::uint32_t seen = 0;
+    for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
+         step = scanner.next()) {
+        if (++seen % 1024 == 0 && stop_.load(std::memory_order_relaxed)) return false;
+        // A question about what is damaged finds the damage by itself.
+        if (step == log::SegmentScanner::Step::damage) return false;
+        if (index::is_listed(scanner.record()) && scanner.body_intact())
+            lister.look(scanner.record(), builder);
+    }
+    const PastName name{group.first, group.last, segment->number()};
+    if (!write_list(*meta_, name, builder.bytes())) return false;
+    // Partner: the acquire load of every view.
+    control().definitions.fetch_add(1, std::memory_order_release);
+    return true;
+}
+
+/// Of definitions that are all gone.
+bool Writer::remove_lists(const PastGroup& group) noexcept {
+    bool removed = false;
+    for (const OpenedPastPtr& file : group.files)
+        removed = env_.remove(meta_->index_directory() + "/" + file->name.text()) || removed;
+    if (removed) control().definitions.fetch_add(1, std::memory_order_release);
+    return removed;
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,36 @@
+// Which events a read is about: all, those of one name, or those of a selection.
+//
+// One thread. Invariant: a name that definitions give a meaning to is a selection; what comes down
+// to one name, or to nothing, is that.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "index/selection.hpp"
+#include "varve/options.hpp"
+#include "varve/store.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+class Pinned;
+
+struct Wanted {
+    Source::Kind kind = Source::Kind::all;
+    std::string name;
+    bool nothing = false;
+    bool selects = false;  ///< `selection` says it
+    Selector selector;     ///< where the names of `selection` lie
+    index::Selection selection;
+    std::optional<Error> error;  ///< why it cannot be
+};
+
+/// May throw bad_alloc.
+[[nodiscard]] Wanted wanted_of(const Pinned& pinned, Source source);
+[[nodiscard]] Wanted wanted_of(const Pinned& pinned, const Selector& selector);
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve
