@@ -13,7 +13,7 @@ namespace varve::cli {
 
 /// Which events: at most one of the names is given.
 struct SourceArguments {
-    std::string stream, category, type, tag;
+    std::string stream, category, type, tag, derived;
     [[nodiscard]] Source source() const;
 };
 
@@ -30,7 +30,7 @@ ReadOptions read_options(const RangeArguments& range);
 struct AskedArguments {
     std::string types, tags;      ///< names with commas between them
     std::string items, selector;  ///< JSON, as selector_json.hpp reads it
-    /// Throws BadJson if it is no selector.
+    /// All events if none is given. Throws BadJson if it is no selector.
     [[nodiscard]] Selector asked() const;
 };
 
@@ -96,6 +96,16 @@ struct ExportArguments {
     bool json = false;
 };
 
+/// A definition to be made, closed or deleted.
+struct DefineArguments {
+    std::string store, name;
+    AskedArguments asked;
+    std::string match;
+    std::string field, tags;  ///< of names that events get
+    bool type = false;
+    bool close = false, remove = false, no_wait = false, json = false;
+};
+
 struct VerifyArguments {
     std::string store;
     bool resume = false, json = false;
@@ -120,6 +130,9 @@ int run_read(const ReadArguments& arguments);
 int run_query(const QueryArguments& arguments);
 int run_explain(const QueryArguments& arguments);
 int run_tail(const TailArguments& arguments);
+int run_derive(const DefineArguments& arguments);
+int run_index(const DefineArguments& arguments);
+int run_definitions(const StoreArguments& arguments);
 enum class Listed { streams, categories, types, tags };
 int run_list(const ListArguments& arguments, Listed what);
 int run_stats(const StatsArguments& arguments);

@@ -49,6 +49,7 @@ public:
         add_files();
         add_maintenance();
         add_erasing();
+        add_defining();
     }
     int run(int count, char** values) {
         try {
@@ -68,7 +69,7 @@ private:
     [[nodiscard]] bool wants_json() const {
         return create_.json || append_.json || read_.json || query_.json || tail_.json ||
                list_.json || store_.json || stats_.json || import_.json || export_.json ||
-               erase_.json || backup_.json || restore_.json;
+               erase_.json || backup_.json || restore_.json || define_.json;
     }
     CLI::App& command(const char* name, const char* what, std::string& store) {
         CLI::App& added = *app_.add_subcommand(name, what);
@@ -141,8 +142,9 @@ private:
             ->check(kWhole)
             ->needs(read.get_option("--stream"));
         read.add_flag("--json", read_.json, "NDJSON instead of a table");
-        for (const char* other : {"--stream", "--category", "--type", "--tag", "--from", "--after",
-                                  "--until", "--limit", "--backwards", "--durable", "--match"})
+        for (const char* other :
+             {"--stream", "--category", "--type", "--tag", "--derived", "--from", "--after",
+              "--until", "--limit", "--backwards", "--durable", "--match"})
             read.get_option("--id")->excludes(read.get_option(other));
         runs(read, [this] { return run_read(read_); });
         add_queries();
@@ -309,6 +311,40 @@ private:
         runs(erase, [this] { return run_erase(erase_); });
     }
 
+    /// What derive and index have in common.
+    CLI::App& defining(const char* name, const char* what) {
+        CLI::App& added = command(name, what, define_.store);
+        added.add_option("NAME", define_.name, "of the definition")->required()->check(kName);
+        add_asked(added, define_.asked, false);
+        auto* close = added.add_flag("--close", define_.close,
+                                     "end it: events that come are not looked at any more");
+        added.add_flag("--delete", define_.remove, "take it away")->excludes(close);
+        added.add_flag("--no-wait", define_.no_wait,
+                       "do not wait until the events that are there are listed");
+        added.add_flag("--json", define_.json, "result as JSON");
+        return added;
+    }
+
+    void add_defining() {
+        CLI::App& derive =
+            defining("derive", "define a derived stream: the events of a query, kept by the store");
+        add_match(derive, define_.match);
+        runs(derive, [this] { return run_derive(define_); });
+        CLI::App& index =
+            defining("index", "define names that events get from the JSON that they carry");
+        index.add_option("--field", define_.field, "data.customer.id or metadata.user")
+            ->check(kName);
+        auto* tags = index.add_option("--tags", define_.tags,
+                                      "each value of the field behind this is a tag: customer/");
+        index.add_flag("--as-type", define_.type, "the value is the type of events without one")
+            ->excludes(tags);
+        runs(index, [this] { return run_index(define_); });
+        CLI::App& definitions =
+            command("definitions", "list what is defined, and how far it has come", store_.store);
+        definitions.add_flag("--json", store_.json, "one JSON object per line");
+        runs(definitions, [this] { return run_definitions(store_); });
+    }
+
     CLI::App app_{"An embedded, memory-mapped, append-only event store.", "varve"};
     std::function<int()> chosen_;
     std::string shell_;
@@ -327,6 +363,7 @@ private:
     RepairArguments repair_;
     RestoreArguments restore_;
     EraseArguments erase_;
+    DefineArguments define_;
 };
 
 }  // namespace

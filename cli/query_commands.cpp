@@ -46,7 +46,9 @@ void print_explanation_as_json(const Explanation& how) {
     for (const ExplainedList& list : how.lists) {
         out += out.back() == '[' ? "{\"set\":" : ",{\"set\":";
         write_string(list.set, out);
-        out += fmt::format(",\"events\":{}}}", list.events);
+        out += fmt::format(",\"events\":{}", list.events);
+        if (!list.complete) out += fmt::format(",\"listed\":{}", list.listed.value);
+        out += '}';
     }
     print(
         "{}],\"indexes\":{},\"entries\":{},\"candidates\":{},\"events\":{},\"scans\":{},"
@@ -57,7 +59,8 @@ void print_explanation_as_json(const Explanation& how) {
 void print_explanation(const Explanation& how) {
     print("selector   {}\n", printable(how.selector));
     for (const ExplainedList& list : how.lists)
-        print("list       {:>12} events  {}\n", list.events, printable(list.set));
+        print("list       {:>12} events  {}{}\n", list.events, printable(list.set),
+              list.complete ? "" : fmt::format(", listed up to {} so far", list.listed.value));
     print("indexes    {:>12} asked\n", how.indexes);
     print("entries    {:>12} of lists looked at\n", how.entries);
     print("candidates {:>12} events looked at\n", how.candidates);

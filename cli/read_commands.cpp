@@ -53,6 +53,7 @@ Source SourceArguments::source() const {
     if (!category.empty()) return Source::category(category);
     if (!type.empty()) return Source::type(type);
     if (!tag.empty()) return Source::tag(tag);
+    if (!derived.empty()) return Source::derived(derived);
     return Source::all();
 }
 

@@ -93,13 +93,14 @@ Selector of_field(std::string_view key, dom::element value, const std::string& w
     if (key == "category") return Selector::category(name(value, where));
     if (key == "type") return Selector::type(name(value, where));
     if (key == "tag") return Selector::tag(name(value, where));
+    if (key == "derived") return Selector::derived(name(value, where));
     if (key == "any") return Selector::any_of(selectors(value, where));
     if (key == "all") return Selector::all_of(selectors(value, where));
     if (key == "not") return Selector::none_of(selector(value, where));
     refuse(
         where,
-        "is not a field of a selector: those are stream, category, type, tag, any, all, not, and "
-        "types and tags");
+        "is not a field of a selector: those are stream, category, type, tag, derived, any, all, "
+        "not, and types and tags");
 }
 
 /// The depth is bounded by that of the parser.

@@ -89,6 +89,7 @@ void add_source(CLI::App& command, SourceArguments& source) {
         ->check(kName);
     group->add_option("--type", source.type, "events of this type")->check(kName);
     group->add_option("--tag", source.tag, "events with this tag")->check(kName);
+    group->add_option("--derived", source.derived, "events of this derived stream")->check(kName);
     group->require_option(0, 1);
 }
 
@@ -112,9 +113,10 @@ void add_range(CLI::App& command, RangeArguments& range) {
     add_match(command, range.match);
 }
 
-void add_asked(CLI::App& command, AskedArguments& asked) {
+void add_asked(CLI::App& command, AskedArguments& asked, bool needed) {
     auto* group = command.add_option_group(
-        "asked", "which events; one of these at least, and each that is given must hold");
+        "asked", needed ? "which events; one of these at least, and each that is given must hold"
+                        : "which events; all if none is given, and each that is given must hold");
     group->add_option("--types", asked.types, "events of one of these types: A,B")->check(kNames);
     group->add_option("--tags", asked.tags, "events with all of these tags: t1,t2")->check(kNames);
     group
@@ -122,11 +124,12 @@ void add_asked(CLI::App& command, AskedArguments& asked) {
                      R"(events that match one of these: [{"types":["A"],"tags":["t1"]},...])")
         ->check(kItems);
     group
-        ->add_option("--selector", asked.selector,
-                     R"(nested: true, {"stream":"s"}, category, type, tag, {"any":[...]}, )"
-                     R"({"all":[...]}, {"not":...})")
+        ->add_option(
+            "--selector", asked.selector,
+            R"(nested: true, {"stream":"s"}, category, type, tag, derived, {"any":[...]}, )"
+            R"({"all":[...]}, {"not":...})")
         ->check(kSelector);
-    group->require_option(1, 0);
+    if (needed) group->require_option(1, 0);
 }
 
 }  // namespace varve::cli

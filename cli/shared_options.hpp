@@ -24,8 +24,8 @@ extern const CLI::Validator kQuestion;
 void add_match(CLI::App& command, std::string& match);
 /// What reads choose events by.
 void add_source(CLI::App& command, SourceArguments& source);
-/// What queries and explanations choose events by.
-void add_asked(CLI::App& command, AskedArguments& asked);
+/// What queries, explanations and definitions choose events by. `needed`: at least one of them.
+void add_asked(CLI::App& command, AskedArguments& asked, bool needed = true);
 /// Which part of those events, and how.
 void add_range(CLI::App& command, RangeArguments& range);
 

@@ -99,6 +99,10 @@ struct ExplainedList {
     std::string set;           ///< `type "A"`
     std::uint64_t events = 0;  ///< in it, within the snapshot; of names that share a key in a young
                                ///< segment, all of them
+    /// Of a list of what was there before a definition: the last position that is listed. What
+    /// stands behind it and before the definition is looked at event by event.
+    Position listed{};
+    bool complete = true;  ///< nothing has to be looked at event by event
 };
 
 /// How a query is answered.
@@ -355,6 +359,11 @@ public:
     [[nodiscard]] Result<std::vector<Defined>> define(
         std::span<const NewDefinition> definitions) noexcept;
     [[nodiscard]] Result<Defined> define(const NewDefinition& definition) noexcept;
+    /// Returns when the events before all definitions are listed: until then a background thread
+    /// goes on with it, as long as the store is open. `progress` gets events, after each segment.
+    /// Answers are complete without it. Errors: `no_space`, `io`, `corrupt` where damage leaves
+    /// something unlisted, `permission`, `closed`.
+    [[nodiscard]] Result<void> list_past(const Progress& progress = {}) noexcept;
     /// Ends a definition: events that come are not looked at any more, what it gave remains.
     /// Errors: `not_found`, `permission`, and those of `append`.
     [[nodiscard]] Result<void> close_definition(std::string_view name) noexcept;

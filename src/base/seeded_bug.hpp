@@ -38,6 +38,8 @@ enum class SeededBug : std::uint8_t {
     seen_of_limited_read_is_published,
     complement_not_clipped,
     number_compared_as_text,
+    given_tags_dropped_in_batches,
+    outdated_append_placed,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

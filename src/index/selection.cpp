@@ -77,19 +77,23 @@ void Selection::add_name(Op op, std::string_view name, const Hasher& hasher) {
 }
 
 /// all_of(its selector or any_of(its mark, its past), upto), without what there is nothing of.
-void Selection::add_meaning(const Meaning& meaning, const Hasher& hasher) {
+void Selection::add_meaning(const Meaning& meaning, const Hasher& hasher, const Meanings& known) {
     const bool bounded = meaning.until != ~0ULL;
     const std::uint32_t both = bounded ? begin_list(Op::all_of) : 0;
     const bool marked = !meaning.mark.empty();
     const std::uint32_t either = marked && meaning.past ? begin_list(Op::any_of) : 0;
-    if (marked) add_name(Op::tag, meaning.mark, hasher);
+    if (marked) {
+        add_name(Op::tag, meaning.mark, hasher);
+        sets.back().definition = meaning.name;
+    }
     if (meaning.past) {
         const std::uint32_t past = begin_list(Op::past);
+        sets[past].definition = meaning.name;
         sets[past].past = meaning.past.get();
         end_list(past);
     }
     if (marked && meaning.past) end_list(either);
-    if (!marked && !meaning.past) add(meaning.code, hasher, nullptr);
+    if (!marked && !meaning.past) add(meaning.code, hasher, &known);
     if (!bounded) return;
     const std::uint32_t upto = begin_list(Op::upto);
     sets[upto].until = meaning.until;
@@ -105,7 +109,7 @@ bool Selection::add_meant(Op op, std::string_view name, const Hasher& hasher,
     const std::uint32_t any = begin_list(Op::any_of);
     if (op != Op::derived) add_name(op, name, hasher);
     for (const Meaning& meaning : found) {
-        add_meaning(meaning, hasher);
+        add_meaning(meaning, hasher, known);
         meanings.push_back(meaning);
     }
     end_list(any);

@@ -19,6 +19,7 @@ namespace varve::index {
 /// What a name stands for besides the events that carry it themselves.
 struct Meaning {
     std::string_view code{};              ///< a selector; of a derived stream that is nothing else
+    std::string_view name{};              ///< of the definition
     std::string_view mark{};              ///< the tag by which its events are known
     std::uint64_t until = ~0ULL;          ///< events behind it do not belong
     std::shared_ptr<const Past> past{};   ///< null: none
@@ -41,8 +42,9 @@ struct Selection {
     struct Set {
         Op op = Op::nothing;
         std::uint32_t end = 0;
-        Key key = 0;              ///< of a name
-        std::string_view name{};  ///< of a name
+        Key key = 0;                    ///< of a name
+        std::string_view name{};        ///< of a name
+        std::string_view definition{};  ///< of a mark and of a past: what they are of
         const Past* past = nullptr;
         std::uint64_t until = 0;  ///< of `upto`
     };
@@ -64,12 +66,12 @@ struct Selection {
     [[nodiscard]] bool exact(std::uint64_t low, std::uint64_t high,
                              std::uint32_t set = 0) const noexcept;
     /// True if the content of some events has to be looked at.
-    [[nodiscard]] bool asks_content() const noexcept { return !exact(1, ~0ULL); }
+    [[nodiscard]] bool asks_content() const noexcept { return !sets.empty() && !exact(1, ~0ULL); }
 
 private:
     void add(std::string_view code, const Hasher& hasher, const Meanings* known);
     void add_name(Op op, std::string_view name, const Hasher& hasher);
-    void add_meaning(const Meaning& meaning, const Hasher& hasher);
+    void add_meaning(const Meaning& meaning, const Hasher& hasher, const Meanings& known);
     bool add_meant(Op op, std::string_view name, const Hasher& hasher, const Meanings& known);
     std::uint32_t begin_list(Op op);
     void end_list(std::uint32_t list) noexcept;

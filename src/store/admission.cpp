@@ -6,6 +6,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -152,7 +153,9 @@ std::size_t add_given(const Meta& meta, const NewEvent& event, std::size_t first
     plan.routing->router.route({{event.stream, event.type, own}, event.data, event.metadata},
                                routed);
     if (event.type.empty() && !routed.type.empty()) type = plan.texts.emplace_back(routed.type);
-    for (std::size_t n = count; n < routed.tags.size(); ++n)
+    const bool dropped =
+        base::seeded(base::SeededBug::given_tags_dropped_in_batches) && !plan.events.empty();
+    for (std::size_t n = count; n < routed.tags.size() && !dropped; ++n)
         add_tag(meta, plan.texts.emplace_back(routed.tags[n]), plan);
     for (const Rule* stream : routed.streams) add_tag(meta, stream->mark, plan);
     return plan.tags.size() - first - count;

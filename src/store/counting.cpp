@@ -113,6 +113,15 @@ std::uint64_t most_of(const Segment& segment, const index::Selection::Set& set) 
     return found == index::Found::yes ? list.count : 0;
 }
 
+ExplainedList explain_past(const index::Selection::Set& set, std::uint64_t published) {
+    ExplainedList explained;
+    explained.set = "before definition '" + std::string(set.definition) + "'";
+    explained.events = set.past->count(1, published);
+    explained.listed = Position{set.past->filled};
+    explained.complete = set.past->filled + 1 >= set.past->before;
+    return explained;
+}
+
 ExplainedList explain_list(const SegmentList& list, const index::Selection::Set& set) {
     ExplainedList explained;
     const auto one = [&]() -> Selector {
@@ -123,7 +132,8 @@ ExplainedList explain_list(const SegmentList& list, const index::Selection::Set&
             default: return Selector::tag(set.name);
         }
     };
-    explained.set = one().text();
+    explained.set =
+        set.definition.empty() ? one().text() : Selector::derived(set.definition).text();
     for (std::size_t n = 0; n < list.items.size(); n = unit_of(list, n).end)
         explained.events += most_of(*list.items[n], set);
     return explained;
@@ -166,6 +176,8 @@ Result<Explanation> explain_query(const std::shared_ptr<Pinned>& pinned, const S
         Explanation explanation;
         explanation.selector = selector.text();
         for (const index::Selection::Set& set : selection.sets) {
+            if (set.op == index::Op::past)
+                explanation.lists.push_back(explain_past(set, pinned->view().published));
             if (index::is_name(set.op))
                 explanation.lists.push_back(explain_list(*pinned->view().segments, set));
         }
@@ -173,8 +185,8 @@ Result<Explanation> explain_query(const std::shared_ptr<Pinned>& pinned, const S
         explanation.entries = counted->entries;
         explanation.candidates = counted->candidates;
         explanation.events = counted->events;
-        explanation.scans = selection.unbounded(bounds_of(pinned->view(), options).low,
-                                                bounds_of(pinned->view(), options).high);
+        const Bounds bounds = bounds_of(pinned->view(), options);
+        explanation.scans = selection.unbounded(bounds.low, bounds.high);
         explanation.estimated_us =
             kIndexUs * static_cast<double>(counted->indexes) +
             kEntryUs * static_cast<double>(counted->entries) +

@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 #include "store/engine.hpp"
 #include "store/pinned.hpp"
 
@@ -53,7 +54,8 @@ std::vector<std::byte> encode(const NewDefinition& wanted) {
 bool Writer::is_outdated(Plan& plan) const noexcept {
     if (plan.defines) return false;  // its expected version says the same
     const std::uint64_t known = plan.routing != nullptr ? plan.routing->version() : 0;
-    plan.outdated = known != defined_.load(std::memory_order_relaxed);
+    plan.outdated = known != defined_.load(std::memory_order_relaxed) &&
+                    !base::seeded(base::SeededBug::outdated_append_placed);
     return plan.outdated;
 }
 
@@ -254,6 +256,12 @@ Result<Defined> Store::define(const NewDefinition& definition) noexcept {
     auto all = define(std::span<const NewDefinition>(&definition, 1));
     if (!all) return std::move(all).error();
     return all->front();
+}
+
+Result<void> Store::list_past(const Progress& progress) noexcept {
+    auto writer = store::writer_of(*engine_);
+    if (!writer) return std::move(writer).error();
+    return (*writer)->list_all_past(progress);
 }
 
 Result<void> Store::close_definition(std::string_view name) noexcept {

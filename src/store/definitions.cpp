@@ -187,7 +187,8 @@ bool RuleSet::end(const log::Define& define, std::uint64_t position) {
     // The names of its own copy point into its own selector, whose bytes are shared.
     if (define.action == log::DefineAction::remove) ended->removed = position;
     if (ended->says.closed.value == 0) ended->says.closed = Position{position};
-    *at = std::move(ended);
+    const RulePtr before = std::exchange(*at, std::move(ended));
+    std::ranges::replace(naming_, before, *at);
     return true;
 }
 
@@ -229,10 +230,6 @@ Result<RuleSetPtr> RuleSet::after(const RuleSet* before, const Meta& meta, const
     }
     for (auto record = records.rbegin(); record != records.rend(); ++record)
         VARVE_TRY(set->add(meta, *record));
-    set->naming_.clear();
-    std::ranges::copy_if(set->rules_, std::back_inserter(set->naming_), [](const RulePtr& rule) {
-        return rule->says.kind != DefinitionKind::stream;
-    });
     set->known_until_ = std::max(set->known_until_, view.published);
     return RuleSetPtr(std::move(set));
 }

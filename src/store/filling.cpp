@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/assert.hpp"
 #include "base/error.hpp"
 #include "store/writer.hpp"
 
@@ -81,51 +82,83 @@ Result<void> write_list(const Meta& meta, const PastName& name,
 
 }  // namespace
 
-/// One step. False if there is nothing to be listed, or if it failed and is tried again later.
+/// One step, in the background. False if there is nothing to be listed, or if it failed and is
+/// tried again later.
 bool Writer::list_past() noexcept {
     if (defined_.load(std::memory_order_acquire) == 0) return false;
     try {
-        const View now = view();
-        auto book = meta_->rules->at(*meta_, now);
-        return book && *book != nullptr && list_next(**book, now);
+        const std::lock_guard lock(listing_mutex_);
+        std::uint64_t listed = 0;
+        std::uint64_t total = 0;
+        auto more = list_step(listed, total);
+        return more && *more;
     } catch (const std::bad_alloc&) {
         return false;
     }
 }
 
-bool Writer::list_next(const RuleBook& book, const View& now) {
-    std::uint64_t listed_until = 0;
-    PastGroup group;
-    std::vector<RulePtr> rules;
-    for (const PastGroup& one : book.groups) {
-        listed_until = std::max(listed_until, one.last);
-        std::vector<RulePtr> own = rules_of(book, one.first, one.last, now.durable);
-        if (own.empty()) return remove_lists(one);
-        if (one.filled >= RuleBook::to_list(*own.back())) continue;
-        group = one;
-        rules = std::move(own);
-        break;
+Result<void> Writer::list_all_past(const Progress& progress) noexcept {
+    const AppendGuard guard(in_flight_);
+    VARVE_TRY(usable());
+    try {
+        while (true) {
+            const std::lock_guard lock(listing_mutex_);
+            std::uint64_t listed = 0;
+            std::uint64_t total = 0;
+            auto more = list_step(listed, total);
+            if (!more) return std::move(more).error();
+            if (!*more || (progress && !progress(listed, total))) return {};
+        }
+    } catch (const std::bad_alloc&) {
+        return base::failure(ErrorCode::out_of_memory, "no memory to list the past");
     }
-    if (rules.empty()) {
-        rules = rules_of(book, listed_until + 1, ~0ULL, now.durable);
-        if (rules.empty()) return false;
-        group = {listed_until + 1, rules.back()->says.number, 0, {}};
+}
+
+/// Under the listing lock. False if nothing is left to be done. Errors: what kept a list from being
+/// made.
+Result<bool> Writer::list_step(std::uint64_t& listed, std::uint64_t& total) {
+    const View now = view();
+    auto book = meta_->rules->at(*meta_, now);
+    if (!book) return std::move(book).error();
+    if (*book == nullptr) return false;
+    std::uint64_t grouped = 0;
+    for (const PastGroup& group : (*book)->groups) {
+        grouped = std::max(grouped, group.last);
+        std::vector<RulePtr> own = rules_of(**book, group.first, group.last, now.durable);
+        if (own.empty() && remove_lists(group)) return true;
+        total = own.empty() ? 0 : RuleBook::to_list(*own.back());
+        listed = group.filled;
+        if (listed >= total) continue;
+        VARVE_TRY(list_segment(**book, now, group, std::move(own)));
+        return true;
     }
-    const std::uint64_t end = RuleBook::to_list(*rules.back());
-    const Segment* const segment = now.segments->find(group.filled + 1);
-    if (segment == nullptr) return false;
+    std::vector<RulePtr> rules = rules_of(**book, grouped + 1, ~0ULL, now.durable);
+    if (rules.empty()) return false;
+    total = RuleBook::to_list(*rules.back());
+    const PastGroup fresh{grouped + 1, rules.back()->says.number, 0, {}};
+    VARVE_TRY(list_segment(**book, now, fresh, std::move(rules)));
+    return true;
+}
+
+/// The next list of the group.
+Result<void> Writer::list_segment(const RuleBook& book, const View& now, const PastGroup& group,
+                                  std::vector<RulePtr> rules) {
     const std::size_t n = now.segments->index_of(group.filled + 1);
+    const Segment* const segment = now.segments->find(group.filled + 1);
+    if (segment == nullptr)
+        return base::failure(ErrorCode::corrupt, "a segment is missing", meta_->log_directory());
+    const RulePtr last = book.rules->numbered(group.last);
     index::PastHeader header;
     header.uuid = meta_->file.uuid;
     header.first_definition = group.first;
     header.last_definition = group.last;
     header.segment = segment->number();
     header.salt = segment->keys.salt;
-    const RulePtr last = book.rules->numbered(group.last);
     header.defined = last->defined();
     header.defined_crc = last->record_crc;
     header.first_position = segment->first();
-    header.last_position = std::min(end, now.segments->last_of(n, now.published));
+    header.last_position =
+        std::min(RuleBook::to_list(*rules.back()), now.segments->last_of(n, now.published));
     index::PastBuilder builder(header);
     Lister lister(std::move(rules));
     log::SegmentScanner scanner(segment->bytes(), segment->keys, first_point(*segment),
@@ -133,17 +166,22 @@ bool Writer::list_next(const RuleBook& book, const View& now) {
     std::uint32_t seen = 0;
     for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
          step = scanner.next()) {
-        if (++seen % 1024 == 0 && stop_.load(std::memory_order_relaxed)) return false;
+        if (++seen % 1024 == 0 && stop_.load(std::memory_order_relaxed))
+            return base::failure(ErrorCode::busy, "listing the past was given up");
         // A question about what is damaged finds the damage by itself.
-        if (step == log::SegmentScanner::Step::damage) return false;
+        if (step == log::SegmentScanner::Step::damage) {
+            return base::failure(ErrorCode::corrupt,
+                                 "a segment with damage is not listed: its events are looked at",
+                                 meta_->segment_path(segment->number()), scanner.offset());
+        }
         if (index::is_listed(scanner.record()) && scanner.body_intact())
             lister.look(scanner.record(), builder);
     }
     const PastName name{group.first, group.last, segment->number()};
-    if (!write_list(*meta_, name, builder.bytes())) return false;
+    VARVE_TRY(write_list(*meta_, name, builder.bytes()));
     // Partner: the acquire load of every view.
     control().definitions.fetch_add(1, std::memory_order_release);
-    return true;
+    return {};
 }
 
 /// Of definitions that are all gone.

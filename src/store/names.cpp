@@ -277,7 +277,7 @@ Result<void> MergedNames::open_past(Pinned& pinned, index::KeyKind kind, std::st
     if (*book == nullptr) return {};
     for (const RulePtr& rule : (*book)->rules->naming()) {
         const bool asked = (rule->says.kind == DefinitionKind::tags) == tags;
-        const PastGroup* const group = (*book)->group_of(rule->says.number);
+        const PastGroup* const group = (*book)->group_of(*rule);
         if (!asked || group == nullptr || !rule->in_force(published)) continue;
         for (const OpenedPastPtr& file : group->files) {
             Row row;

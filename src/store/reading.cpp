@@ -344,7 +344,8 @@ void Reading::plan(std::uint64_t position, std::size_t n) noexcept {
     while (segment_ > unit_.begin && position < items[segment_]->first()) --segment_;
     const Segment& segment = *items[segment_];
     const auto ordinal = static_cast<std::uint32_t>(position - segment.first());
-    batch_[n] = {&segment, ordinal, 0};
+    const bool found = segment.sealed != nullptr && selecting_ && selecting_->exact();
+    batch_[n] = {&segment, ordinal, 0, found};
     if (segment.sealed != nullptr && !scans())
         segment.sealed->index.prefetch_offset(static_cast<std::uint32_t>(position - unit_.first));
 }
@@ -394,11 +395,10 @@ bool Reading::timely(const Segment& segment, const log::RecordView& record) noex
     return admitted && *admitted;
 }
 
-bool Reading::belongs(const log::RecordView& record, bool sealed) const {
+bool Reading::belongs(const log::RecordView& record, bool found) const {
     // What a sealed index finds are exactly the events of the selection; they are compared all the
     // same unless the index is trusted as the records are.
-    if (selecting_ && sealed && check_ == log::Check::structure && selecting_->exact())
-        return index::is_listed(record);
+    if (found && check_ == log::Check::structure) return index::is_listed(record);
     if (selecting_) return index::matches(wanted_.selection, record);
     return wanted_.kind == Source::Kind::all ||
            index::carries(record, key_kind(wanted_.kind), wanted_.name);
@@ -413,7 +413,7 @@ bool Reading::take(const Planned& planned) {
         return false;
     if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return true;
     if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
-    if (!belongs(record, segment.sealed != nullptr)) return true;
+    if (!belongs(record, planned.found)) return true;
     // Before the revision: a read that passes whole groups over must end where any other ends.
     if (times_.asks() && !timely(segment, record)) return !error_;
     if (matcher_ && !admits(*matcher_, record)) return true;

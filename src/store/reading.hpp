@@ -67,11 +67,12 @@ private:
     [[nodiscard]] bool scans() const noexcept {
         return wanted_.kind == Source::Kind::all && !selecting_;
     }
-    [[nodiscard]] bool belongs(const log::RecordView& record, bool sealed) const;
+    [[nodiscard]] bool belongs(const log::RecordView& record, bool found) const;
     struct Planned {
         const Segment* segment;
         std::uint32_t ordinal;
         std::uint64_t offset;  ///< of its record; 0: not known
+        bool found;            ///< a sealed index says that it belongs
     };
     [[nodiscard]] bool take(const Planned& planned);
     [[nodiscard]] bool timely(const Segment& segment, const log::RecordView& record) noexcept;

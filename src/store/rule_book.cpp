@@ -65,14 +65,8 @@ OpenedPastPtr open_past(const Meta& meta, const SegmentList& list, const RuleSet
 void open_group(const Meta& meta, const SegmentList& list, const RuleSet& rules,
                 std::vector<PastName>& names, const RuleBook* before, PastGroup& group) {
     std::ranges::sort(names, {}, &PastName::segment);
-    const PastGroup* const known = before != nullptr ? before->group_of(group.first) : nullptr;
     for (const PastName& one : names) {
-        OpenedPastPtr opened;
-        if (known != nullptr) {
-            const auto same = std::ranges::find(known->files, one,
-                                                [](const OpenedPastPtr& p) { return p->name; });
-            if (same != known->files.end()) opened = *same;
-        }
+        OpenedPastPtr opened = before != nullptr ? before->file_of(one) : nullptr;
         if (opened == nullptr) opened = open_past(meta, list, rules, one);
         if (opened == nullptr || opened->file.header().first_position != group.filled + 1) return;
         group.filled = opened->file.header().last_position;
@@ -107,14 +101,25 @@ void open_groups(const Meta& meta, const SegmentList& list, const RuleBook* befo
 
 }  // namespace
 
-const PastGroup* RuleBook::group_of(std::uint64_t number) const noexcept {
-    const auto found =
-        std::ranges::find_if(groups, [&](const PastGroup& group) { return group.holds(number); });
+const PastGroup* RuleBook::group_of(const Rule& rule) const noexcept {
+    // Lists of what is removed go away, or are made without it; old snapshots ask for it still.
+    if (rule.removed != 0) return nullptr;
+    const auto found = std::ranges::find_if(
+        groups, [&](const PastGroup& group) { return group.holds(rule.says.number); });
     return found == groups.end() ? nullptr : &*found;
 }
 
+OpenedPastPtr RuleBook::file_of(const PastName& name) const noexcept {
+    for (const PastGroup& group : groups) {
+        const auto found = std::ranges::find(group.files, name,
+                                             [](const OpenedPastPtr& file) { return file->name; });
+        if (found != group.files.end()) return *found;
+    }
+    return nullptr;
+}
+
 std::uint64_t RuleBook::listed(const Rule& rule) const noexcept {
-    const PastGroup* const group = group_of(rule.says.number);
+    const PastGroup* const group = group_of(rule);
     return std::min(to_list(rule), group != nullptr ? group->filled : 0);
 }
 
@@ -123,7 +128,7 @@ void BookMeanings::add_past(const RulePtr& rule, std::string_view name, Meaning&
     auto past = std::make_shared<RulePast>(rule, name);
     past->before = rule->defined();
     past->filled = book_->listed(*rule);
-    if (const PastGroup* group = book_->group_of(rule->says.number)) {
+    if (const PastGroup* group = book_->group_of(*rule)) {
         for (const OpenedPastPtr& one : group->files) {
             const index::Past::Part part = one->file.find(rule->says.number, name);
             if (!part.ordinals.empty()) past->parts.push_back(part);
@@ -140,6 +145,7 @@ std::vector<Meaning> BookMeanings::of(index::Op op, std::string_view name) const
         if (rule == nullptr || rule->says.kind != DefinitionKind::stream) return found;
         Meaning& meaning = found.emplace_back();
         meaning.owner = rule;
+        meaning.name = rule->says.name;
         if (rule->by_content()) {
             meaning.mark = rule->mark;
             add_past(rule, {}, meaning);
@@ -156,7 +162,9 @@ std::vector<Meaning> BookMeanings::of(index::Op op, std::string_view name) const
         const bool may_give = rule->says.kind == kind && rule->in_force(published_) &&
                               name.starts_with(rule->says.prefix);
         if (!may_give || RuleBook::to_list(*rule) == 0) continue;
-        add_past(rule, name, found.emplace_back());
+        Meaning& meaning = found.emplace_back();
+        meaning.name = rule->says.name;
+        add_past(rule, name, meaning);
     }
     return found;
 }

@@ -43,8 +43,9 @@ struct RuleBook {
     RuleSetPtr rules;
     std::vector<PastGroup> groups;
 
-    /// The group with this definition; null if there is none yet.
-    [[nodiscard]] const PastGroup* group_of(std::uint64_t number) const noexcept;
+    /// The group with the past of this rule; null if there is none.
+    [[nodiscard]] const PastGroup* group_of(const Rule& rule) const noexcept;
+    [[nodiscard]] OpenedPastPtr file_of(const PastName& name) const noexcept;
     /// Position up to which the events before the definition are listed, and the whole of what is
     /// to be listed.
     [[nodiscard]] std::uint64_t listed(const Rule& rule) const noexcept;

@@ -79,6 +79,8 @@ public:
     /// Closes or removes one.
     [[nodiscard]] Result<void> end_definition(std::string_view name,
                                               log::DefineAction action) noexcept;
+    /// Lists the past of all definitions.
+    [[nodiscard]] Result<void> list_all_past(const Progress& progress) noexcept;
 
     /// Writes down that the content of these events (ascending, without overlaps) is to be gone:
     /// durable when it returns. The bodies follow in the background, or in `finish_erasure`.
@@ -140,7 +142,9 @@ private:
 
     // filling.cpp
     bool list_past() noexcept;
-    [[nodiscard]] bool list_next(const RuleBook& book, const View& now);
+    [[nodiscard]] Result<bool> list_step(std::uint64_t& listed, std::uint64_t& total);
+    [[nodiscard]] Result<void> list_segment(const RuleBook& book, const View& now,
+                                            const PastGroup& group, std::vector<RulePtr> rules);
     bool remove_lists(const PastGroup& group) noexcept;
 
     // roll.cpp
@@ -258,6 +262,7 @@ private:
     bool defined_unseen_ = false;  ///< under the place lock: readers have not been told
     std::mutex routing_mutex_;     // guards the next
     RoutingPtr routing_;
+    std::mutex listing_mutex_;  ///< one thread lists the past
 
     std::mutex list_change_;  ///< held from copying the list to replacing it
     mutable std::mutex list_mutex_;

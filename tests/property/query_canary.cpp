@@ -1,4 +1,4 @@
-// Runs the query test against the library with one deliberate defect: success if the test fails.
+// Runs the query or definition test against the library with one deliberate defect: success if the test fails.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -18,6 +18,8 @@ constexpr struct {
     {"condition_after_off_by_one", SeededBug::condition_after_off_by_one},
     {"seen_of_limited_read_is_published", SeededBug::seen_of_limited_read_is_published},
     {"complement_not_clipped", SeededBug::complement_not_clipped},
+    {"given_tags_dropped_in_batches", SeededBug::given_tags_dropped_in_batches},
+    {"outdated_append_placed", SeededBug::outdated_append_placed},
 };
 
 }  // namespace

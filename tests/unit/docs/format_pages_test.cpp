@@ -12,7 +12,9 @@
 #include "file/store_file.hpp"
 #include "file/verify_file.hpp"
 #include "index/active_index.hpp"
+#include "index/past_file.hpp"
 #include "index/sealed_format.hpp"
+#include "log/define.hpp"
 #include "log/erase.hpp"
 #include "page.hpp"
 
@@ -40,6 +42,9 @@ const Table kTables[] = {
     {"format/log.md", "Record header", log::kRecordHeaderFields, sizeof(log::RecordHeader)},
     {"format/erasure.md", "Header", log::kEraseHeaderFields, sizeof(log::EraseHeader)},
     {"format/erasure.md", "Range", log::kEraseRangeFields, sizeof(log::PositionRange)},
+    {"format/definitions.md", "Header", log::kDefineHeaderFields, sizeof(log::DefineHeader)},
+    {"format/past.md", "Header", index::kPastHeaderFields, index::kPastHeaderSize},
+    {"format/past.md", "Entry", index::kPastEntryFields, sizeof(index::PastEntry)},
     {"format/active-index.md", "Header page", index::kActHeaderFields, index::kActHeaderSize},
     {"format/active-index.md", "Counters page", index::kActCounterFields,
      index::kActSlotsOffset - index::kActCountersOffset},
