@@ -51,12 +51,12 @@ struct EventKeys {
     return record.header.kind == static_cast<std::uint8_t>(log::RecordKind::event);
 }
 
-/// Events are listed under their names, and control records of a stream, whose name users cannot
-/// ask for, under it alone.
+/// Events are listed under their names, and control records of a stream of the store's own, which
+/// nobody can ask for, under that alone.
 [[nodiscard]] inline bool is_indexed(const log::RecordView& record) noexcept {
     return is_listed(record) ||
            (record.header.kind == static_cast<std::uint8_t>(log::RecordKind::control) &&
-            record.header.stream_length > 0);
+            log::is_mark(record.stream()));
 }
 
 /// Of a record that was read; none if it is not indexed. Category and id are hashed, the rest is

@@ -29,8 +29,8 @@ struct RecordInput {
     bool added = false;  ///< the last ones of `tags` are the store's
 };
 
-/// A tag that says which derived stream an event belongs to, and that nobody is shown. Tags of
-/// users do not begin with '$'; marks stand behind all other tags.
+/// A name of the store's own, which nobody is shown: names of users do not begin with '$'. As a tag
+/// it says which derived stream an event belongs to, and stands behind all other tags.
 [[nodiscard]] constexpr bool is_mark(std::string_view tag) noexcept {
     return !tag.empty() && tag.front() == '$';
 }

@@ -200,6 +200,9 @@ Result<void> RuleSet::add(const Meta& meta, const log::RecordView& record) {
                            " was made by a newer version",
                        meta.path);
     }
+    if (record.header.revision != version_ + 1)
+        return contradiction(meta, record.header,
+                             "does not follow the one before it, which is lost");
     version_ = record.header.revision;
     if (found->action == log::DefineAction::define) return define(meta, *found, record.header);
     if (!end(*found, record.header.position))
@@ -207,14 +210,13 @@ Result<void> RuleSet::add(const Meta& meta, const log::RecordView& record) {
     return {};
 }
 
-Result<RuleSetPtr> RuleSet::after(const RuleSet* before, const Meta& meta, const View& view) {
+/// Reads the records that are new, newest first: each names the one before it.
+Result<void> RuleSet::follow(const Meta& meta, const View& view) {
     const SegmentList& list = *view.segments;
     const index::Key key = meta.hasher.key(index::KeyKind::stream, log::kDefineStream);
     auto head = find_head(meta, list, view.published, key, log::kDefineStream);
     if (!head) return std::move(head).error();
-    auto set = before != nullptr ? std::make_shared<RuleSet>(*before) : std::make_shared<RuleSet>();
-    std::vector<log::RecordView> records;  // newest first
-    // Ends: each record names one before it.
+    std::vector<log::RecordView> records;
     for (std::uint64_t at = head->position, behind = ~0ULL; at != 0 && at < behind;) {
         const Segment* segment = list.find(at);
         std::optional<Error> error;
@@ -223,13 +225,40 @@ Result<RuleSetPtr> RuleSet::after(const RuleSet* before, const Meta& meta, const
             return failure(ErrorCode::corrupt, "a segment with definitions is missing", meta.path);
         if (!read_record(meta, *segment, at - segment->first(), log::Check::body, record, error))
             return std::move(*error);
-        if (record.header.revision <= set->version_) break;
+        if (record.header.revision <= version_) break;
         records.push_back(record);
         behind = at;
         at = record.header.stream_previous;
     }
     for (auto record = records.rbegin(); record != records.rend(); ++record)
-        VARVE_TRY(set->add(meta, *record));
+        VARVE_TRY(add(meta, *record));
+    return {};
+}
+
+/// Reads the whole log, around damage.
+Result<void> RuleSet::scan(const Meta& meta, const View& view) {
+    *this = {};
+    const SegmentList& list = *view.segments;
+    for (std::size_t n = 0; n < list.items.size(); ++n) {
+        const Segment& segment = *list.items[n];
+        log::SegmentScanner scanner(segment.bytes(), segment.keys, first_point(segment),
+                                    list.last_of(n, view.published));
+        for (auto step = scanner.next(); step != log::SegmentScanner::Step::end;
+             step = scanner.next()) {
+            const log::RecordView& record = scanner.record();
+            const bool ours = step == log::SegmentScanner::Step::record && scanner.body_intact() &&
+                              !index::is_listed(record) && record.stream() == log::kDefineStream;
+            if (ours) VARVE_TRY(add(meta, record));
+        }
+    }
+    return {};
+}
+
+Result<RuleSetPtr> RuleSet::after(const RuleSet* before, const Meta& meta, const View& view) {
+    auto set = before != nullptr ? std::make_shared<RuleSet>(*before) : std::make_shared<RuleSet>();
+    auto found = set->follow(meta, view);
+    if (!found && found.error().code == ErrorCode::corrupt) found = set->scan(meta, view);
+    if (!found) return std::move(found).error();
     set->known_until_ = std::max(set->known_until_, view.published);
     return RuleSetPtr(std::move(set));
 }

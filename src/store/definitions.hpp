@@ -76,9 +76,11 @@ struct RecordContent {
 
 class RuleSet {
 public:
-    /// Of `before` and what was added to the stream of definitions since. `corrupt` if a record
-    /// contradicts the ones before it. May throw bad_alloc.
     RuleSet() = default;
+    /// Of `before` and what was added to the stream of definitions since. Where the indexes do not
+    /// lead there, because one is damaged or an event cannot be read, the log is read instead.
+    /// Errors: `corrupt` if a definition is lost, or contradicts the ones before it;
+    /// `unsupported_version`. May throw bad_alloc.
     [[nodiscard]] static Result<std::shared_ptr<const RuleSet>> after(const RuleSet* before,
                                                                       const Meta& meta,
                                                                       const View& view);
@@ -96,6 +98,8 @@ public:
     [[nodiscard]] RulePtr find(std::string_view name, std::uint64_t position) const noexcept;
 
 private:
+    [[nodiscard]] Result<void> follow(const Meta& meta, const View& view);
+    [[nodiscard]] Result<void> scan(const Meta& meta, const View& view);
     [[nodiscard]] Result<void> add(const Meta& meta, const log::RecordView& record);
     [[nodiscard]] Result<void> define(const Meta& meta, const log::Define& define,
                                       const log::RecordHeader& header);

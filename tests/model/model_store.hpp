@@ -87,6 +87,7 @@ public:
             case Source::Kind::type: return !name.empty() && event.type == name;
             case Source::Kind::tag:
                 return std::find(event.tags.begin(), event.tags.end(), name) != event.tags.end();
+            case Source::Kind::derived: return false;  // nothing is defined
         }
         return false;
     }

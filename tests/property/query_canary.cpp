@@ -1,4 +1,5 @@
-// Runs the query or definition test against the library with one deliberate defect: success if the test fails.
+// Runs the query or definition test against the library with one deliberate defect: success if the
+// test fails.
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -220,7 +220,7 @@ TEST(Selector, DecodeTakesNormalFormsOnly) {
                                      name(18, ""),
                                      name(18, std::string(1025, 'n')),
                                      name(18, "A", 2),
-                                     name(20, "A"),
+                                     name(21, "A"),
                                      a.substr(0, 2),
                                      list(kAnyOf, ""),
                                      list(kAllOf, a),
@@ -286,6 +286,7 @@ std::optional<Selector> rebuilt(std::string_view& code) {
         case 17: return Selector::category(inside);
         case 18: return t(inside);
         case 19: return g(inside);
+        case 20: return Selector::derived(inside);
         case kAnyOf:
         case kAllOf:
         case kNoneOf: break;

@@ -135,7 +135,7 @@ TEST(Record, UnknownKindsAndFlagsAreOfANewerVersionAtEveryDepth) {
     const Sample sample = samples()[1];
     for (const auto& [offset, value] : {std::pair{offsetof(RecordHeader, kind), 0},
                                         {offsetof(RecordHeader, kind), 4},
-                                        {offsetof(RecordHeader, flags), 2}}) {
+                                        {offsetof(RecordHeader, flags), 4}}) {
         auto bytes = encode(sample);
         RecordView view;
         ASSERT_EQ(decode_record(bytes, 0, 7, kSeed, Check::body, view), nullptr);

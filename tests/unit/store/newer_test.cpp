@@ -80,7 +80,7 @@ void expect_untouched(os::SimEnv& world) {
 
 std::vector<ForgedCommit> newer_commits() {
     return {
-        {.records = {{}}, .flags = 4}, {.records = {{}, {.kind = 9}}}, {.records = {{.flags = 2}}}};
+        {.records = {{}}, .flags = 4}, {.records = {{}, {.kind = 9}}}, {.records = {{.flags = 4}}}};
 }
 
 TEST(Newer, ACommitIsNeverCutByAWriter) {
