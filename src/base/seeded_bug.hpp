@@ -38,6 +38,7 @@ enum class SeededBug : std::uint8_t {
     seen_of_limited_read_is_published,
     complement_not_clipped,
     number_compared_as_text,
+    repair_keeps_epoch,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -1,4 +1,5 @@
-// Runs the query test against the library with one deliberate defect: success if the test fails.
+// Runs a test against the library with one deliberate defect: success if the test fails. What
+// stands behind the name of the defect goes to the test.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -18,6 +19,7 @@ constexpr struct {
     {"condition_after_off_by_one", SeededBug::condition_after_off_by_one},
     {"seen_of_limited_read_is_published", SeededBug::seen_of_limited_read_is_published},
     {"complement_not_clipped", SeededBug::complement_not_clipped},
+    {"repair_keeps_epoch", SeededBug::repair_keeps_epoch},
 };
 
 }  // namespace
