@@ -247,6 +247,64 @@ TEST_F(Rebuild, AppendsGoOnBeforeAnIndexIsMade) {
     ASSERT_TRUE(store->close());
 }
 
+/// Beside the page of the writer that has gone, and where that page is gone as well.
+TEST_F(Rebuild, AReaderOpensWithoutReadingWhatNoLongerGrows) {
+    for (const bool alone : {false, true}) {
+        SCOPED_TRACE(alone);
+        if (alone) std::filesystem::remove(where_.store() + "/control");
+        GatedEnv env;
+        OpenOptions read_only = options(&env);
+        read_only.access = Access::read_only;
+        auto store = Store::open(where_.store(), read_only);
+        ASSERT_TRUE(store) << store.error().message;
+        EXPECT_EQ(store->opening().how == Opening::How::recovered, alone);
+        // The last one: it may grow, or recovery looks at its end.
+        EXPECT_LE(env.scanned(), 1U);
+        auto now = store->snapshot();
+        ASSERT_TRUE(now);
+        EXPECT_EQ(now->published().value, work_.last());
+        EXPECT_EQ(now->at(Position{work_.last()})->position.value, work_.last());
+        EXPECT_LE(env.scanned(), 1U);
+        EXPECT_EQ(now->at(Position{1})->position.value, 1U);
+        EXPECT_EQ(now->at(Position{2})->position.value, 2U);
+        EXPECT_LE(env.scanned(), 2U);
+        std::vector<std::thread> threads;
+        for (int n = 0; n < 4; ++n) threads.emplace_back([&] { work_.compare(*store); });
+        for (std::thread& thread : threads) thread.join();
+        EXPECT_EQ(env.scanned(), segments());
+        // Announced by whoever fills, once more by the filling, and once by recovery.
+        EXPECT_LE(env.most_scans(), 3);
+    }
+}
+
+/// A reader's own indexes give way to the sealed ones that a writer makes, and what comes is seen.
+TEST_F(Rebuild, AReaderWithoutIndexesFollowsTheWriterThatMakesThem) {
+    OpenOptions read_only = options(nullptr);
+    read_only.access = Access::read_only;
+    auto reader = Store::open(where_.store(), read_only);
+    ASSERT_TRUE(reader) << reader.error().message;
+    const auto before = reader->snapshot();
+    ASSERT_TRUE(before);
+    EXPECT_EQ(before->at(Position{1})->position.value, 1U);
+    {
+        GatedEnv env;
+        auto store = Store::open(where_.store(), options(&env));
+        const PassAtEnd pass(env);
+        ASSERT_TRUE(store) << store.error().message;
+        Workload more = work_;
+        more.append(*store, 60);
+        more.compare(*reader);
+        env.let_pass();
+        wait_until_sealed();
+        more.compare(*reader);
+        more.append(*store, 60);
+        more.compare(*reader);
+        ASSERT_TRUE(store->close());
+        more.compare(*reader);
+    }
+    EXPECT_EQ(*before->version("s4-x"), work_.of(Source::Kind::stream, "s4-x").size());
+}
+
 std::size_t count_files(os::SimEnv& world, std::string_view ending) {
     std::size_t count = 0;
     auto names = world.list("store/index");
@@ -323,6 +381,63 @@ TEST(RebuildAfterKills, ClosedBeforeTheEndAndOpenedAgain) {
     }
     EXPECT_LE(count_files(world, ".act"), 1U);
     EXPECT_GE(count_files(world, ".idx"), 1U);
+}
+
+/// A writer dies while it closes the store, the indexes are removed, and another one goes on beside
+/// a reader: also in a segment whose sealed index had been named.
+TEST(RebuildAfterKills, AReaderSeesWhatComesBehindALostIndex) {
+    os::SimEnv world(24);
+    Workload work(24);
+    // So much that closing seals the segment that has not been filled.
+    const auto large = [](os::SimEnv& env, Access access) {
+        OpenOptions options = options_for(env, access);
+        options.segment_size_first = options.segment_size_max = 8 << 20;
+        return options;
+    };
+    std::vector<std::unique_ptr<os::SimEnv>> images;
+    {
+        auto store = Store::open("store", large(world, Access::read_write));
+        ASSERT_TRUE(store) << store.error().message;
+        work.append(*store, 1'150);
+        world.on_step([&] { images.push_back(world.kill(images.size())); });
+        ASSERT_TRUE(store->close());
+        world.on_step({});
+    }
+    ASSERT_GE(images.size(), 10U);
+    std::size_t continued = 0;
+    for (const auto& image : images) {
+        const bool sealed = count_files(*image, ".idx") > 0;
+        remove_indexes(*image);
+        std::vector<Store> readers;
+        const auto add_reader = [&] {
+            auto reader = Store::open("store", large(*image, Access::read_only));
+            ASSERT_TRUE(reader) << reader.error().message;
+            ASSERT_TRUE(reader->snapshot());
+            readers.push_back(std::move(*reader));
+        };
+        add_reader();
+        Workload more = work;
+        auto store = Store::open("store", large(*image, Access::read_write));
+        ASSERT_TRUE(store) << store.error().message;
+        // Once more, under the hands of the writer.
+        remove_indexes(*image);
+        add_reader();
+        for (int n = 0; n < 3; ++n) {
+            more.append(*store, 1);
+            for (const Store& reader : readers) {
+                auto now = reader.snapshot();
+                ASSERT_TRUE(now) << now.error().message;
+                ASSERT_EQ(now->published().value, more.last());
+                auto newest = now->at(now->published());
+                ASSERT_TRUE(newest) << newest.error().message;
+            }
+        }
+        for (const Store& reader : readers) more.compare(reader);
+        ASSERT_TRUE(store->close());
+        const auto segments = Store::verify("store", large(*image, Access::read_only))->segments;
+        continued += sealed && segments == 1 ? 1U : 0U;
+    }
+    EXPECT_GE(continued, 2U);
 }
 
 void flip(os::SimEnv& world, const std::string& path, std::uint64_t at) {
