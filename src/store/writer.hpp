@@ -106,6 +106,7 @@ private:
     void wait_for_repeated(Request& request) noexcept;
     void expect_interval(const Request& request) noexcept;
     [[nodiscard]] Result<void> place_checked(Plan& plan, Durability level, Appended& done) noexcept;
+    void fill_for_heads(const Plan& plan) noexcept;
     [[nodiscard]] Result<void> load_heads(Plan& plan) noexcept;
     [[nodiscard]] Result<void> place(Plan& plan, Durability level, Appended& done) noexcept;
     std::uint32_t encode_all(Plan& plan, std::byte* to, const log::CommitHeader& header) noexcept;
@@ -271,6 +272,7 @@ private:
     std::atomic<std::uint32_t> sealed_word_{0};  ///< bumped when the sealer has caught up
     std::atomic<bool> seal_behind_{false};       ///< appends wait for the sealer
     std::atomic<bool> sealing_failed_{false};
+    std::atomic<bool> late_indexes_;  ///< some index may still have to be filled on demand
     std::atomic<std::uint32_t> keeper_word_{0};
     alignas(64) std::atomic<std::uint32_t> helper_word_{0};
     std::atomic<bool> helper_asleep_{false};

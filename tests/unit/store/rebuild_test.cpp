@@ -30,8 +30,22 @@ class GatedEnv final : public PatientEnv {
 public:
     void expect(const os::Mapping& mapping, Pattern pattern) noexcept override {
         PatientEnv::expect(mapping, pattern);
-        const std::lock_guard lock(mutex_);
-        if (pattern == Pattern::sequential) ++scans_[mapping.data()];
+        if (pattern != Pattern::sequential) return;
+        {
+            const std::lock_guard lock(mutex_);
+            ++scans_[mapping.data()];
+        }
+        if (!stopped_.load()) return;
+        inside_.store(true);
+        inside_.notify_all();
+        stopped_.wait(true);
+    }
+    /// From now on whoever begins to read a segment waits until `go_on`.
+    void stop_readers() noexcept { stopped_.store(true); }
+    void wait_for_reader() noexcept { inside_.wait(false); }
+    void go_on() noexcept {
+        stopped_.store(false);
+        stopped_.notify_all();
     }
     void begin_background_thread() noexcept override {
         gate_.wait(false);
@@ -60,6 +74,8 @@ private:
     std::mutex mutex_;
     std::map<const std::byte*, int> scans_;
     std::atomic<bool> gate_{false};
+    std::atomic<bool> stopped_{false};
+    std::atomic<bool> inside_{false};
 };
 
 /// Whoever goes away before the store opens the gate: closing waits for the threads.
@@ -245,6 +261,36 @@ TEST_F(Rebuild, AppendsGoOnBeforeAnIndexIsMade) {
     work_.append(*store, 60);
     work_.compare(*store);
     ASSERT_TRUE(store->close());
+}
+
+/// Who needs the version of a stream that is nowhere looks through all segments, and keeps nobody
+/// waiting who does not.
+TEST_F(Rebuild, AnAppendThatNeedsNoIndexWaitsForNone) {
+    GatedEnv env;
+    auto store = Store::open(where_.store(), options(&env));
+    const PassAtEnd pass(env);
+    ASSERT_TRUE(store) << store.error().message;
+    // The first append of a session begins it.
+    ASSERT_TRUE(store->append({{.data = "begun"}}, {.durability = Durability::os}));
+    env.stop_readers();
+    std::thread slow([&] {
+        auto done = store->append({{.stream = "never seen", .data = "a"}});
+        EXPECT_TRUE(done) << done.error().message;
+        EXPECT_EQ(done->version, 1U);
+    });
+    env.wait_for_reader();
+    std::atomic<bool> placed{false};
+    std::thread quick([&] {
+        EXPECT_TRUE(store->append({{.data = "b"}}, {.durability = Durability::os}));
+        placed.store(true);
+    });
+    for (int n = 0; n < 2'000 && !placed.load(); ++n)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(placed.load());
+    env.go_on();
+    slow.join();
+    quick.join();
+    EXPECT_EQ(store->snapshot()->published().value, work_.last() + 3);
 }
 
 /// Beside the page of the writer that has gone, and where that page is gone as well.
