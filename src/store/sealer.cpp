@@ -138,16 +138,31 @@ bool Writer::seal(const Segment& segment, std::uint64_t last) noexcept {
     const file::SealedRange range{segment.number(), segment.number()};
     if (base::seeded(base::SeededBug::index_named_before_sync))
         static_cast<void>(name_index(file::EntryKind::sealed, range, last, 0).has_value());
-    auto end = build_sealed(*meta_, segment, last, scratch_, go_on);
-    if (!end && end.error().code == ErrorCode::corrupt) unsealable_.push_back(segment.number());
-    const bool done = end && adopt(file::EntryKind::sealed, range, last, end->chain);
+    auto made = build_sealed(*meta_, segment, last, scratch_, go_on);
+    if (!made && made.error().code == ErrorCode::corrupt) unsealable_.push_back(segment.number());
+    const bool done = made && adopt(file::EntryKind::sealed, range, last, made->end.chain);
     sealing_failed_.store(!done, std::memory_order_relaxed);
     if (done) {
+        if (differs(segment, made->listed)) keep_for_doctor(segment);
         replaced_.push_back({meta_->active_index_path(range.first), env_.monotonic_us()});
-        give_back_tail(segment, end->offset);
+        give_back_tail(segment, made->end.offset);
     }
     release_sealed_waiters();
     return done;
+}
+
+/// True if the shared index that was filled while appending does not list what the log says.
+bool Writer::differs(const Segment& segment, const index::Listed& log) const noexcept {
+    // Names that collide on purpose share a listing.
+    const bool comparable = segment.act.data() != nullptr && meta_->file.hash_bits == 64;
+    return comparable && !(segment.index.listed() == log);
+}
+
+/// A shared index that was wrong may have answered short: it stays under another name, so that
+/// `doctor` and `verify` tell. Best effort.
+void Writer::keep_for_doctor(const Segment& segment) noexcept {
+    const std::string path = meta_->active_index_path(segment.number());
+    static_cast<void>(env_.rename(path, path + kDiffering).has_value());
 }
 
 /// What a segment has behind its last commit is never used: its whole pages go back to the file

@@ -181,6 +181,8 @@ private:
     bool seal_missing() noexcept;
     [[nodiscard]] bool is_unsealable(const Segment& segment) const noexcept;
     bool seal(const Segment& segment, std::uint64_t last) noexcept;
+    [[nodiscard]] bool differs(const Segment& segment, const index::Listed& log) const noexcept;
+    void keep_for_doctor(const Segment& segment) noexcept;
     void give_back_tail(const Segment& segment, std::uint64_t end) noexcept;
     bool seal_damaged() noexcept;
     bool merge_next() noexcept;
