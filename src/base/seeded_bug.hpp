@@ -39,6 +39,7 @@ enum class SeededBug : std::uint8_t {
     complement_not_clipped,
     number_compared_as_text,
     repair_keeps_epoch,
+    used_by_header_alone,
 };
 
 #if defined(VARVE_SEEDED_BUGS)
