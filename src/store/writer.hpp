@@ -149,7 +149,9 @@ private:
     [[nodiscard]] file::ManifestEntry entry_at(file::EntryKind kind) const noexcept;
     [[nodiscard]] Result<void> mark_erasing(const file::ManifestEntry& point, file::EntryKind kind,
                                             const log::EraseMark& mark) noexcept;
-    [[nodiscard]] Result<void> write_erase(std::span<const log::PositionRange> ranges);
+    [[nodiscard]] Result<void> write_erase(std::span<const log::PositionRange> ranges,
+                                           log::EraseMark& mark);
+    [[nodiscard]] Result<void> tell_erased(std::span<const log::PositionRange> ranges);
     [[nodiscard]] Result<void> read_unfinished();
     [[nodiscard]] Result<void> check_newest();
     [[nodiscard]] Result<void> zero_pending(const Progress* progress) noexcept;
@@ -247,8 +249,9 @@ private:
     std::mutex prepare_mutex_;  // guards the next
     SegmentPtr prepared_;
 
-    std::mutex erase_mutex_;  // guards the next seven; taken before all other locks but the next
+    std::mutex erase_mutex_;  // guards the next eight; taken before all other locks but the next
     log::EraseMark newest_erase_;
+    file::ManifestEntry behind_erase_{};  ///< the point behind it, of this session
     std::uint64_t erased_until_ = 0;  ///< position of the last erase record that was carried out
     bool erase_unread_ = false;       ///< an earlier writer has left something to do
     bool erase_checked_ = false;      ///< `newest_erase_` is known to be one

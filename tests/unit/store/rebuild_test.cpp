@@ -15,7 +15,7 @@
 
 #include "log/format.hpp"
 #include "os/sim_env.hpp"
-#include "support/patient_env.hpp"
+#include "support/gate_env.hpp"
 #include "support/small_store.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/workload.hpp"
@@ -26,7 +26,7 @@ namespace {
 
 /// The system, with a gate that background threads wait at, and a count of how often each mapping
 /// is announced to be read from front to back.
-class GatedEnv final : public PatientEnv {
+class GatedEnv final : public GateEnv {
 public:
     void expect(const os::Mapping& mapping, Pattern pattern) noexcept override {
         PatientEnv::expect(mapping, pattern);
@@ -47,14 +47,6 @@ public:
         stopped_.store(false);
         stopped_.notify_all();
     }
-    void begin_background_thread() noexcept override {
-        gate_.wait(false);
-        PatientEnv::begin_background_thread();
-    }
-    void let_pass() noexcept {
-        gate_.store(true);
-        gate_.notify_all();
-    }
     void forget() {
         const std::lock_guard lock(mutex_);
         scans_.clear();
@@ -73,21 +65,8 @@ public:
 private:
     std::mutex mutex_;
     std::map<const std::byte*, int> scans_;
-    std::atomic<bool> gate_{false};
     std::atomic<bool> stopped_{false};
     std::atomic<bool> inside_{false};
-};
-
-/// Whoever goes away before the store opens the gate: closing waits for the threads.
-class PassAtEnd {
-public:
-    explicit PassAtEnd(GatedEnv& env) noexcept : env_(env) {}
-    PassAtEnd(const PassAtEnd&) = delete;
-    PassAtEnd& operator=(const PassAtEnd&) = delete;
-    ~PassAtEnd() { env_.let_pass(); }
-
-private:
-    GatedEnv& env_;
 };
 
 class Rebuild : public testing::Test {
