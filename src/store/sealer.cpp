@@ -319,20 +319,21 @@ std::vector<file::SealedRange> Writer::sealed_ranges() noexcept {
     return manifest_.content().sealed();
 }
 
-/// The threads have ended: what is left is sealed, so that the next opening need not read it.
-void Writer::seal_at_close() noexcept {
+/// The threads have ended: what is left is sealed, so that the next opening need not read it. False
+/// if there was nothing to seal.
+bool Writer::seal_at_close() noexcept {
     closing_ = true;
-    while (sealed_ranges().size() < kIndexesMax && seal_next(true)) {
-    }
-    if (end_.position == 0 || segments()->items.back()->sealed == nullptr) return;
-    new_segment_ = true;
-    next_number_ = std::max(next_number_, end_.segment + 1);
-    leave_next();
+    bool any = false;
+    while (sealed_ranges().size() < kIndexesMax && seal_next(true)) any = true;
+    return any;
 }
 
-/// Leaves a small segment for the next session, made and synced, so that its first append need not
-/// wait for that. Best effort: one that may not be durable is taken away again.
+/// Where the end is sealed the next session begins a segment: a small one is left for it, made and
+/// synced, so that its first append need not wait for that. Best effort: one that may not be
+/// durable is taken away again.
 void Writer::leave_next() noexcept {
+    new_segment_ = true;
+    next_number_ = std::max(next_number_, end_.segment + 1);
     const std::string path = meta_->segment_path(next_number_);
     if (prepared_ != nullptr && env_.remove(path)) prepared_.reset();
     if (prepared_ != nullptr) return;

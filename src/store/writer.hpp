@@ -196,7 +196,7 @@ private:
     void remove_replaced() noexcept;
     void remove_leftovers() noexcept;
     [[nodiscard]] std::vector<file::SealedRange> sealed_ranges() noexcept;
-    void seal_at_close() noexcept;
+    bool seal_at_close() noexcept;
     void leave_next() noexcept;
     void wait_for_sealer() noexcept;
     void release_sealed_waiters() noexcept;

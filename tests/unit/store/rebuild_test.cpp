@@ -408,6 +408,50 @@ TEST(RebuildAfterKills, ClosedBeforeTheEndAndOpenedAgain) {
     EXPECT_GE(count_files(world, ".idx"), 1U);
 }
 
+/// Whoever closes a store leaves no more than the least without an index, also if the writer before
+/// was killed, or the indexes were removed, and nothing is appended.
+TEST(RebuildAfterKills, ASessionWithoutAppendsSealsAtItsEndToo) {
+    for (const bool killed : {false, true}) {
+        SCOPED_TRACE(killed);
+        os::SimEnv made(25);
+        Workload work(25, true);
+        std::unique_ptr<os::SimEnv> world;
+        {
+            auto store = Store::open("store", options_for(made));
+            ASSERT_TRUE(store) << store.error().message;
+            work.append(*store, 100);
+            if (killed) world = made.kill(2);
+            ASSERT_TRUE(store->close());
+        }
+        if (!killed) world = made.kill(2);
+        remove_indexes(*world);
+        std::vector<std::unique_ptr<os::SimEnv>> images;
+        for (int session = 0; session < 2; ++session) {
+            auto store = Store::open("store", options_for(*world));
+            ASSERT_TRUE(store) << store.error().message;
+            world->on_step([&] { images.push_back(world->kill(images.size())); });
+            ASSERT_TRUE(store->close());
+            world->on_step({});
+            // All but the last segment; the second session finds nothing to do.
+            EXPECT_LE(count_files(*world, ".act"), 2U);
+            EXPECT_GE(count_files(*world, ".idx"), 4U);
+            EXPECT_GT(images.size(), 20U);
+        }
+        images.push_back(world->kill(1));
+        for (const auto& image : images) {
+            auto found = Store::doctor("store", options_for(*image));
+            ASSERT_TRUE(found);
+            EXPECT_FALSE(found->damaged) << found->cause;
+            for (const Access access : {Access::read_only, Access::read_write}) {
+                auto store = Store::open("store", options_for(*image, access));
+                ASSERT_TRUE(store) << store.error().message;
+                work.compare(*store);
+            }
+        }
+        EXPECT_EQ(Store::open("store", options_for(*world))->opening().how, Opening::How::clean);
+    }
+}
+
 /// A writer dies while it closes the store, the indexes are removed, and another one goes on beside
 /// a reader: also in a segment whose sealed index had been named.
 TEST(RebuildAfterKills, AReaderSeesWhatComesBehindALostIndex) {
