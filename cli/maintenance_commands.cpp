@@ -147,7 +147,7 @@ int run_doctor(const StoreArguments& arguments) {
         write_list("foreign", found->foreign, out);
         write_list("indexes", found->indexes, out);
         write_list("missing", found->missing, out);
-        put(out + fmt::format(",\"damaged\":{}}}\n", found->damaged));
+        put(out + fmt::format(",\"damaged\":{},\"open\":{}}}\n", found->damaged, found->open));
     } else {
         print("state    {}\ncause    {}\n", found->state, printable(found->cause));
         print_list("safe", found->safe);

@@ -67,6 +67,7 @@ struct Diagnosis {
     std::vector<std::string> indexes;  ///< damaged index files, relative; derivable
     std::vector<std::string> missing;  ///< index files that ought to be there, relative; derivable
     bool damaged = false;              ///< something that was stored cannot be read
+    bool open = false;                 ///< a writer has it open: nothing but that was looked at
 };
 
 /// How to make a backup.

@@ -40,6 +40,8 @@ enum class SeededBug : std::uint8_t {
     number_compared_as_text,
     given_tags_dropped_in_batches,
     outdated_append_placed,
+    repair_keeps_epoch,
+    used_by_header_alone,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -340,6 +340,13 @@ std::uint64_t ActiveIndex::offsets_end() const noexcept {
     return capacity_.offsets_at() + 4ULL * counter(kEvents).load(std::memory_order_relaxed);
 }
 
+Listed ActiveIndex::listed() const noexcept {
+    Listed all;
+    all.events = events();
+    for_each_key([&](Key key, const List& list) { all.add(key, list.count); });
+    return all;
+}
+
 std::uint64_t ActiveIndex::keys() const noexcept {
     return counter(kSlotsUsed).load(std::memory_order_relaxed);
 }

@@ -215,6 +215,8 @@ public:
     /// Bytes that are used now, for populating ahead: end of the offsets and of the cells.
     [[nodiscard]] std::uint64_t offsets_end() const noexcept;
     [[nodiscard]] std::uint64_t cells_end() const noexcept;
+    /// All that is listed; takes as long as there are slots.
+    [[nodiscard]] Listed listed() const noexcept;
     /// Different keys so far.
     [[nodiscard]] std::uint64_t keys() const noexcept;
 

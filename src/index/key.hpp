@@ -37,6 +37,24 @@ private:
     std::uint64_t mask_ = ~0ULL;
 };
 
+/// What is listed in an index, counted: two of the same events agree in all of it.
+struct Listed {
+    std::uint64_t events = 0;    ///< positions
+    std::uint64_t listings = 0;  ///< one for each key of each event
+    Key sum = 0;                 ///< of the keys of all listings, modulo 2^64
+
+    void add(Key key, std::uint64_t times = 1) noexcept {
+        listings += times;
+        sum += key * times;
+    }
+    void add(const Listed& other) noexcept {
+        events += other.events;
+        listings += other.listings;
+        sum += other.sum;
+    }
+    friend bool operator==(const Listed&, const Listed&) noexcept = default;
+};
+
 /// The keys an event is listed under, in the order stream, category, type, tags, id.
 struct EventKeys {
     std::uint32_t count = 0;

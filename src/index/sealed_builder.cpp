@@ -124,6 +124,7 @@ bool SealedBuilder::tell_apart(Part& part) {
             if (of.last == ordinal) continue;  // a name that an event carries twice
             ++of.count;
             of.last = ordinal;
+            listed_.add(key);
             if (of.kind == KeyKind::type) types_[ordinal] = number;
             occurrences_.push_back({number, ordinal});
         }
@@ -158,6 +159,7 @@ void SealedBuilder::note_times(std::uint32_t ordinal, std::int64_t event_us,
 Result<void> SealedBuilder::add(std::uint32_t offset8, const log::RecordView& record,
                                 std::int64_t recorded_us) noexcept {
     const std::uint32_t ordinal = events_++;
+    ++listed_.events;
     if (!offsets_.push(offset8) || !types_.push(kNone)) no_memory_ = true;
     if (!no_memory_) note_times(ordinal, record.header.time_us, recorded_us);
     if (!no_memory_ && is_indexed(record)) {
@@ -174,6 +176,7 @@ Result<void> SealedBuilder::add(std::uint32_t offset8, const log::RecordView& re
             const std::byte* const id = record.hashes() + 8 * (2U + record.header.tag_count);
             const Key key = hasher_.key(KeyKind::id, base::as_text({id, 16}));
             if (!ids_.push({fingerprint(key), ordinal})) no_memory_ = true;
+            listed_.add(key);
         }
     }
     if (!no_memory_) return {};

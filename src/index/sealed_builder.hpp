@@ -26,6 +26,9 @@ public:
     [[nodiscard]] Result<void> write(Sink& to, std::uint32_t end_chain,
                                      const std::function<bool()>& go_on) noexcept;
 
+    /// What was written.
+    [[nodiscard]] const Listed& listed() const noexcept { return listed_; }
+
 private:
     /// Names are dealt to parts by their keys, so that each part fits into a cache when its names
     /// are told apart. A part is a list of chunks; in them stands, for each name of each event:
@@ -76,6 +79,7 @@ private:
     SealedSegment segment_{};
     bool no_memory_ = false;
     std::uint32_t events_ = 0;
+    Listed listed_{};
     std::size_t chunk_bytes_;
     std::span<std::byte> arena_{};  ///< what is left of the memory that chunks are cut from
     std::vector<Part> parts_;

@@ -130,6 +130,8 @@ Result<Appended> Writer::try_append(std::span<const NewEvent> events, const Appe
     auto repeated = look_up_ids(request);
     if (!repeated) return std::move(repeated).error();
     if (!*repeated && plan.condition.given()) VARVE_TRY(look_at_condition(plan));
+    if (!*repeated && late_indexes_.load(std::memory_order_relaxed)) [[unlikely]]
+        fill_for_heads(plan);
     if (observer_ != nullptr) observer_->gap();
     if (*repeated) {
         if (!plan.dry_run) wait_for_repeated(request);
@@ -296,6 +298,21 @@ Result<void> Writer::place_checked(Plan& plan, Durability level, Appended& done)
     if (!session_begun_) VARVE_TRY(begin_session());
     VARVE_TRY(make_room(plan));
     return place(plan, level, done);
+}
+
+/// Before the lock: what `load_heads` will ask of indexes that are still to be filled is filled
+/// now. What fails here is reported there.
+void Writer::fill_for_heads(const Plan& plan) noexcept {
+    // Partner: the release store in `publish`. The list is read afterwards, so it covers the
+    // position; what comes later stands in indexes that are filled as it comes.
+    const std::uint64_t published = control().published.load(std::memory_order_acquire);
+    const SegmentListPtr list = segments();
+    const bool left = std::any_of(list->items.begin(), list->items.end(), [](const auto& segment) {
+        return segment->late != nullptr && !segment->late->is_filled();
+    });
+    if (!left) return late_indexes_.store(false, std::memory_order_relaxed);
+    for (const PlannedStream& stream : plan.streams)
+        static_cast<void>(find_head(*meta_, *list, published, stream.key, stream.name).has_value());
 }
 
 Result<void> Writer::load_heads(Plan& plan) noexcept {

@@ -158,6 +158,7 @@ bool Examination::runs() {
     if (!lock) return false;
     auto held = (*lock)->is_locked();
     if (!held || !*held) return false;
+    found_.open = true;
     std::array<std::byte, 256> note{};
     auto read = (*lock)->read_at(0, note);
     std::string holder(read ? base::as_text(base::Bytes{note}.first(*read)) : std::string_view{});

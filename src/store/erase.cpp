@@ -163,9 +163,7 @@ Result<log::EraseMark> Writer::erase(std::span<const log::PositionRange> ranges)
     log::EraseMark mark;
     Result<void> written;
     try {
-        const std::lock_guard lock(erase_mutex_);
-        written = write_erase(ranges);
-        mark = newest_erase_;
+        written = write_erase(ranges, mark);
     } catch (const std::bad_alloc&) {
         written = no_memory();
     }
@@ -175,26 +173,34 @@ Result<log::EraseMark> Writer::erase(std::span<const log::PositionRange> ranges)
     return mark;
 }
 
-/// Under the erase lock: records for all ranges, durable, known to the manifest and to readers.
-/// Where it ends halfway, later records lead to those that were placed: what they name is then
-/// erased together with what the later ones name.
-Result<void> Writer::write_erase(std::span<const log::PositionRange> ranges) {
-    VARVE_TRY(check_newest());
-    file::ManifestEntry point;
+/// Records for all ranges, durable, known to the manifest and to readers. Where it ends halfway,
+/// later records lead to those that were placed: what they name is then erased together with what
+/// the later ones name.
+Result<void> Writer::write_erase(std::span<const log::PositionRange> ranges, log::EraseMark& mark) {
     for (std::size_t at = 0; at < ranges.size(); at += log::kMaxEraseRanges) {
+        // Outside the erase lock: the keeper, whom this may wait for, takes it as well.
+        VARVE_TRY(wait_for_the_helper());
+        const std::lock_guard lock(erase_mutex_);
+        VARVE_TRY(check_newest());
         const auto part = ranges.subspan(at, std::min(log::kMaxEraseRanges, ranges.size() - at));
         const std::vector<std::byte> data = log::encode_erase(newest_erase_, part);
         Plan plan = plan_of(*meta_, base::as_text(data));
-        log::EraseMark mark;
         unmarked_.reserve(unmarked_.size() + part.size());
-        VARVE_TRY(place_control(plan, mark, point));
+        VARVE_TRY(place_control(plan, mark, behind_erase_));
         newest_erase_ = mark;
         unmarked_.insert(unmarked_.end(), part.begin(), part.end());
     }
+    const std::lock_guard lock(erase_mutex_);
+    return tell_erased(ranges);
+}
+
+/// Under the erase lock: all records that were placed, those of other calls included, become
+/// durable and known.
+Result<void> Writer::tell_erased(std::span<const log::PositionRange> ranges) {
     to_zero_.reserve(to_zero_.size() + unmarked_.size());
     if (base::seeded(SeededBug::erased_body_breaks_recovery)) VARVE_TRY(zero(ranges, nullptr));
-    VARVE_TRY(wait_durable(point.position));
-    VARVE_TRY(mark_erasing(point, file::EntryKind::erasing, newest_erase_));
+    VARVE_TRY(wait_durable(behind_erase_.position));
+    VARVE_TRY(mark_erasing(behind_erase_, file::EntryKind::erasing, newest_erase_));
     marked_erase_ = newest_erase_;
     // Partner: the acquire load of every view; who sees it finds the record through the manifest.
     control().erasures.fetch_add(1, std::memory_order_release);
@@ -239,7 +245,8 @@ Result<void> Writer::read_unfinished() {
     if (!set) set = scan_erased(*segments(), control().published.load(std::memory_order_acquire));
     if (!set) return std::move(set).error();
     to_zero_.insert(to_zero_.end(), set->ranges.begin(), set->ranges.end());
-    unmarked_.clear();  // the records lead to them
+    // Those in `unmarked_` are among them; whoever placed their records may still have to tell
+    // them.
     erase_unread_ = false;
     return {};
 }

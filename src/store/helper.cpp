@@ -45,7 +45,8 @@ Writer::Writer(std::shared_ptr<const Meta> meta, WriterStart start) noexcept
       list_(std::move(start.segments)),
       manifest_(std::move(start.manifest)),
       durable_(start.durable),
-      session_begin_(start.end) {
+      session_begin_(start.end),
+      late_indexes_(start.rebuild) {
     placed_offset_.store(end_.offset, std::memory_order_relaxed);
     last_woken_.store(control().wake.load(std::memory_order_relaxed), std::memory_order_relaxed);
     if (base::seeded(base::SeededBug::stale_heads_after_handoff))

@@ -51,6 +51,8 @@ struct Meta {
 [[nodiscard]] std::uint64_t segment_number(std::string_view name) noexcept;
 /// Number of the segment whose active index has this file name; 0 if it is none.
 [[nodiscard]] std::uint64_t active_index_number(std::string_view name) noexcept;
+/// Behind the name of an active index that did not agree with the log when its segment was sealed.
+inline constexpr const char* kDiffering = ".differs";
 /// The segments whose sealed index has this file name; {0, 0} if it is none.
 [[nodiscard]] file::SealedRange sealed_index_range(std::string_view name) noexcept;
 

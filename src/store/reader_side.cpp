@@ -83,9 +83,12 @@ Result<void> ReaderSide::extend(std::uint64_t published) noexcept {
     if (list_->items.empty())
         return failure(ErrorCode::corrupt, "the first segment is missing", meta_->log_directory());
     Segment& newest = *list_->items.back();
-    if (newest.own_act != nullptr) VARVE_TRY(extend_private(newest, published));
+    if (newest.late == nullptr && newest.own_act != nullptr)
+        VARVE_TRY(extend_private(newest, published));
     const auto is_there = [&] {
         const Segment& last = *list_->items.back();
+        // One that is filled later is not asked now.
+        if (last.late != nullptr) return published <= last.late->last();
         return last.offset_of(published - last.first()) != 0;
     };
     // Its index may be another file by now: the one we have was removed and made again.
@@ -118,24 +121,47 @@ Result<void> ReaderSide::relist(std::uint64_t published, bool added) noexcept {
     give_sealed(*list, published);
     for (std::size_t n = 0; n < list->items.size(); ++n) {
         Segment& segment = *list->items[n];
-        if (segment.sealed == nullptr && !segment.index.valid())
-            VARVE_TRY(give_index(segment, list->last_of(n, published)));
+        if (segment.sealed != nullptr || segment.is_active()) continue;
+        const bool grows = n + 1 == list->items.size() && !is_named(segment.number());
+        VARVE_TRY(give_index(segment, list->last_of(n, published), grows));
     }
-    // One that still grew when it was listed may have grown since.
-    const std::size_t newest = list_->items.size() - 1;
-    if (!list_->items.empty() && list->items[newest]->own_act != nullptr) {
-        VARVE_TRY(extend_private(*list->items[newest], list->last_of(newest, published)));
-        list->items[newest] = list_->items[newest];
-    }
+    VARVE_TRY(catch_up(*list, published));
     list_ = std::move(list);
     return {};
+}
+
+/// The segment that was the newest one until now may have grown since it was listed.
+Result<void> ReaderSide::catch_up(SegmentList& list, std::uint64_t published) noexcept {
+    if (list_->items.empty()) return {};
+    const std::size_t newest = list_->items.size() - 1;
+    Segment& segment = *list.items[newest];
+    const std::uint64_t last = list.last_of(newest, published);
+    if (segment.late != nullptr) {
+        if (last <= segment.late->last()) return {};
+        // Its sealed index was named when the writer died, and is lost: so it was continued.
+        auto opened = open_segment(*meta_, segment.number(), os::MapAccess::read);
+        if (!opened) return std::move(opened).error();
+        list.items[newest] = std::move(opened->segment);
+        return give_index(*list.items[newest], last, newest + 1 == list.items.size());
+    }
+    if (segment.own_act == nullptr) return {};
+    VARVE_TRY(extend_private(segment, last));
+    list.items[newest] = list_->items[newest];
+    return {};
+}
+
+/// True if the manifest names a sealed index of that segment: then it does not grow.
+bool ReaderSide::is_named(std::uint64_t number) const noexcept {
+    return std::any_of(named_.begin(), named_.end(), [&](const file::SealedRange& range) {
+        return range.first <= number && number <= range.last;
+    });
 }
 
 /// Gives segments their sealed indexes by the names in the manifest. A file that is not there may
 /// have been replaced since the manifest was read: then it is read again.
 void ReaderSide::give_sealed(SegmentList& list, std::uint64_t published) noexcept {
     constexpr int kTries = 8;
-    std::vector<file::SealedRange> before;
+    named_.clear();
     for (int n = 0; n < kTries; ++n) {
         if (control_ != nullptr)
             generation_ = file::control_of(*control_).generation.load(std::memory_order_acquire);
@@ -143,9 +169,9 @@ void ReaderSide::give_sealed(SegmentList& list, std::uint64_t published) noexcep
             file::read_manifest(*meta_->env, meta_->in("manifest"), meta_->manifest_seed());
         if (!manifest) return;
         std::vector<file::SealedRange> ranges = manifest->sealed();
-        if (n > 0 && ranges == before) return;
-        if (attach_sealed(*meta_, ranges, published, list, opened_)) return;
-        before = std::move(ranges);
+        if (n > 0 && ranges == named_) return;
+        named_ = std::move(ranges);
+        if (attach_sealed(*meta_, named_, published, list, opened_)) return;
     }
 }
 
@@ -154,7 +180,7 @@ Result<void> ReaderSide::reopen_newest(std::uint64_t published) noexcept {
     auto opened = open_segment(*meta_, list_->items.back()->number(), os::MapAccess::read);
     if (!opened) return std::move(opened).error();
     if (opened->image.state != log::HeaderState::valid) return {};
-    VARVE_TRY(give_index(*opened->segment, published));
+    VARVE_TRY(give_index(*opened->segment, published, true));
     auto list = std::make_shared<SegmentList>(*list_);
     list->items.back() = std::move(opened->segment);
     list_ = std::move(list);
@@ -163,18 +189,28 @@ Result<void> ReaderSide::reopen_newest(std::uint64_t published) noexcept {
 
 Result<void> ReaderSide::fill(Segment& segment, const log::LogPoint& from,
                               std::uint64_t last) noexcept {
-    if (base::seeded(base::SeededBug::missing_index_answers_short) && last < published_) return {};
     if (fill_index(*meta_, segment, from, last)) return {};
     return failure(ErrorCode::corrupt, "more events than there can be in a segment of this size",
                    meta_->segment_path(segment.number()));
 }
 
-Result<void> ReaderSide::give_index(Segment& segment, std::uint64_t last) noexcept {
+/// The writer's index of the segment, or one of our own: of a segment that `grows` it is filled
+/// now, else when it is first needed.
+Result<void> ReaderSide::give_index(Segment& segment, std::uint64_t last, bool grows) noexcept {
     if (attach_index(*meta_, segment, os::MapAccess::read, control_ != nullptr)) return {};
+    if (!grows) return index_later(segment, last);
     last = std::min(last, plausible_last(segment));
     meta_->env->expect(segment.log(), os::Env::Pattern::sequential);
     VARVE_TRY(private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
     return fill(segment, first_point(segment), last);
+}
+
+Result<void> ReaderSide::index_later(Segment& segment, std::uint64_t last) noexcept {
+    if (base::seeded(base::SeededBug::missing_index_answers_short)) {
+        const std::uint64_t bytes = segment.log().size();
+        return private_index(*meta_, segment, index::capacity_for(bytes));
+    }
+    return index_late(*meta_, segment, last);
 }
 
 /// A private index of a segment that still grows: lists what has come, in more room if needed.
@@ -232,11 +268,9 @@ Result<void> ReaderSide::stand_alone() noexcept {
     list_ = std::move(list);
     for (std::size_t n = 0; n < list_->items.size(); ++n) {
         Segment& segment = *list_->items[n];
-        const std::uint64_t last = std::min(list_->last_of(n, published_), plausible_last(segment));
-        if (last + 1 < segment.first() || segment.sealed != nullptr) continue;
-        VARVE_TRY(
-            private_index(*meta_, segment, measure_index(segment, first_point(segment), last)));
-        VARVE_TRY(fill(segment, first_point(segment), last));
+        const std::uint64_t last = list_->last_of(n, published_);
+        const bool holds_any = std::min(last, plausible_last(segment)) + 1 >= segment.first();
+        if (holds_any && segment.sealed == nullptr) VARVE_TRY(index_later(segment, last));
     }
     return {};
 }

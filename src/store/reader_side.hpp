@@ -41,7 +41,11 @@ private:
     [[nodiscard]] Result<void> extend(std::uint64_t published) noexcept;
     [[nodiscard]] Result<void> fill(Segment& segment, const log::LogPoint& from,
                                     std::uint64_t last) noexcept;
-    [[nodiscard]] Result<void> give_index(Segment& segment, std::uint64_t last) noexcept;
+    [[nodiscard]] Result<void> give_index(Segment& segment, std::uint64_t last,
+                                          bool grows) noexcept;
+    [[nodiscard]] Result<void> index_later(Segment& segment, std::uint64_t last) noexcept;
+    [[nodiscard]] Result<void> catch_up(SegmentList& list, std::uint64_t published) noexcept;
+    [[nodiscard]] bool is_named(std::uint64_t number) const noexcept;
     [[nodiscard]] Result<void> extend_private(Segment& segment, std::uint64_t last) noexcept;
 
     std::shared_ptr<const Meta> meta_;
@@ -52,7 +56,8 @@ private:
     std::uint64_t durable_ = 0;
     std::uint32_t epoch_ = 0;
     OpenedSealed opened_;
-    std::uint32_t generation_ = 0;  ///< of the page when the indexes were looked up
+    std::vector<file::SealedRange> named_;  ///< sealed indexes, when they were looked up
+    std::uint32_t generation_ = 0;          ///< of the page when the indexes were looked up
     bool lost_ = false;
     bool superseded_ = false;  ///< the page we have is not the one of that name any more
 };

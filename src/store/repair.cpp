@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 #include "store/engine.hpp"
 #include "store/log_copy.hpp"
 
@@ -16,6 +17,7 @@ inline namespace v0 {
 namespace store {
 
 using base::failure;
+using base::SeededBug;
 
 namespace {
 
@@ -321,8 +323,10 @@ std::vector<file::ManifestEntry> Repair::entries_up_to_cut() const {
         if (point || (index && (!in_use || range.last >= end_.segment))) continue;
         entries.push_back(entry);
     }
+    const std::uint32_t epoch =
+        newest_epoch_ + (base::seeded(SeededBug::repair_keeps_epoch) ? 0 : 1);
     file::ManifestEntry cut =
-        manifest_entry(file::EntryKind::cut, end_, newest_epoch_ + 1, meta_.env->now_us());
+        manifest_entry(file::EntryKind::cut, end_, epoch, meta_.env->now_us());
     cut.next_segment = next_number_;
     entries.push_back(cut);
     return entries;
@@ -372,11 +376,7 @@ Result<void> check_state(const Diagnosis& found, const std::string& path) {
     const auto refuse = [&](ErrorCode code) {
         return failure(code, found.state + ": " + found.cause + "; nothing was changed", path);
     };
-    if (found.state == "running" || found.state == "failed sync") {
-        // A failed sync whose writer has gone is recovered by opening.
-        const bool living = found.cause.find("still open") != std::string::npos;
-        if (found.state == "running" || living) return refuse(ErrorCode::locked);
-    }
+    if (found.open) return refuse(ErrorCode::locked);
     if (found.state == "newer format") return refuse(ErrorCode::unsupported_version);
     const bool none = found.state == "foreign directory" || found.state == "empty" ||
                       found.state == "half-made" || found.state == "damaged store file";

@@ -71,12 +71,17 @@ private:
     const Meta& meta, const std::string& path,
     const std::function<Result<void>(index::Sink&)>& write) noexcept;
 
-/// Makes the sealed index of one segment whose last position is `last`, from the log. Returns the
-/// point behind it. Errors: `corrupt` if something of it cannot be read; `busy` if `go_on`
-/// said no; `no_space`, `io`.
-[[nodiscard]] Result<log::LogPoint> build_sealed(const Meta& meta, const Segment& segment,
-                                                 std::uint64_t last, KeptScratch& scratch,
-                                                 const GoOn& go_on) noexcept;
+/// What was made of a segment.
+struct SealedPart {
+    log::LogPoint end{};  ///< the point behind it
+    index::Listed listed{};
+};
+
+/// Makes the sealed index of one segment whose last position is `last`, from the log. Errors:
+/// `corrupt` if something of it cannot be read; `busy` if `go_on` said no; `no_space`, `io`.
+[[nodiscard]] Result<SealedPart> build_sealed(const Meta& meta, const Segment& segment,
+                                              std::uint64_t last, KeptScratch& scratch,
+                                              const GoOn& go_on) noexcept;
 
 /// Makes one index of several neighbouring ones, in order. Returns the range it covers.
 [[nodiscard]] Result<file::SealedRange> merge_sealed(const Meta& meta,

@@ -148,6 +148,7 @@ public:
 
     /// Where the log of the segment ends, once everything was read.
     [[nodiscard]] const log::LogPoint& end() const noexcept { return scanner_.at(); }
+    [[nodiscard]] const index::Listed& listed() const noexcept { return listed_; }
 
     Result<void> run() {
         meta_.env->expect(segment_.log(), os::Env::Pattern::sequential);
@@ -216,7 +217,9 @@ private:
                 return failure(ErrorCode::busy, "making an index was given up");
         }
         builder.begin_segment(part);
-        return builder.write(to, scanner_.at().chain, go_on_);
+        VARVE_TRY(builder.write(to, scanner_.at().chain, go_on_));
+        listed_.add(builder.listed());
+        return {};
     }
 
     const Meta& meta_;
@@ -226,12 +229,13 @@ private:
     log::SegmentScanner scanner_;
     log::SegmentScanner::Step step_{};
     std::vector<std::unique_ptr<Run>> runs_;
+    index::Listed listed_{};
 };
 
 }  // namespace
 
-Result<log::LogPoint> build_sealed(const Meta& meta, const Segment& segment, std::uint64_t last,
-                                   KeptScratch& scratch, const GoOn& go_on) noexcept {
+Result<SealedPart> build_sealed(const Meta& meta, const Segment& segment, std::uint64_t last,
+                                KeptScratch& scratch, const GoOn& go_on) noexcept {
     try {
         SegmentSealing sealing(meta, segment, last, scratch, go_on);
         Result<void> done = sealing.run();
@@ -241,7 +245,7 @@ Result<log::LogPoint> build_sealed(const Meta& meta, const Segment& segment, std
             return failure(ErrorCode::corrupt, "the segment ends too early",
                            meta.segment_path(segment.number()), sealing.end().offset);
         }
-        return sealing.end();
+        return SealedPart{sealing.end(), sealing.listed()};
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to make an index");
     }

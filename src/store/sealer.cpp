@@ -138,16 +138,31 @@ bool Writer::seal(const Segment& segment, std::uint64_t last) noexcept {
     const file::SealedRange range{segment.number(), segment.number()};
     if (base::seeded(base::SeededBug::index_named_before_sync))
         static_cast<void>(name_index(file::EntryKind::sealed, range, last, 0).has_value());
-    auto end = build_sealed(*meta_, segment, last, scratch_, go_on);
-    if (!end && end.error().code == ErrorCode::corrupt) unsealable_.push_back(segment.number());
-    const bool done = end && adopt(file::EntryKind::sealed, range, last, end->chain);
+    auto made = build_sealed(*meta_, segment, last, scratch_, go_on);
+    if (!made && made.error().code == ErrorCode::corrupt) unsealable_.push_back(segment.number());
+    const bool done = made && adopt(file::EntryKind::sealed, range, last, made->end.chain);
     sealing_failed_.store(!done, std::memory_order_relaxed);
     if (done) {
+        if (differs(segment, made->listed)) keep_for_doctor(segment);
         replaced_.push_back({meta_->active_index_path(range.first), env_.monotonic_us()});
-        give_back_tail(segment, end->offset);
+        give_back_tail(segment, made->end.offset);
     }
     release_sealed_waiters();
     return done;
+}
+
+/// True if the shared index that was filled while appending does not list what the log says.
+bool Writer::differs(const Segment& segment, const index::Listed& log) const noexcept {
+    // Names that collide on purpose share a listing.
+    const bool comparable = segment.act.data() != nullptr && meta_->file.hash_bits == 64;
+    return comparable && !(segment.index.listed() == log);
+}
+
+/// A shared index that was wrong may have answered short: it stays under another name, so that
+/// `doctor` and `verify` tell. Best effort.
+void Writer::keep_for_doctor(const Segment& segment) noexcept {
+    const std::string path = meta_->active_index_path(segment.number());
+    static_cast<void>(env_.rename(path, path + kDiffering).has_value());
 }
 
 /// What a segment has behind its last commit is never used: its whole pages go back to the file
@@ -305,20 +320,21 @@ std::vector<file::SealedRange> Writer::sealed_ranges() noexcept {
     return manifest_.content().sealed();
 }
 
-/// The threads have ended: what is left is sealed, so that the next opening need not read it.
-void Writer::seal_at_close() noexcept {
+/// The threads have ended: what is left is sealed, so that the next opening need not read it. False
+/// if there was nothing to seal.
+bool Writer::seal_at_close() noexcept {
     closing_ = true;
-    while (sealed_ranges().size() < kIndexesMax && seal_next(true)) {
-    }
-    if (end_.position == 0 || segments()->items.back()->sealed == nullptr) return;
-    new_segment_ = true;
-    next_number_ = std::max(next_number_, end_.segment + 1);
-    leave_next();
+    bool any = false;
+    while (sealed_ranges().size() < kIndexesMax && seal_next(true)) any = true;
+    return any;
 }
 
-/// Leaves a small segment for the next session, made and synced, so that its first append need not
-/// wait for that. Best effort: one that may not be durable is taken away again.
+/// Where the end is sealed the next session begins a segment: a small one is left for it, made and
+/// synced, so that its first append need not wait for that. Best effort: one that may not be
+/// durable is taken away again.
 void Writer::leave_next() noexcept {
+    new_segment_ = true;
+    next_number_ = std::max(next_number_, end_.segment + 1);
     const std::string path = meta_->segment_path(next_number_);
     if (prepared_ != nullptr && env_.remove(path)) prepared_.reset();
     if (prepared_ != nullptr) return;

@@ -54,6 +54,7 @@ public:
     [[nodiscard]] bool is_filled() const noexcept {
         return filled_.load(std::memory_order_acquire);
     }
+    [[nodiscard]] std::uint64_t last() const noexcept { return last_; }
     /// Why the last try failed. Absent if none did.
     [[nodiscard]] std::optional<Error> error() const noexcept;
 

@@ -250,9 +250,9 @@ Result<void> Writer::write_closed() noexcept {
     const bool closed_here = last != nullptr &&
                              last->kind == static_cast<std::uint32_t>(file::EntryKind::closed) &&
                              last->segment == end_.segment && last->offset == end_.offset;
-    if (closed_here) return {};
-    VARVE_TRY(lead_sync(nullptr));  // nobody else is inside
-    seal_at_close();
+    if (!closed_here) VARVE_TRY(lead_sync(nullptr));  // nobody else is inside
+    if (!seal_at_close() && closed_here) return {};
+    if (segments()->items.back()->sealed != nullptr) leave_next();
     file::ManifestEntry entry =
         manifest_entry(file::EntryKind::closed, end_, epoch_, env_.now_us());
     entry.next_segment =

@@ -36,6 +36,7 @@ private:
     void check_segment(const Segment& segment, const log::SegmentImage& image, std::uint64_t last);
     void check_link(const Segment& segment, const log::LogPoint& end);
     [[nodiscard]] Result<void> check_sealed(const SegmentList& list, std::uint64_t end);
+    void list_differing();
     [[nodiscard]] Result<const char*> fault_of(const file::SealedRange& range,
                                                const SegmentList& list, std::uint64_t end) const;
     void check_end(const log::Recovery& found, const SegmentList& list, bool believed,
@@ -169,6 +170,23 @@ Result<void> Verification::check_sealed(const SegmentList& list, std::uint64_t e
             report_.indexes_damaged.push_back({path, 0, 0, {}, {}, *fault});
     }
     return {};
+}
+
+/// Active indexes that did not agree with the log when their segments were sealed.
+void Verification::list_differing() {
+    auto names = meta_.env->list(meta_.index_directory());
+    if (!names) return;
+    for (const std::string& name : *names) {
+        if (!name.ends_with(kDiffering)) continue;
+        report_.indexes_damaged.push_back(
+            {meta_.index_directory() + "/" + name,
+             0,
+             0,
+             {},
+             {},
+             "what appending had listed here was not what the log holds: answers by name may have "
+             "been short before the segment was sealed; `varve repair` removes the file"});
+    }
 }
 
 /// Changes with the files of the first `count` segments: which they are, how long, what they begin
@@ -342,6 +360,7 @@ Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t ac
         return std::move(report_);
     }
     VARVE_TRY(check_sealed(*list, end));
+    list_differing();
     forget();
     if (list->items.empty() || list->items.front()->first() == 1) return std::move(report_);
     damage(meta_.log_directory(), 0, 0, 1, list->items.front()->first() - 1,

@@ -116,6 +116,7 @@ private:
     void wait_for_repeated(Request& request) noexcept;
     void expect_interval(const Request& request) noexcept;
     [[nodiscard]] Result<void> place_checked(Plan& plan, Durability level, Appended& done) noexcept;
+    void fill_for_heads(const Plan& plan) noexcept;
     [[nodiscard]] Result<void> load_heads(Plan& plan) noexcept;
     [[nodiscard]] Result<void> place(Plan& plan, Durability level, Appended& done) noexcept;
     std::uint32_t encode_all(Plan& plan, std::byte* to, const log::CommitHeader& header) noexcept;
@@ -179,7 +180,9 @@ private:
     [[nodiscard]] file::ManifestEntry entry_at(file::EntryKind kind) const noexcept;
     [[nodiscard]] Result<void> mark_erasing(const file::ManifestEntry& point, file::EntryKind kind,
                                             const log::EraseMark& mark) noexcept;
-    [[nodiscard]] Result<void> write_erase(std::span<const log::PositionRange> ranges);
+    [[nodiscard]] Result<void> write_erase(std::span<const log::PositionRange> ranges,
+                                           log::EraseMark& mark);
+    [[nodiscard]] Result<void> tell_erased(std::span<const log::PositionRange> ranges);
     [[nodiscard]] Result<void> read_unfinished();
     [[nodiscard]] Result<void> check_newest();
     [[nodiscard]] Result<void> zero_pending(const Progress* progress) noexcept;
@@ -211,6 +214,8 @@ private:
     bool seal_missing() noexcept;
     [[nodiscard]] bool is_unsealable(const Segment& segment) const noexcept;
     bool seal(const Segment& segment, std::uint64_t last) noexcept;
+    [[nodiscard]] bool differs(const Segment& segment, const index::Listed& log) const noexcept;
+    void keep_for_doctor(const Segment& segment) noexcept;
     void give_back_tail(const Segment& segment, std::uint64_t end) noexcept;
     bool seal_damaged() noexcept;
     bool merge_next() noexcept;
@@ -222,7 +227,7 @@ private:
     void remove_replaced() noexcept;
     void remove_leftovers() noexcept;
     [[nodiscard]] std::vector<file::SealedRange> sealed_ranges() noexcept;
-    void seal_at_close() noexcept;
+    bool seal_at_close() noexcept;
     void leave_next() noexcept;
     void wait_for_sealer() noexcept;
     void release_sealed_waiters() noexcept;
@@ -283,8 +288,9 @@ private:
     std::mutex prepare_mutex_;  // guards the next
     SegmentPtr prepared_;
 
-    std::mutex erase_mutex_;  // guards the next seven; taken before all other locks but the next
+    std::mutex erase_mutex_;  // guards the next eight; taken before all other locks but the next
     log::EraseMark newest_erase_;
+    file::ManifestEntry behind_erase_{};  ///< the point behind it, of this session
     std::uint64_t erased_until_ = 0;  ///< position of the last erase record that was carried out
     bool erase_unread_ = false;       ///< an earlier writer has left something to do
     bool erase_checked_ = false;      ///< `newest_erase_` is known to be one
@@ -310,6 +316,7 @@ private:
     std::atomic<std::uint32_t> sealed_word_{0};  ///< bumped when the sealer has caught up
     std::atomic<bool> seal_behind_{false};       ///< appends wait for the sealer
     std::atomic<bool> sealing_failed_{false};
+    std::atomic<bool> late_indexes_;  ///< some index may still have to be filled on demand
     std::atomic<std::uint32_t> keeper_word_{0};
     alignas(64) std::atomic<std::uint32_t> helper_word_{0};
     std::atomic<bool> helper_asleep_{false};

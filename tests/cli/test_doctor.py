@@ -13,6 +13,7 @@ class Doctor(CommandLineTest):
         self.assertEqual(self.snapshot_of_files(store or self.store), before)
         found = answer.json[0]
         self.assertTrue(found["cause"] and found["safe"])
+        self.assertEqual(found["open"], found["state"] == "running")
         return found["state"]
 
     def test_states(self):

@@ -115,6 +115,45 @@ TEST(EraseConcurrently, ReadersNeverMeetDamage) {
     EXPECT_EQ(report->erased, odd.size());
 }
 
+/// Each call takes several records, which those of the others may come between.
+TEST(EraseConcurrently, LargeRequestsOfSeveralThreads) {
+    constexpr std::uint64_t kMany = 24'000;
+    constexpr std::uint64_t kThreads = 3;
+    TemporaryDirectory directory;
+    auto store = Store::open(directory.store(), options_for(Access::read_write));
+    ASSERT_TRUE(store);
+    for (std::uint64_t n = 1; n <= kMany; ++n)
+        ASSERT_TRUE(store->append({{.stream = "s", .data = "something"}}));
+    std::vector<std::thread> threads;
+    for (std::uint64_t own = 0; own < kThreads; ++own) {
+        threads.emplace_back([&, own] {
+            std::vector<Position> positions;
+            for (std::uint64_t n = 1; n <= kMany; ++n) {
+                if (n % (kThreads + 1) == own) positions.push_back(Position{n});
+            }
+            auto erased = store->erase(positions, {.wait = own != 0});
+            EXPECT_TRUE(erased) << erased.error().message;
+            EXPECT_EQ(erased->events, positions.size());
+            EXPECT_GT(erased->record.value, kMany);
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_TRUE(store->wait_erased());
+    std::uint64_t erased = 0;
+    auto seen = store->snapshot()->read(Source::all()).for_each([&](const EventView& event) {
+        const bool asked = event.position.value % (kThreads + 1) != kThreads;
+        EXPECT_EQ(event.erased, asked) << event.position.value;
+        erased += event.erased ? 1U : 0U;
+    });
+    ASSERT_TRUE(seen) << seen.error().message;
+    EXPECT_EQ(erased, kMany / (kThreads + 1) * kThreads);
+    ASSERT_TRUE(store->close());
+    auto report = Store::verify(directory.store());
+    ASSERT_TRUE(report);
+    EXPECT_TRUE(report->damaged.empty());
+    EXPECT_EQ(report->erased, erased);
+}
+
 /// Erases one event after the other and says so, until it is killed.
 [[noreturn]] void erase_until_killed(const std::string& path, int out, std::uint64_t seed) {
     std::mt19937_64 random(seed);

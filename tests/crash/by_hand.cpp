@@ -167,4 +167,74 @@ std::string flipped_padding(std::uint64_t seed) {
     return !report || !report->damaged.empty() ? "" : "a flipped bit in the padding went unnoticed";
 }
 
+namespace {
+
+/// Appends without a sync until four events stand in the second segment. Returns the position of
+/// the last one before it.
+std::uint64_t roll_without_sync(Store& store) {
+    const std::string data(6'000, 'o');
+    std::uint64_t before = 0;
+    for (int n = 0; n < 60; ++n) {
+        auto done = store.append({{.stream = "old", .data = data}}, {.durability = Durability::os});
+        if (!done) return 0;
+        const auto stats = store.stats();
+        if (!stats) return 0;
+        if (stats->segments < 2) before = done->last.value;
+        if (done->last.value == before + 4 && before > 0) return before;
+    }
+    return 0;
+}
+
+}  // namespace
+
+std::string segment_that_lost_its_header(std::uint64_t seed) {
+    os::SimEnv world(seed);
+    OpenOptions lazy = options(world);
+    lazy.durability = Durability::os;
+    auto store = Store::open(kPath, lazy);
+    if (!store) return "cannot open: " + store.error().message;
+    const std::uint64_t before = roll_without_sync(*store);
+    if (before == 0) return "nothing was rolled";
+    const auto cut = world.power_cut(seed, {os::SimCut::Style::everything, 0});
+    const std::string second = "store/log/0000000002.seg";
+    {
+        const std::vector<std::byte> zeros(log::kSegmentHeaderSize);
+        auto file = cut->open(second, os::OpenMode::read_write, 0600);
+        if (!file || !(*file)->write_at(0, zeros) || !(*file)->sync()) return "no second segment";
+    }
+    std::unique_ptr<os::SimEnv> after;
+    {
+        auto next = Store::open(kPath, options(*cut));
+        if (!next) return "cannot open after a power cut: " + next.error().message;
+        if (next->snapshot()->published().value != before)
+            return "a segment without a header was read";
+        for (const char* data : {"new first", "new second", "new third"}) {
+            if (!next->append({{.stream = "new", .data = data}})) return "cannot append";
+        }
+        after = cut->power_cut(seed, {os::SimCut::Style::everything, 0});
+    }
+    // The manifest vouches for the first new event; the second is damaged, and the third proves
+    // that it was durable.
+    auto names = after->list("store/log");
+    bool damaged = false;
+    for (const std::string& name : *names) {
+        const std::string path = "store/log/" + name;
+        auto file = after->open(path, os::OpenMode::read, 0600);
+        std::vector<std::byte> bytes(*(*file)->size());
+        static_cast<void>((*file)->read_at(0, bytes));
+        const std::size_t at = base::as_text(bytes).find("new second");
+        if (at == std::string_view::npos) continue;
+        flip(*after, path, at);
+        damaged = true;
+    }
+    if (!damaged) return "the new event is nowhere";
+    OpenOptions reading = options(*after);
+    reading.access = Access::read_only;
+    auto reader = Store::open(kPath, reading);
+    if (!reader) return "cannot read around damage: " + reader.error().message;
+    return reader->snapshot()->published().value == before + 3
+               ? ""
+               : "events that had been given up came back";
+}
+
 }  // namespace varve::crash

@@ -13,6 +13,9 @@ namespace varve::crash {
 [[nodiscard]] std::string damage_in_the_segment_before_it(std::uint64_t seed);
 [[nodiscard]] std::string flipped_padding(std::uint64_t seed);
 [[nodiscard]] std::string evidence_behind_a_roll();
+/// The header of a new segment is lost in a power cut, what stands behind it is not: it stays given
+/// up, also for those who read around later damage.
+[[nodiscard]] std::string segment_that_lost_its_header(std::uint64_t seed);
 
 // ---- sealed indexes (sealing.cpp)
 /// At every step of sealing and merging the power is cut: what the manifest names is whole.

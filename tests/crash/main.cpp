@@ -46,6 +46,7 @@ constexpr BugName kBugs[] = {
     {"list_not_clipped", SeededBug::list_not_clipped},
     {"erased_body_breaks_recovery", SeededBug::erased_body_breaks_recovery},
     {"id_checked_after_condition", SeededBug::id_checked_after_condition},
+    {"used_by_header_alone", SeededBug::used_by_header_alone},
 };
 
 struct Arguments {
@@ -103,6 +104,7 @@ Tally run_all(const Arguments& arguments) {
     run_by_hand(all, &damage_in_the_segment_before_it, seed);
     run_by_hand(all, &flipped_padding, seed);
     run_by_hand(all, &evidence_behind_a_roll);
+    run_by_hand(all, &segment_that_lost_its_header, seed);
     run_by_hand(all, &named_indexes_are_whole, seed);
     run_by_hand(all, &replaced_files_stay, seed);
     run_by_hand(all, &missing_index, seed);

@@ -1,12 +1,16 @@
 // Goal: whatever call to the system fails, once or for ever, while a store is created, opened,
-// appended to, rolled or closed: the caller gets a typed error, everything acknowledged is there,
-// and appends go on when the fault is gone. Method: in the simulated world each changing call of
-// each phase fails in turn; then a full disk at every size.
+// appended to, rolled, sealed, merged, backed up or closed, or its manifest is made anew: the
+// caller gets a typed error, everything acknowledged is there, and what was going on is finished
+// when the fault is gone. Method: in the simulated world each changing call of each phase fails in
+// turn; then a full disk at every size.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <map>
 
 #include "crash/history.hpp"
+#include "file/manifest.hpp"
 #include "os/sim_env.hpp"
 #include "varve/varve.hpp"
 
@@ -29,7 +33,20 @@ OpenOptions options_for(os::SimEnv& world, Access access = Access::read_write) {
     return options;
 }
 
-enum class Phase : std::uint8_t { create, open, recover, first_append, append, roll, close };
+enum class Phase : std::uint8_t {
+    create,
+    open,
+    recover,
+    first_append,
+    append,
+    roll,
+    close,
+    seal,
+    merge,
+    manifest,
+    backup,
+};
+constexpr std::uint64_t kSegmentsToSeal = 4;
 enum class Fault : std::uint8_t { io, no_space, permission, failed_sync };
 
 struct Case {
@@ -47,8 +64,9 @@ ErrorCode code_of(Fault fault) {
 }
 
 std::string name_of(const testing::TestParamInfo<Case>& info) {
-    static const char* const kPhases[] = {"Create", "Open", "Recover", "FirstAppend",
-                                          "Append", "Roll", "Close"};
+    static const char* const kPhases[] = {"Create", "Open",     "Recover", "FirstAppend",
+                                          "Append", "Roll",     "Close",   "Seal",
+                                          "Merge",  "Manifest", "Backup"};
     static const char* const kFaults[] = {"Io", "NoSpace", "Permission", "FailedSync"};
     return std::string(kPhases[static_cast<std::size_t>(info.param.phase)]) +
            kFaults[static_cast<std::size_t>(info.param.fault)] +
@@ -74,9 +92,58 @@ public:
     }
 
 private:
+    /// What takes long to prepare: a closed store, and what is in it.
+    struct Prepared {
+        std::unique_ptr<os::SimEnv> world;
+        History history;
+        std::uint64_t seed = 0;
+    };
+    /// Segments of which only the last one has an index; sixteen sealed ones that are not merged; a
+    /// manifest without room for the entries of three sessions.
+    static Prepared make(Phase phase) {
+        Life life({phase, Fault::io, false});
+        life.open();
+        if (phase == Phase::seal) {
+            while (life.count("store/log", ".seg") <= kSegmentsToSeal + 1) life.append(30'000);
+        } else if (phase == Phase::merge) {
+            while (life.count("store/index", ".idx") < 16) life.append(30'000);
+        } else {
+            for (int n = 0; n < 253; ++n) {
+                life.append(50);
+                life.store_.reset();
+                life.open();
+            }
+        }
+        life.store_.reset();
+        auto names = life.world_->list("store/index");
+        for (const std::string& name : *names) {
+            if (phase != Phase::seal) break;
+            EXPECT_TRUE(life.world_->remove("store/index/" + name));
+        }
+        return {std::move(life.world_), std::move(life.history_), life.seed_};
+    }
+    void take(Phase phase) {
+        static std::map<Phase, Prepared> kept;
+        if (!kept.contains(phase)) kept.emplace(phase, make(phase));
+        const Prepared& one = kept.at(phase);
+        world_ = one.world->kill(1);
+        history_ = one.history;
+        seed_ = one.seed;
+        open();
+    }
+    [[nodiscard]] std::size_t count(const char* folder, std::string_view ending) {
+        auto names = world_->list(folder);
+        if (!names) return 0;
+        return static_cast<std::size_t>(std::count_if(
+            names->begin(), names->end(), [&](auto& name) { return name.ends_with(ending); }));
+    }
     /// Everything before the phase, without faults.
     void prepare() {
         if (given_.phase == Phase::create) return;
+        if (given_.phase == Phase::seal || given_.phase == Phase::merge ||
+            given_.phase == Phase::manifest) {
+            return take(given_.phase);
+        }
         open();
         if (given_.phase == Phase::first_append) return;
         for (int n = 0; n < 5; ++n) append(300);
@@ -115,10 +182,67 @@ private:
             case Phase::roll:
                 for (int n = 0; n < 16; ++n) append(30'000);
                 return;
+            case Phase::seal:
+            case Phase::merge:
+                // Each does one piece of what is to be done in the background.
+                for (std::uint64_t n = 0; n <= kSegmentsToSeal; ++n) append(100);
+                return;
+            case Phase::manifest:
+                for (int n = 0; n < 3 && store_; ++n) {
+                    append(100);
+                    expect_typed(store_->close());
+                    store_.reset();
+                    open();
+                }
+                return;
+            case Phase::backup: return back_up();
             case Phase::close:
                 if (store_) expect_typed(store_->close());
                 store_.reset();
         }
+    }
+    void back_up() {
+        auto report = store_->backup("backup");
+        if (!report) expect_typed(report.error());
+    }
+    /// What the fault had stopped is finished by those who go on.
+    void expect_finished() {
+        open();
+        ASSERT_TRUE(store_) << where_;
+        for (std::uint64_t n = 0; n <= kSegmentsToSeal; ++n) {
+            EXPECT_TRUE(store_->append({{.data = "more"}})) << where_;
+            if (given_.phase != Phase::manifest) continue;
+            EXPECT_TRUE(store_->close()) << where_;
+            store_.reset();
+            open();
+        }
+        if (given_.phase == Phase::backup) {
+            auto report = store_->backup("backup");
+            EXPECT_TRUE(report) << where_ << ": " << report.error().message;
+            auto restored = Store::restore("backup", "restored", options_for(*world_));
+            ASSERT_TRUE(restored) << where_ << ": " << restored.error().message;
+            EXPECT_EQ(restored->end, store_->snapshot()->published()) << where_;
+        }
+        EXPECT_TRUE(store_->close()) << where_;
+        store_.reset();
+        if (given_.phase == Phase::seal) {
+            EXPECT_GE(count("store/index", ".idx"), kSegmentsToSeal) << where_;
+        } else if (given_.phase == Phase::merge) {
+            EXPECT_TRUE(*world_->exists("store/index/0000000001-0000000016.idx")) << where_;
+        } else if (given_.phase == Phase::manifest) {
+            // Made anew, and since then hardly anything was added.
+            auto file = world_->open("store/manifest", os::OpenMode::read, 0600);
+            std::vector<std::byte> bytes(file::kManifestSize / 2);
+            EXPECT_TRUE(file && (*file)->read_at(bytes.size(), bytes)) << where_;
+            EXPECT_TRUE(base::all_zero(bytes)) << where_;
+        }
+        EXPECT_EQ(count("store/index", ".new"), 0U) << where_;
+        EXPECT_EQ(count("store/index", "scratch"), 0U) << where_;
+        auto report = Store::verify(kPath, options_for(*world_));
+        ASSERT_TRUE(report) << where_;
+        EXPECT_TRUE(report->damaged.empty()) << where_;
+        EXPECT_TRUE(report->indexes_damaged.empty()) << where_;
+        EXPECT_TRUE(report->indexes_missing.empty()) << where_;
     }
     /// The fault is gone.
     void go_on() {
@@ -141,6 +265,7 @@ private:
         const auto killed = world_->kill(7);
         reopen(*killed, history_.commits.size(), "after a kill");
         reopen(*world_, history_.commits.size(), "reopened");
+        if (given_.phase >= Phase::seal) expect_finished();
     }
     void reopen(os::SimEnv& world, std::size_t least, const char* when) {
         auto store = Store::open(kPath, options_for(world));
@@ -236,8 +361,9 @@ TEST_P(Faults, EveryCallOfThePhase) {
 
 std::vector<Case> all_cases() {
     std::vector<Case> cases;
-    for (const Phase phase : {Phase::create, Phase::open, Phase::recover, Phase::first_append,
-                              Phase::append, Phase::roll, Phase::close}) {
+    for (const Phase phase :
+         {Phase::create, Phase::open, Phase::recover, Phase::first_append, Phase::append,
+          Phase::roll, Phase::close, Phase::seal, Phase::merge, Phase::manifest, Phase::backup}) {
         for (const Fault fault :
              {Fault::io, Fault::no_space, Fault::permission, Fault::failed_sync}) {
             // Opening a closed store syncs nothing.

@@ -208,6 +208,58 @@ TEST(Doctor, DamagedSealedIndex) {
     EXPECT_TRUE(gone->indexes.empty());
 }
 
+/// Changes the slot of a list of one event: `key` to another one, else its count to nothing.
+void forge_slot(os::SimEnv& world, const std::string& path, bool key) {
+    const auto bytes = bytes_of(world, path);
+    const auto header = base::load<index::ActHeader>(bytes.data());
+    for (std::uint64_t at = index::kActSlotsOffset; at < index::kActSlotsOffset + 16 * header.slots;
+         at += 16) {
+        if (base::load<std::uint32_t>(&bytes[at + 12]) != 1) continue;
+        return change(world, path, key ? at + 7 : at + 14);
+    }
+    FAIL() << "no list of one event";
+}
+
+/// What appending has listed is compared with the log when the segment is sealed.
+TEST(Doctor, AnActiveIndexThatListedSomethingElse) {
+    for (const char* forged : {"nothing", "count", "key"}) {
+        SCOPED_TRACE(forged);
+        os::SimEnv world(1);
+        {
+            auto store = write(world, 3);
+            ASSERT_TRUE(store->append({{.stream = "once", .tags = {"a"}, .data = "d"}}));
+            if (*forged != 'n') forge_slot(world, "store/index/0000000001.act", *forged == 'k');
+            const std::string data(3000, 'x');
+            for (int n = 0; n < 60; ++n)
+                ASSERT_TRUE(store->append({{.stream = "s", .data = data}}));
+            // Sealed from the log by now: everything is found.
+            EXPECT_EQ(*store->snapshot()->version("once"), 1U);
+            EXPECT_EQ(store->snapshot()->tags("a")->size(), 1U);
+            ASSERT_TRUE(store->close());
+        }
+        auto found = Store::doctor("store", options_for(world));
+        auto verified = Store::verify("store", options_for(world));
+        ASSERT_TRUE(found);
+        ASSERT_TRUE(verified);
+        EXPECT_TRUE(found->foreign.empty());
+        EXPECT_FALSE(found->damaged);
+        if (*forged == 'n') {
+            EXPECT_EQ(found->state, "clean");
+            EXPECT_TRUE(verified->indexes_damaged.empty());
+            continue;
+        }
+        EXPECT_EQ(found->state, "damaged index");
+        EXPECT_EQ(found->indexes, std::vector<std::string>{"index/0000000001.act.differs"});
+        ASSERT_EQ(verified->indexes_damaged.size(), 1U);
+        EXPECT_EQ(verified->indexes_damaged[0].file, "store/index/0000000001.act.differs");
+        // Remembered by the next session, too, until a repair takes it away.
+        ASSERT_TRUE(write(world, 1)->close());
+        EXPECT_EQ(examine(world).state, "damaged index");
+        ASSERT_TRUE(Store::repair("store", {.confirmed = true}, options_for(world)));
+        EXPECT_EQ(examine(world).state, "clean");
+    }
+}
+
 TEST(Doctor, HalfMade) {
     os::SimEnv world(1);
     fill(world, 0);

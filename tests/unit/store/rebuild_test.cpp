@@ -15,7 +15,7 @@
 
 #include "log/format.hpp"
 #include "os/sim_env.hpp"
-#include "support/patient_env.hpp"
+#include "support/gate_env.hpp"
 #include "support/small_store.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/workload.hpp"
@@ -26,20 +26,26 @@ namespace {
 
 /// The system, with a gate that background threads wait at, and a count of how often each mapping
 /// is announced to be read from front to back.
-class GatedEnv final : public PatientEnv {
+class GatedEnv final : public GateEnv {
 public:
     void expect(const os::Mapping& mapping, Pattern pattern) noexcept override {
         PatientEnv::expect(mapping, pattern);
-        const std::lock_guard lock(mutex_);
-        if (pattern == Pattern::sequential) ++scans_[mapping.data()];
+        if (pattern != Pattern::sequential) return;
+        {
+            const std::lock_guard lock(mutex_);
+            ++scans_[mapping.data()];
+        }
+        if (!stopped_.load()) return;
+        inside_.store(true);
+        inside_.notify_all();
+        stopped_.wait(true);
     }
-    void begin_background_thread() noexcept override {
-        gate_.wait(false);
-        PatientEnv::begin_background_thread();
-    }
-    void let_pass() noexcept {
-        gate_.store(true);
-        gate_.notify_all();
+    /// From now on whoever begins to read a segment waits until `go_on`.
+    void stop_readers() noexcept { stopped_.store(true); }
+    void wait_for_reader() noexcept { inside_.wait(false); }
+    void go_on() noexcept {
+        stopped_.store(false);
+        stopped_.notify_all();
     }
     void forget() {
         const std::lock_guard lock(mutex_);
@@ -59,19 +65,8 @@ public:
 private:
     std::mutex mutex_;
     std::map<const std::byte*, int> scans_;
-    std::atomic<bool> gate_{false};
-};
-
-/// Whoever goes away before the store opens the gate: closing waits for the threads.
-class PassAtEnd {
-public:
-    explicit PassAtEnd(GatedEnv& env) noexcept : env_(env) {}
-    PassAtEnd(const PassAtEnd&) = delete;
-    PassAtEnd& operator=(const PassAtEnd&) = delete;
-    ~PassAtEnd() { env_.let_pass(); }
-
-private:
-    GatedEnv& env_;
+    std::atomic<bool> stopped_{false};
+    std::atomic<bool> inside_{false};
 };
 
 class Rebuild : public testing::Test {
@@ -247,6 +242,94 @@ TEST_F(Rebuild, AppendsGoOnBeforeAnIndexIsMade) {
     ASSERT_TRUE(store->close());
 }
 
+/// Who needs the version of a stream that is nowhere looks through all segments, and keeps nobody
+/// waiting who does not.
+TEST_F(Rebuild, AnAppendThatNeedsNoIndexWaitsForNone) {
+    GatedEnv env;
+    auto store = Store::open(where_.store(), options(&env));
+    const PassAtEnd pass(env);
+    ASSERT_TRUE(store) << store.error().message;
+    // The first append of a session begins it.
+    ASSERT_TRUE(store->append({{.data = "begun"}}, {.durability = Durability::os}));
+    env.stop_readers();
+    std::thread slow([&] {
+        auto done = store->append({{.stream = "never seen", .data = "a"}});
+        EXPECT_TRUE(done) << done.error().message;
+        EXPECT_EQ(done->version, 1U);
+    });
+    env.wait_for_reader();
+    std::atomic<bool> placed{false};
+    std::thread quick([&] {
+        EXPECT_TRUE(store->append({{.data = "b"}}, {.durability = Durability::os}));
+        placed.store(true);
+    });
+    for (int n = 0; n < 2'000 && !placed.load(); ++n)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(placed.load());
+    env.go_on();
+    slow.join();
+    quick.join();
+    EXPECT_EQ(store->snapshot()->published().value, work_.last() + 3);
+}
+
+/// Beside the page of the writer that has gone, and where that page is gone as well.
+TEST_F(Rebuild, AReaderOpensWithoutReadingWhatNoLongerGrows) {
+    for (const bool alone : {false, true}) {
+        SCOPED_TRACE(alone);
+        if (alone) std::filesystem::remove(where_.store() + "/control");
+        GatedEnv env;
+        OpenOptions read_only = options(&env);
+        read_only.access = Access::read_only;
+        auto store = Store::open(where_.store(), read_only);
+        ASSERT_TRUE(store) << store.error().message;
+        EXPECT_EQ(store->opening().how == Opening::How::recovered, alone);
+        // The last one: it may grow, or recovery looks at its end.
+        EXPECT_LE(env.scanned(), 1U);
+        auto now = store->snapshot();
+        ASSERT_TRUE(now);
+        EXPECT_EQ(now->published().value, work_.last());
+        EXPECT_EQ(now->at(Position{work_.last()})->position.value, work_.last());
+        EXPECT_LE(env.scanned(), 1U);
+        EXPECT_EQ(now->at(Position{1})->position.value, 1U);
+        EXPECT_EQ(now->at(Position{2})->position.value, 2U);
+        EXPECT_LE(env.scanned(), 2U);
+        std::vector<std::thread> threads;
+        for (int n = 0; n < 4; ++n) threads.emplace_back([&] { work_.compare(*store); });
+        for (std::thread& thread : threads) thread.join();
+        EXPECT_EQ(env.scanned(), segments());
+        // Announced by whoever fills, once more by the filling, and once by recovery.
+        EXPECT_LE(env.most_scans(), 3);
+    }
+}
+
+/// A reader's own indexes give way to the sealed ones that a writer makes, and what comes is seen.
+TEST_F(Rebuild, AReaderWithoutIndexesFollowsTheWriterThatMakesThem) {
+    OpenOptions read_only = options(nullptr);
+    read_only.access = Access::read_only;
+    auto reader = Store::open(where_.store(), read_only);
+    ASSERT_TRUE(reader) << reader.error().message;
+    const auto before = reader->snapshot();
+    ASSERT_TRUE(before);
+    EXPECT_EQ(before->at(Position{1})->position.value, 1U);
+    {
+        GatedEnv env;
+        auto store = Store::open(where_.store(), options(&env));
+        const PassAtEnd pass(env);
+        ASSERT_TRUE(store) << store.error().message;
+        Workload more = work_;
+        more.append(*store, 60);
+        more.compare(*reader);
+        env.let_pass();
+        wait_until_sealed();
+        more.compare(*reader);
+        more.append(*store, 60);
+        more.compare(*reader);
+        ASSERT_TRUE(store->close());
+        more.compare(*reader);
+    }
+    EXPECT_EQ(*before->version("s4-x"), work_.of(Source::Kind::stream, "s4-x").size());
+}
+
 std::size_t count_files(os::SimEnv& world, std::string_view ending) {
     std::size_t count = 0;
     auto names = world.list("store/index");
@@ -323,6 +406,107 @@ TEST(RebuildAfterKills, ClosedBeforeTheEndAndOpenedAgain) {
     }
     EXPECT_LE(count_files(world, ".act"), 1U);
     EXPECT_GE(count_files(world, ".idx"), 1U);
+}
+
+/// Whoever closes a store leaves no more than the least without an index, also if the writer before
+/// was killed, or the indexes were removed, and nothing is appended.
+TEST(RebuildAfterKills, ASessionWithoutAppendsSealsAtItsEndToo) {
+    for (const bool killed : {false, true}) {
+        SCOPED_TRACE(killed);
+        os::SimEnv made(25);
+        Workload work(25, true);
+        std::unique_ptr<os::SimEnv> world;
+        {
+            auto store = Store::open("store", options_for(made));
+            ASSERT_TRUE(store) << store.error().message;
+            work.append(*store, 100);
+            if (killed) world = made.kill(2);
+            ASSERT_TRUE(store->close());
+        }
+        if (!killed) world = made.kill(2);
+        remove_indexes(*world);
+        std::vector<std::unique_ptr<os::SimEnv>> images;
+        for (int session = 0; session < 2; ++session) {
+            auto store = Store::open("store", options_for(*world));
+            ASSERT_TRUE(store) << store.error().message;
+            world->on_step([&] { images.push_back(world->kill(images.size())); });
+            ASSERT_TRUE(store->close());
+            world->on_step({});
+            // All but the last segment; the second session finds nothing to do.
+            EXPECT_LE(count_files(*world, ".act"), 2U);
+            EXPECT_GE(count_files(*world, ".idx"), 4U);
+            EXPECT_GT(images.size(), 20U);
+        }
+        images.push_back(world->kill(1));
+        for (const auto& image : images) {
+            auto found = Store::doctor("store", options_for(*image));
+            ASSERT_TRUE(found);
+            EXPECT_FALSE(found->damaged) << found->cause;
+            for (const Access access : {Access::read_only, Access::read_write}) {
+                auto store = Store::open("store", options_for(*image, access));
+                ASSERT_TRUE(store) << store.error().message;
+                work.compare(*store);
+            }
+        }
+        EXPECT_EQ(Store::open("store", options_for(*world))->opening().how, Opening::How::clean);
+    }
+}
+
+/// A writer dies while it closes the store, the indexes are removed, and another one goes on beside
+/// a reader: also in a segment whose sealed index had been named.
+TEST(RebuildAfterKills, AReaderSeesWhatComesBehindALostIndex) {
+    os::SimEnv world(24);
+    Workload work(24);
+    // So much that closing seals the segment that has not been filled.
+    const auto large = [](os::SimEnv& env, Access access) {
+        OpenOptions options = options_for(env, access);
+        options.segment_size_first = options.segment_size_max = 8 << 20;
+        return options;
+    };
+    std::vector<std::unique_ptr<os::SimEnv>> images;
+    {
+        auto store = Store::open("store", large(world, Access::read_write));
+        ASSERT_TRUE(store) << store.error().message;
+        work.append(*store, 1'150);
+        world.on_step([&] { images.push_back(world.kill(images.size())); });
+        ASSERT_TRUE(store->close());
+        world.on_step({});
+    }
+    ASSERT_GE(images.size(), 10U);
+    std::size_t continued = 0;
+    for (const auto& image : images) {
+        const bool sealed = count_files(*image, ".idx") > 0;
+        remove_indexes(*image);
+        std::vector<Store> readers;
+        const auto add_reader = [&] {
+            auto reader = Store::open("store", large(*image, Access::read_only));
+            ASSERT_TRUE(reader) << reader.error().message;
+            ASSERT_TRUE(reader->snapshot());
+            readers.push_back(std::move(*reader));
+        };
+        add_reader();
+        Workload more = work;
+        auto store = Store::open("store", large(*image, Access::read_write));
+        ASSERT_TRUE(store) << store.error().message;
+        // Once more, under the hands of the writer.
+        remove_indexes(*image);
+        add_reader();
+        for (int n = 0; n < 3; ++n) {
+            more.append(*store, 1);
+            for (const Store& reader : readers) {
+                auto now = reader.snapshot();
+                ASSERT_TRUE(now) << now.error().message;
+                ASSERT_EQ(now->published().value, more.last());
+                auto newest = now->at(now->published());
+                ASSERT_TRUE(newest) << newest.error().message;
+            }
+        }
+        for (const Store& reader : readers) more.compare(reader);
+        ASSERT_TRUE(store->close());
+        const auto segments = Store::verify("store", large(*image, Access::read_only))->segments;
+        continued += sealed && segments == 1 ? 1U : 0U;
+    }
+    EXPECT_GE(continued, 2U);
 }
 
 void flip(os::SimEnv& world, const std::string& path, std::uint64_t at) {

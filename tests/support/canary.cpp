@@ -1,5 +1,5 @@
-// Runs the query or definition test against the library with one deliberate defect: success if the
-// test fails.
+// Runs a test against the library with one deliberate defect: success if the test fails. What
+// stands behind the name of the defect goes to the test.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -21,6 +21,7 @@ constexpr struct {
     {"complement_not_clipped", SeededBug::complement_not_clipped},
     {"given_tags_dropped_in_batches", SeededBug::given_tags_dropped_in_batches},
     {"outdated_append_placed", SeededBug::outdated_append_placed},
+    {"repair_keeps_epoch", SeededBug::repair_keeps_epoch},
 };
 
 }  // namespace
