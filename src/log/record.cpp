@@ -156,21 +156,4 @@ bool body_is_zero(const RecordView& view) noexcept {
            base::all_zero(Bytes{view.at + view.head_bytes, body});
 }
 
-EventView to_event(const RecordView& view) noexcept {
-    EventView event;
-    event.position = Position{view.header.position};
-    event.revision = Revision{view.header.revision};
-    event.time_us = view.header.time_us;
-    event.stream = view.stream();
-    event.type = view.type();
-    event.tags = view.tags();
-    event.erased = view.erased;
-    if (!view.erased) {
-        event.data = view.data();
-        event.metadata = view.metadata();
-    }
-    event.id_bytes = view.has_id() ? view.hashes() + 8 * (2U + view.header.tag_count) : nullptr;
-    return event;
-}
-
 }  // namespace varve::log

@@ -37,6 +37,13 @@ Error damaged(const Meta& meta, const Segment& segment, std::uint64_t ordinal, s
                    meta.segment_path(segment.number()), offset);
 }
 
+/// Becomes an event where the event is to stay: a copy of what has just been written field by field
+/// would wait for the processor to have stored it.
+struct AsEvent {
+    const log::RecordView& record;
+    operator EventView() const noexcept { return log::to_event(record); }
+};
+
 /// Asks for the reason why a body fails its checksum. `error` says if that cannot be found out.
 bool is_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& error) noexcept {
     auto erased = meta.erasures->explain(meta, record.header.position);
@@ -457,7 +464,7 @@ bool Reading::take(const Planned& planned) noexcept {
             looked_until_ = std::min(looked_until_, record.header.position - 1);
         if (revision < bounds_.low_revision || beyond) return true;
     }
-    run_.push_back(log::to_event(record));
+    run_.emplace_back(AsEvent{record});
     if (times_.asks()) run_.back().recorded_or_never_us = recorded_us_.value_or(EventView::kNever);
     --left_;
     return true;
