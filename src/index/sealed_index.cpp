@@ -117,10 +117,7 @@ std::uint32_t SealedIndex::first_entry(KeyKind kind) const noexcept {
 }
 
 bool SealedIndex::check_block(std::uint64_t block) const noexcept {
-    std::atomic<std::uint64_t>& word = checked_[block / 64];
-    const std::uint64_t bit = 1ULL << (block % 64);
-    if ((word.load(std::memory_order_relaxed) & bit) != 0) [[likely]]
-        return true;
+    if (is_checked(block)) return true;
     const std::uint64_t begin = kSealedHeaderSize + block * kSealedBlock;
     const std::uint64_t end = std::min(begin + kSealedBlock, place(Section::segments).offset);
     const std::uint32_t crc = base::crc32c(static_cast<std::uint32_t>(block) ^ kSealedSeed,
@@ -129,12 +126,12 @@ bool SealedIndex::check_block(std::uint64_t block) const noexcept {
         set_damaged();
         return false;
     }
-    word.fetch_or(bit, std::memory_order_relaxed);
+    checked_[block / 64].fetch_or(1ULL << (block % 64), std::memory_order_relaxed);
     return true;
 }
 
-bool SealedIndex::touch(Section section, std::uint64_t offset,
-                        std::uint64_t length) const noexcept {
+bool SealedIndex::touch_blocks(Section section, std::uint64_t offset,
+                               std::uint64_t length) const noexcept {
     const SectionPlace& of = place(section);
     if (length == 0) return true;
     if (!base::fits(offset, length, of.length)) {
@@ -201,20 +198,6 @@ Found SealedIndex::find(KeyKind kind, std::string_view name, Key key, SealedList
         return Found::yes;
     }
     return Found::no;
-}
-
-Found SealedIndex::offset8(std::uint32_t ordinal, std::uint32_t& offset8) const noexcept {
-    if (ordinal >= events_) return Found::no;
-    if (!touch(Section::offsets, 4ULL * ordinal, 4)) return Found::damaged;
-    offset8 = base::load<std::uint32_t>(at(Section::offsets) + 4ULL * ordinal);
-    return Found::yes;
-}
-
-Found SealedIndex::type_number(std::uint32_t ordinal, std::uint16_t& number) const noexcept {
-    if (ordinal >= events_) return Found::no;
-    if (!touch(Section::types, 2ULL * ordinal, 2)) return Found::damaged;
-    number = base::load<std::uint16_t>(at(Section::types) + 2ULL * ordinal);
-    return Found::yes;
 }
 
 Found SealedIndex::times(std::uint32_t group, SealedTimes& times) const noexcept {

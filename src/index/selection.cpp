@@ -20,37 +20,43 @@ void add(std::string_view code, const Hasher& hasher, std::vector<Selection::Set
     }
 }
 
+enum class By : std::uint8_t { keys, names };
+
 /// The record keeps the keys of its stream, type and tags: bytes are compared only where they
 /// agree.
+template <By by>
 bool carries_set(const Selection::Set& set, const log::RecordView& record) noexcept {
+    const bool keys = by == By::keys;
     switch (set.op) {
-        case Op::stream: return record.hash(0) == set.key && record.stream() == set.name;
-        case Op::type: return record.hash(1) == set.key && record.type() == set.name;
+        case Op::stream: return record.hash(0) == set.key && (keys || record.stream() == set.name);
+        case Op::type: return record.hash(1) == set.key && (keys || record.type() == set.name);
         case Op::category: return carries(record, KeyKind::category, set.name);
         default: break;
     }
     for (std::size_t n = 0; n < record.header.tag_count; ++n) {
-        if (record.hash(2 + n) == set.key) return record.tags().contains(set.name);
+        if (record.hash(2 + n) == set.key) return keys || record.tags().contains(set.name);
     }
     return false;
 }
 
+/// By keys, what a complement leaves out may be what only shares a key: it leaves out nothing.
+template <By by>
 bool matches_set(const Selection& selection, std::uint32_t n,
                  const log::RecordView& record) noexcept {
     const Selection::Set& set = selection.sets[n];
     switch (set.op) {
         case Op::nothing: return false;
         case Op::all: return true;
-        case Op::none_of: return !matches_set(selection, n + 1, record);
+        case Op::none_of: return by == By::keys || !matches_set<by>(selection, n + 1, record);
         case Op::any_of:
             for (std::uint32_t m = n + 1; m < set.end; m = selection.sets[m].end)
-                if (matches_set(selection, m, record)) return true;
+                if (matches_set<by>(selection, m, record)) return true;
             return false;
         case Op::all_of:
             for (std::uint32_t m = n + 1; m < set.end; m = selection.sets[m].end)
-                if (!matches_set(selection, m, record)) return false;
+                if (!matches_set<by>(selection, m, record)) return false;
             return true;
-        default: return carries_set(set, record);
+        default: return carries_set<by>(set, record);
     }
 }
 
@@ -79,7 +85,13 @@ bool Selection::unbounded(std::uint32_t set) const noexcept {
 }
 
 bool matches(const Selection& selection, const log::RecordView& record) noexcept {
-    return is_listed(record) && !selection.sets.empty() && matches_set(selection, 0, record);
+    return is_listed(record) && !selection.sets.empty() &&
+           matches_set<By::names>(selection, 0, record);
+}
+
+bool may_match(const Selection& selection, const log::RecordView& record) noexcept {
+    return is_listed(record) && !selection.sets.empty() &&
+           matches_set<By::keys>(selection, 0, record);
 }
 
 }  // namespace varve::index

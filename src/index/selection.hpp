@@ -41,4 +41,7 @@ struct Selection {
 /// event belongs to none.
 [[nodiscard]] bool matches(const Selection& selection, const log::RecordView& record) noexcept;
 
+/// False only if the keys in the record say for certain that it does not.
+[[nodiscard]] bool may_match(const Selection& selection, const log::RecordView& record) noexcept;
+
 }  // namespace varve::index

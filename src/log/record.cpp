@@ -43,6 +43,31 @@ std::uint32_t position_seed(std::uint32_t seed, std::uint64_t position) noexcept
     return base::crc32c_u64(seed, position);
 }
 
+/// Adds up the lengths of a record's tags, four a step from the last one back: before the first lie
+/// hashes, so every step stays inside the record. False if one is longer than a name can be.
+bool add_tag_lengths(const RecordView& view, std::uint64_t& total) noexcept {
+    constexpr std::uint64_t kEach = 0x0001'0001'0001'0001ULL;  // one in each of four numbers
+    constexpr std::uint64_t kTop = 0x8000 * kEach;
+    const char* end = view.tag_lengths() + 2 * std::size_t{view.header.tag_count};
+    std::uint64_t too_long = 0;
+    total = 0;
+    for (unsigned left = view.header.tag_count; left > 0; left -= left < 4 ? left : 4, end -= 8) {
+        std::uint64_t four = 0;
+        std::memcpy(&four, end - sizeof four, sizeof four);
+        if (left < 4) four >>= 16 * (4 - left);
+        too_long |= (four | ((four & ~kTop) + (0x7FFF - kMaxNameBytes) * kEach)) & kTop;
+        total += (four * kEach) >> 48;
+    }
+    return too_long == 0;
+}
+
+bool body_has_checksum(const RecordView& view, std::uint32_t own_seed) noexcept {
+    const std::uint64_t body = view.size() - view.head_bytes;
+    const std::size_t used = std::size_t{view.header.metadata_length} + view.header.data_length;
+    return base::crc32c(own_seed, Bytes{view.at + view.head_bytes, covered(body, used)}) ==
+           view.header.body_crc;
+}
+
 }  // namespace
 
 std::uint32_t encode_record(std::byte* to, const RecordInput& input, const RecordPlace& place,
@@ -102,7 +127,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
         return "a record begins outside its segment";
     }
     const std::byte* const at = segment.data() + offset;
-    view.header = base::load<RecordHeader>(at);
+    std::memcpy(&view.header, at, sizeof view.header);
     view.at = at;
     view.erased = false;
     const RecordHeader& header = view.header;
@@ -113,13 +138,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     if (!base::fits(offset, fixed, segment.size()))
         return "a record's head reaches beyond its segment";
     std::uint64_t tags_text = 0;
-    const char* const lengths = view.tag_lengths();
-    for (std::size_t n = 0; n < header.tag_count; ++n) {
-        std::uint16_t length = 0;
-        std::memcpy(&length, lengths + 2 * n, sizeof length);
-        if (length > kMaxNameBytes) return "a record's tag is longer than it can be";
-        tags_text += length;
-    }
+    if (!add_tag_lengths(view, tags_text)) return "a record's tag is longer than it can be";
     const std::uint64_t head_used = fixed + header.stream_length + header.type_length + tags_text;
     const std::uint64_t head = base::align_up(head_used, kAlignment);
     const std::uint64_t body_used = std::uint64_t{header.metadata_length} + header.data_length;
@@ -138,15 +157,11 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
         return "a record's head fails its checksum";
     if (!known) return kWrittenByNewer;
     if (check == Check::head) return nullptr;
-    return body_is_intact(view, seed) ? nullptr : kBodyFault;
+    return body_has_checksum(view, own_seed) ? nullptr : kBodyFault;
 }
 
 bool body_is_intact(const RecordView& view, std::uint32_t seed) noexcept {
-    const std::uint64_t body = view.size() - view.head_bytes;
-    const std::size_t used = std::size_t{view.header.metadata_length} + view.header.data_length;
-    const std::uint32_t own_seed = position_seed(seed, view.header.position);
-    return base::crc32c(own_seed, Bytes{view.at + view.head_bytes, covered(body, used)}) ==
-           view.header.body_crc;
+    return body_has_checksum(view, position_seed(seed, view.header.position));
 }
 
 bool body_is_zero(const RecordView& view) noexcept {

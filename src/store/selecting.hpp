@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "index/active_select.hpp"
@@ -34,14 +35,19 @@ public:
     /// Stands before the first event of the index among the ordinals `low` … `high`, which count
     /// from the first event of the index. May throw bad_alloc.
     void enter(const Segment& segment, std::uint64_t low, std::uint64_t high, bool backwards);
-    [[nodiscard]] bool next(std::uint32_t& ordinal);
+    [[nodiscard]] bool next(std::uint32_t& ordinal) {
+        return next(std::span<std::uint32_t>(&ordinal, 1)) == 1;
+    }
+    /// The next few events, as many as are at hand and have room. How many that are; 0 at the end,
+    /// or on damage.
+    [[nodiscard]] std::size_t next(std::span<std::uint32_t> ordinals);
     /// Damage of the index has ended the walk.
     [[nodiscard]] bool damaged() const noexcept { return damaged_; }
     /// Entries of indexes that were looked at, in all indexes.
     [[nodiscard]] std::uint64_t looked_at() const noexcept;
 
 private:
-    [[nodiscard]] bool next_active(std::uint32_t& ordinal);
+    [[nodiscard]] std::size_t next_active(std::span<std::uint32_t> ordinals);
     void collect();
 
     const index::Selection& selection_;

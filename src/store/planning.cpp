@@ -1,0 +1,252 @@
+#include "store/planning.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+#include "base/seeded_bug.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace store {
+
+namespace {
+
+constexpr std::uint64_t kManyEvents = 4096;  // of a segment in a row: worth reading far ahead
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kLinesAhead = 4;  // of a record
+
+}  // namespace
+
+index::KeyKind key_kind(Source::Kind kind) noexcept {
+    switch (kind) {
+        case Source::Kind::stream: return index::KeyKind::stream;
+        case Source::Kind::category: return index::KeyKind::category;
+        case Source::Kind::type: return index::KeyKind::type;
+        default: return index::KeyKind::tag;
+    }
+}
+
+Asked::Asked(Source source, const Selector* of, const index::Hasher& hasher)
+    : kind(source.kind), name(source.name) {
+    const bool named = kind != Source::Kind::all;
+    if (named) key = hasher.key(key_kind(kind), name);
+    if (named || of == nullptr || of->is_all() || of->is_nothing()) return;
+    selector = *of;
+    selection.compile(selector.encoded(), hasher);
+}
+
+void Planning::start() {
+    if (bounds_.low > bounds_.high) return;
+    segment_ = pinned_.view().segments->index_of(bounds_.backwards ? bounds_.high : bounds_.low);
+    if (segment_ >= segments().size()) {
+        error_ = base::failure(ErrorCode::corrupt, "the first segments of the store are missing",
+                               pinned_.meta().log_directory());
+    }
+    // Keys are looked up in one index after the other: what that touches is fetched at once.
+    if (asked_.selects()) {
+        selecting_.emplace(asked_.selection);
+        for (const index::Selection::Set& set : asked_.selection.sets)
+            if (index::is_name(set.op)) prefetch_key(*pinned_.view().segments, set.key);
+    } else if (!asked_.everything()) {
+        prefetch_key(*pinned_.view().segments, asked_.key);
+    }
+}
+
+/// Plans for as many events as there is room for, over as many indexes as it takes, and sends for
+/// their records: they come while those planned for before are decoded.
+void Planning::plan(std::uint64_t left) {
+    const std::size_t before = planned_;
+    VARVE_ASSERT(left >= planned_ - taken_);
+    const std::size_t end =
+        taken_ + static_cast<std::size_t>(std::min<std::uint64_t>(kRing, left));
+    while (planned_ < end && !ended_ && !error_) {
+        std::uint32_t ordinals[kRing];
+        std::size_t count = 0;
+        if (entered_ || enter_unit())
+            count = error_ ? 0 : list({ordinals, end - planned_});
+        else
+            ended_ = true;
+        if (count == 0) leave_unit();
+        place({ordinals, count});
+    }
+    send_for(before);
+}
+
+/// Plans for these events of the unit, and sends for what says where they lie.
+void Planning::place(std::span<const std::uint32_t> ordinals) noexcept {
+    for (const std::uint32_t ordinal : ordinals) {
+        while (ordinal >= segment_end_) stand_at(segment_ + 1);
+        while (ordinal < segment_begin_) stand_at(segment_ - 1);
+        const Segment& segment = *segments()[segment_];
+        ring_[planned_++ % kRing] = {&segment, static_cast<std::uint32_t>(ordinal - segment_begin_),
+                                     0};
+        if (segment.sealed != nullptr && !asked_.everything())
+            segment.sealed->index.prefetch_offset(ordinal);
+    }
+}
+
+void Planning::stand_at(std::size_t segment) noexcept {
+    segment_ = segment;
+    segment_begin_ = segments()[segment]->first() - unit_.first;
+    segment_end_ = segment + 1 < unit_.end ? segments()[segment + 1]->first() - unit_.first : ~0ULL;
+}
+
+/// Looks up where the records lie that were planned for from `first` on, and sends for them.
+void Planning::send_for(std::size_t first) noexcept {
+    const std::size_t lines = asked_.everything() ? 0 : kLinesAhead;  // it is on its way anyhow
+    for (std::size_t n = first; n < planned_; ++n) {
+        Planned& planned = ring_[n % kRing];
+        planned.offset = planned.segment->offset_of(planned.ordinal);
+        const std::byte* const record = planned.segment->bytes().data() + planned.offset;
+        for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(record + kLine * line);
+    }
+}
+
+/// Prepares the next index with events within the bounds; for all events, the next segment. False
+/// if there is none.
+bool Planning::enter_unit() {
+    const SegmentList& list = *pinned_.view().segments;
+    if (segment_ >= list.items.size()) return false;
+    const Segment& segment = *list.items[segment_];
+    unit_ = asked_.everything() ? IndexUnit{segment_, segment_ + 1, segment.first()}
+                                : unit_of(list, segment_);
+    const std::uint64_t first = list.items[unit_.begin]->first();
+    const std::uint64_t last = list.last_of(unit_.end - 1, pinned_.view().published);
+    if (bounds_.backwards ? last < bounds_.low : first > bounds_.high) return false;
+    entered_ = true;
+    stand_at(segment_);
+    const bool unclipped = base::seeded(base::SeededBug::list_not_clipped) && segment.sealed;
+    const std::uint64_t low = std::max(bounds_.low, first);
+    const std::uint64_t high =
+        unclipped ? segment.sealed->index.last_position() : std::min(bounds_.high, last);
+    if (low > high) return true;
+    enter(segment, low - unit_.first, high - unit_.first);
+    return true;
+}
+
+/// Stands before the first wanted event of the unit, whose ordinals `low` to `high` are within the
+/// bounds.
+void Planning::enter(const Segment& segment, std::uint64_t low, std::uint64_t high) {
+    if (selecting_) return selecting_->enter(segment, low, high, bounds_.backwards);
+    if (asked_.everything()) {
+        if (high - low > kManyEvents)
+            pinned_.meta().env->expect(segment.log(), os::Env::Pattern::sequential);
+        left_ = high - low + 1;
+        next_ = bounds_.backwards ? high : low;
+    } else if (segment.sealed != nullptr) {
+        enter_sealed(*segment.sealed, low, high);
+    } else {
+        enter_active(segment, low, high);
+    }
+}
+
+void Planning::leave_unit() noexcept {
+    entered_ = false;
+    segment_ = bounds_.backwards ? unit_.begin - 1 : unit_.end;
+    names_.clear();
+    listed_ = 0;
+    cursor_.reset();
+    left_ = 0;
+}
+
+/// Collects the name's events newest first and turns them round if they are wanted the other way.
+void Planning::enter_active(const Segment& segment, std::uint64_t low, std::uint64_t high) {
+    if (!segment.ready()) {
+        error_ = damaged_index(pinned_.meta(), segment);
+        return;
+    }
+    index::Postings postings = segment.index.postings(asked_.key);
+    for (std::uint32_t ordinal = 0; postings.next(ordinal) && ordinal >= low;) {
+        if (ordinal > high) continue;
+        // Two names of one event may share a key: it is listed once all the same.
+        if (!names_.empty() && names_.back() == ordinal) continue;
+        if (times_.bounded() && times_.outside_from(segment, ordinal, true) > 0) continue;
+        names_.push_back(ordinal);
+        segment.index.prefetch_offset(ordinal);
+    }
+    if (postings.damaged()) error_ = damaged_index(pinned_.meta(), segment);
+    // An event that cannot be read may carry the name: it is listed, and the read stops at it.
+    add_gaps(segment.index, low, high, names_);
+    if (!bounds_.backwards) std::reverse(names_.begin(), names_.end());
+}
+
+/// Finds the name's list and stands at its first event that is wanted.
+void Planning::enter_sealed(const SealedFile& sealed, std::uint64_t low,
+                            std::uint64_t high) noexcept {
+    index::SealedList list;
+    const index::Found found = sealed.index.find(key_kind(asked_.kind), asked_.name, asked_.key, list);
+    if (found == index::Found::damaged) error_ = damaged_sealed(pinned_.meta(), sealed);
+    if (found != index::Found::yes || list.last < low || list.first > high) return;
+    cursor_.emplace(sealed.index, list, bounds_.backwards);
+    cursor_end_ = bounds_.backwards ? low : high;
+    const std::uint64_t begin = bounds_.backwards ? high : low;
+    const bool within = bounds_.backwards ? list.last <= begin : list.first >= begin;
+    if (within || cursor_->seek(static_cast<std::uint32_t>(begin))) return;
+    if (cursor_->damaged()) error_ = damaged_sealed(pinned_.meta(), sealed);
+    cursor_.reset();
+}
+
+/// The next few events of the unit. None if there are no more, or if its list is damaged.
+std::size_t Planning::list(std::span<std::uint32_t> ordinals) {
+    if (asked_.everything()) return list_all(ordinals);
+    if (listed_ < names_.size()) return list_active(ordinals);
+    const Segment& segment = *segments()[unit_.begin];
+    while (const std::size_t count = selecting_ ? selecting_->next(ordinals) : list_sealed(ordinals)) {
+        const std::size_t kept = times_.bounded() ? timely(segment, ordinals.first(count)) : count;
+        if (kept > 0) return kept;
+    }
+    const bool damaged = selecting_ ? selecting_->damaged() : cursor_ && cursor_->damaged();
+    if (damaged) error_ = damaged_unit(pinned_.meta(), segment);
+    return 0;
+}
+
+std::size_t Planning::list_all(std::span<std::uint32_t> ordinals) noexcept {
+    if (times_.bounded()) pass_over();
+    const std::size_t count = std::min<std::uint64_t>(left_, ordinals.size());
+    for (std::size_t n = 0; n < count; ++n)
+        ordinals[n] = static_cast<std::uint32_t>(bounds_.backwards ? next_-- : next_++);
+    left_ -= count;
+    return count;
+}
+
+std::size_t Planning::list_active(std::span<std::uint32_t> ordinals) noexcept {
+    const std::size_t count = std::min(names_.size() - listed_, ordinals.size());
+    std::copy_n(names_.begin() + static_cast<std::ptrdiff_t>(listed_), count, ordinals.begin());
+    listed_ += count;
+    return count;
+}
+
+std::size_t Planning::list_sealed(std::span<std::uint32_t> ordinals) noexcept {
+    std::size_t count = cursor_ ? cursor_->next(ordinals) : 0;
+    const auto beyond = [&](std::uint32_t ordinal) {
+        return bounds_.backwards ? ordinal < cursor_end_ : ordinal > cursor_end_;
+    };
+    while (count > 0 && beyond(ordinals[count - 1])) --count;
+    return count;
+}
+
+/// Those of `ordinals` whose group may lie within the bounds of time, moved to the front.
+std::size_t Planning::timely(const Segment& segment, std::span<std::uint32_t> ordinals) noexcept {
+    const auto outside = [&](std::uint32_t ordinal) {
+        return times_.outside_from(segment, ordinal, true) > 0;
+    };
+    return static_cast<std::size_t>(
+        std::remove_if(ordinals.begin(), ordinals.end(), outside) - ordinals.begin());
+}
+
+/// Of all events: whole groups that lie outside the bounds of time are not even looked at.
+void Planning::pass_over() noexcept {
+    const Segment& segment = *segments()[segment_];
+    while (left_ > 0) {
+        const std::uint64_t outside =
+            std::min(times_.outside_from(segment, next_, bounds_.backwards), left_);
+        if (outside == 0) return;
+        left_ -= outside;
+        bounds_.backwards ? next_ -= outside : next_ += outside;
+    }
+}
+
+}  // namespace store
+}  // namespace v0
+}  // namespace varve
