@@ -200,6 +200,27 @@ Found SealedIndex::find(KeyKind kind, std::string_view name, Key key, SealedList
     return Found::no;
 }
 
+void SealedIndex::offsets8(std::span<const std::uint32_t> ordinals,
+                           std::uint32_t* to) const noexcept {
+    if (ordinals.empty()) return;
+    const std::byte* const column = at(Section::offsets);
+    for (const std::uint32_t ordinal : ordinals)
+        if (ordinal < events_) __builtin_prefetch(column + 4ULL * ordinal);
+    const std::uint64_t first = std::min(ordinals.front(), ordinals.back());
+    const std::uint64_t last = std::max(ordinals.front(), ordinals.back());
+    // Then there is an asked one in each block that this touches.
+    const bool close = 4 * (last - first) < kSealedBlock && last < events_;
+    if (close && touch(Section::offsets, 4 * first, 4 * (last - first) + 4)) {
+        for (const std::uint32_t ordinal : ordinals)
+            *to++ = base::load<std::uint32_t>(column + 4ULL * ordinal);
+        return;
+    }
+    for (const std::uint32_t ordinal : ordinals) {
+        *to = 0;
+        static_cast<void>(offset8(ordinal, *to++));
+    }
+}
+
 Found SealedIndex::times(std::uint32_t group, SealedTimes& times) const noexcept {
     const std::uint64_t offset = sizeof(SealedTimes) * std::uint64_t{group};
     if (offset >= length(Section::times)) return Found::no;

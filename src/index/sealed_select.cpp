@@ -153,9 +153,8 @@ public:
         const auto cost = [](const WalkPtr& walk) {
             return walk->looks_up() ? kRarerByFar * walk->most() : walk->most();
         };
-        std::stable_sort(members_.begin(), members_.end(), [&](const WalkPtr& a, const WalkPtr& b) {
-            return cost(a) < cost(b);
-        });
+        std::stable_sort(members_.begin(), members_.end(),
+                         [&](const WalkPtr& a, const WalkPtr& b) { return cost(a) < cost(b); });
     }
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
         // The walks inside stand at what was found last: they cannot be asked again for less.

@@ -29,14 +29,21 @@ std::size_t covered(std::size_t with_padding, std::size_t without) noexcept {
     return base::seeded(SeededBug::padding_not_covered) ? without : with_padding;
 }
 
-/// What no writer may exceed is refused before anything is read for it.
+/// What no writer may exceed is refused before anything is read for it. One branch for all of them.
+bool within_limits(const RecordHeader& header) noexcept {
+    return (static_cast<unsigned>(header.tag_count <= kMaxTags) &
+            static_cast<unsigned>(header.stream_length <= kMaxNameBytes) &
+            static_cast<unsigned>(header.type_length <= kMaxNameBytes) &
+            static_cast<unsigned>(header.metadata_length <= kMaxMetadataBytes) &
+            static_cast<unsigned>(header.data_length <= kMaxDataBytes)) != 0;
+}
+
+/// Which limit that is.
 Fault fault_of_limits(const RecordHeader& header) noexcept {
     if (header.tag_count > kMaxTags) return "a record with more tags than there can be";
     if (header.stream_length > kMaxNameBytes || header.type_length > kMaxNameBytes)
         return "a record's name is longer than it can be";
-    if (header.metadata_length > kMaxMetadataBytes || header.data_length > kMaxDataBytes)
-        return "a record's content is longer than it can be";
-    return nullptr;
+    return "a record's content is longer than it can be";
 }
 
 std::uint32_t position_seed(std::uint32_t seed, std::uint64_t position) noexcept {
@@ -132,7 +139,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     view.erased = false;
     const RecordHeader& header = view.header;
     if (header.position != position) return "a record carries another position";
-    if (const Fault fault = fault_of_limits(header)) return fault;
+    if (!within_limits(header)) return fault_of_limits(header);
     const std::uint64_t fixed =
         sizeof(RecordHeader) + 10ULL * header.tag_count + 16 + (view.has_id() ? 16U : 0U);
     if (!base::fits(offset, fixed, segment.size()))

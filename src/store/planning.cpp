@@ -53,54 +53,62 @@ void Planning::start() {
     }
 }
 
-/// Plans for as many events as there is room for, over as many indexes as it takes, and sends for
-/// their records: they come while those planned for before are decoded.
-void Planning::plan(std::uint64_t left) {
-    const std::size_t before = planned_;
-    VARVE_ASSERT(left >= planned_ - taken_);
-    const std::size_t end =
-        taken_ + static_cast<std::size_t>(std::min<std::uint64_t>(kRing, left));
-    while (planned_ < end && !ended_ && !error_) {
-        std::uint32_t ordinals[kRing];
+std::span<const Planned> Planning::next(std::uint64_t left) {
+    batches_[current_].size = 0;
+    current_ = 1 - current_;
+    Batch& current = batches_[current_];
+    if (current.size == 0) plan(current, left);
+    plan(batches_[1 - current_], left - current.size);
+    return {current.events, current.size};
+}
+
+/// Plans for the next few events, over as many indexes as it takes, and sends for their records:
+/// they come while those planned for before are decoded.
+void Planning::plan(Batch& batch, std::uint64_t left) {
+    const std::size_t room = static_cast<std::size_t>(std::min<std::uint64_t>(kAhead, left));
+    while (batch.size < room && !ended_ && !error_) {
+        std::uint32_t ordinals[kAhead];
         std::size_t count = 0;
         if (entered_ || enter_unit())
-            count = error_ ? 0 : list({ordinals, end - planned_});
+            count = error_ ? 0 : list({ordinals, room - batch.size});
         else
             ended_ = true;
         if (count == 0) leave_unit();
-        place({ordinals, count});
+        place({ordinals, count}, batch.events + batch.size);
+        batch.size += count;
     }
-    send_for(before);
 }
 
-/// Plans for these events of the unit, and sends for what says where they lie.
-void Planning::place(std::span<const std::uint32_t> ordinals) noexcept {
-    for (const std::uint32_t ordinal : ordinals) {
-        while (ordinal >= segment_end_) stand_at(segment_ + 1);
-        while (ordinal < segment_begin_) stand_at(segment_ - 1);
-        const Segment& segment = *segments()[segment_];
-        ring_[planned_++ % kRing] = {&segment, static_cast<std::uint32_t>(ordinal - segment_begin_),
-                                     0};
-        if (segment.sealed != nullptr && !asked_.everything())
-            segment.sealed->index.prefetch_offset(ordinal);
+/// Plans for these events of the unit and sends for their records.
+void Planning::place(std::span<const std::uint32_t> ordinals, Planned* to) noexcept {
+    std::uint32_t offsets8[kAhead];
+    look_up(ordinals, offsets8);
+    const std::size_t lines = asked_.everything() ? 0 : kLinesAhead;  // it is on its way anyhow
+    for (std::size_t n = 0; n < ordinals.size(); ++n) {
+        while (ordinals[n] >= segment_end_) stand_at(segment_ + 1);
+        while (ordinals[n] < segment_begin_) stand_at(segment_ - 1);
+        to[n] = {at_, unit_.first + ordinals[n], std::uint64_t{offsets8[n]} * 8};
+        const std::byte* const record = bytes_ + to[n].offset;
+        for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(record + kLine * line);
     }
+}
+
+/// Where the records of these events of the unit begin; 0 where that is not known.
+void Planning::look_up(std::span<const std::uint32_t> ordinals,
+                       std::uint32_t* offsets8) const noexcept {
+    const Segment& segment = *at_;
+    if (segment.sealed != nullptr) return segment.sealed->index.offsets8(ordinals, offsets8);
+    const bool ready = segment.ready();
+    for (std::size_t n = 0; n < ordinals.size(); ++n)
+        offsets8[n] = ready ? segment.index.offset8(ordinals[n]) : 0;
 }
 
 void Planning::stand_at(std::size_t segment) noexcept {
     segment_ = segment;
-    segment_begin_ = segments()[segment]->first() - unit_.first;
+    at_ = segments()[segment].get();
+    bytes_ = at_->bytes().data();
+    segment_begin_ = at_->first() - unit_.first;
     segment_end_ = segment + 1 < unit_.end ? segments()[segment + 1]->first() - unit_.first : ~0ULL;
-}
-
-/// Looks up where the records lie that were planned for from `first` on, and sends for them.
-void Planning::send_for(std::size_t first) noexcept {
-    const std::size_t lines = asked_.everything() ? 0 : kLinesAhead;  // it is on its way anyhow
-    for (std::size_t n = first; n < planned_; ++n) {
-        Planned& planned = ring_[n % kRing];
-        planned.offset = planned.segment->offset_of(planned.ordinal);
-        const std::byte* const record = planned.segment->bytes().data() + planned.offset;
-        for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(record + kLine * line);
-    }
 }
 
 /// Prepares the next index with events within the bounds; for all events, the next segment. False
@@ -175,7 +183,8 @@ void Planning::enter_active(const Segment& segment, std::uint64_t low, std::uint
 void Planning::enter_sealed(const SealedFile& sealed, std::uint64_t low,
                             std::uint64_t high) noexcept {
     index::SealedList list;
-    const index::Found found = sealed.index.find(key_kind(asked_.kind), asked_.name, asked_.key, list);
+    const index::Found found =
+        sealed.index.find(key_kind(asked_.kind), asked_.name, asked_.key, list);
     if (found == index::Found::damaged) error_ = damaged_sealed(pinned_.meta(), sealed);
     if (found != index::Found::yes || list.last < low || list.first > high) return;
     cursor_.emplace(sealed.index, list, bounds_.backwards);
@@ -192,7 +201,8 @@ std::size_t Planning::list(std::span<std::uint32_t> ordinals) {
     if (asked_.everything()) return list_all(ordinals);
     if (listed_ < names_.size()) return list_active(ordinals);
     const Segment& segment = *segments()[unit_.begin];
-    while (const std::size_t count = selecting_ ? selecting_->next(ordinals) : list_sealed(ordinals)) {
+    while (const std::size_t count =
+               selecting_ ? selecting_->next(ordinals) : list_sealed(ordinals)) {
         const std::size_t kept = times_.bounded() ? timely(segment, ordinals.first(count)) : count;
         if (kept > 0) return kept;
     }
@@ -231,8 +241,8 @@ std::size_t Planning::timely(const Segment& segment, std::span<std::uint32_t> or
     const auto outside = [&](std::uint32_t ordinal) {
         return times_.outside_from(segment, ordinal, true) > 0;
     };
-    return static_cast<std::size_t>(
-        std::remove_if(ordinals.begin(), ordinals.end(), outside) - ordinals.begin());
+    return static_cast<std::size_t>(std::remove_if(ordinals.begin(), ordinals.end(), outside) -
+                                    ordinals.begin());
 }
 
 /// Of all events: whole groups that lie outside the bounds of time are not even looked at.

@@ -53,8 +53,8 @@ struct Asked {
 /// An event that is about to be taken.
 struct Planned {
     const Segment* segment = nullptr;
-    std::uint32_t ordinal = 0;  ///< in the segment
-    std::uint64_t offset = 0;   ///< of its record; 0: not known
+    std::uint64_t position = 0;
+    std::uint64_t offset = 0;  ///< of its record; 0: not known
 };
 
 [[nodiscard]] index::KeyKind key_kind(Source::Kind kind) noexcept;
@@ -68,12 +68,10 @@ public:
 
     /// Before the first `next`: once it is known what is asked for. May throw bad_alloc.
     void start();
-    /// The next event, or null: at the end, or after an error. `left`: no more than so many events
-    /// are wanted from here on. What it points to is valid until the next call. May throw bad_alloc.
-    [[nodiscard]] const Planned* next(std::uint64_t left) {
-        if (planned_ - taken_ <= kAhead && !ended_) plan(left);
-        return taken_ == planned_ ? nullptr : &ring_[taken_++ % kRing];
-    }
+    /// The next few events, while those after them are sent for; none at the end, or after an
+    /// error. `left`: no more than so many events are wanted from here on. Valid until the next
+    /// call. May throw bad_alloc.
+    [[nodiscard]] std::span<const Planned> next(std::uint64_t left);
     /// Why `next` came to an end, if that is no true one.
     [[nodiscard]] std::optional<Error>& error() noexcept { return error_; }
     /// For a selection: entries of indexes that were looked at so far.
@@ -82,10 +80,15 @@ public:
     }
 
 private:
-    void plan(std::uint64_t left);
-    void place(std::span<const std::uint32_t> ordinals) noexcept;
+    static constexpr std::size_t kAhead = 16;  ///< records on their way while others are decoded
+    struct Batch {
+        std::size_t size = 0;
+        Planned events[kAhead];
+    };
+    void plan(Batch& batch, std::uint64_t left);
+    void place(std::span<const std::uint32_t> ordinals, Planned* to) noexcept;
     void stand_at(std::size_t segment) noexcept;
-    void send_for(std::size_t first) noexcept;
+    void look_up(std::span<const std::uint32_t> ordinals, std::uint32_t* offsets8) const noexcept;
 
     [[nodiscard]] bool enter_unit();
     void enter(const Segment& segment, std::uint64_t low, std::uint64_t high);
@@ -117,20 +120,19 @@ private:
     IndexUnit unit_;
     bool entered_ = false;
     std::size_t segment_ = 0;           ///< the one planned for last, in the view's segments
+    const Segment* at_ = nullptr;       ///< that one
+    const std::byte* bytes_ = nullptr;  ///< of its log
     std::uint64_t segment_begin_ = 0;   ///< its ordinals
     std::uint64_t segment_end_ = 0;
-    std::uint64_t next_ = 0;            ///< for all events: the next one
-    std::uint64_t left_ = 0;            ///< of these
-    std::vector<std::uint32_t> names_;  ///< events of one name in one segment, in order
-    std::size_t listed_ = 0;            ///< of those, planned for
+    std::uint64_t next_ = 0;                     ///< for all events: the next one
+    std::uint64_t left_ = 0;                     ///< of these
+    std::vector<std::uint32_t> names_;           ///< events of one name in one segment, in order
+    std::size_t listed_ = 0;                     ///< of those, planned for
     std::optional<index::SealedCursor> cursor_;  ///< of one name in one sealed index
     std::uint64_t cursor_end_ = 0;               ///< its last ordinal that is wanted
 
-    static constexpr std::size_t kAhead = 16;  ///< records on their way while others are decoded
-    static constexpr std::size_t kRing = 2 * kAhead;
-    std::size_t planned_ = 0;
-    std::size_t taken_ = 0;
-    Planned ring_[kRing];
+    Batch batches_[2];
+    std::size_t current_ = 0;  ///< of these, the one that was handed out last
 };
 
 }  // namespace store

@@ -15,13 +15,13 @@ using base::failure;
 
 namespace {
 
-constexpr std::size_t kRun =
-    64;  // events handed out at once: their views stay in the nearest cache
-Error damaged(const Meta& meta, const Segment& segment, std::uint64_t ordinal, std::uint64_t offset,
-              const char* why) noexcept {
+// Events that are handed out at once: their views stay in the nearest cache.
+constexpr std::size_t kRun = 64;
+
+Error damaged(const Meta& meta, const Segment& segment, std::uint64_t position,
+              std::uint64_t offset, const char* why) noexcept {
     return failure(log::is_newer(why) ? ErrorCode::unsupported_version : ErrorCode::corrupt,
-                   "the event at position " + std::to_string(segment.first() + ordinal) +
-                       " cannot be read: " + why,
+                   "the event at position " + std::to_string(position) + " cannot be read: " + why,
                    meta.segment_path(segment.number()), offset);
 }
 
@@ -40,37 +40,46 @@ bool is_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& 
     return record.erased;
 }
 
+/// What is said where it is not known where a record lies.
+[[gnu::noinline]] Error unknown_place(const Meta& meta, const Segment& segment,
+                                      std::uint64_t position) noexcept {
+    if (segment.sealed != nullptr) return damaged_sealed(meta, *segment.sealed);
+    if (segment.late != nullptr && !segment.ready()) return damaged_index(meta, segment);
+    return damaged(
+        meta, segment, position, 0,
+        segment.holds_newer ? log::kWrittenByNewer : "its place in the segment is damaged");
+}
+
+/// True if the fault is none, because the event was erased; else `error` says what it is.
+[[gnu::noinline]] bool excuse(const Meta& meta, const Segment& segment, std::uint64_t position,
+                              std::uint64_t offset, log::Fault fault, log::RecordView& record,
+                              std::optional<Error>& error) noexcept {
+    if (fault == log::kBodyFault && is_erased(meta, record, error)) return true;
+    if (!error) error = damaged(meta, segment, position, offset, fault);
+    return false;
+}
+
+/// As `read_record`, where it is known where the record lies: at `offset`, if that is not 0.
+inline bool read_record_at(const Meta& meta, const Segment& segment, std::uint64_t position,
+                           std::uint64_t offset, log::Check check, log::RecordView& record,
+                           std::optional<Error>& error) noexcept {
+    if (offset == 0) [[unlikely]] {
+        error = unknown_place(meta, segment, position);
+        return false;
+    }
+    const log::Fault fault =
+        log::decode_record(segment.bytes(), offset, position, segment.keys.seed, check, record);
+    if (fault == nullptr) [[likely]]
+        return true;
+    return excuse(meta, segment, position, offset, fault, record, error);
+}
+
 }  // namespace
 
 bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal, log::Check check,
                  log::RecordView& record, std::optional<Error>& error) noexcept {
-    return read_record_at(meta, segment, ordinal, segment.offset_of(ordinal), check, record, error);
-}
-
-bool read_record_at(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
-                    std::uint64_t offset, log::Check check, log::RecordView& record,
-                    std::optional<Error>& error) noexcept {
-    if (offset == 0) [[unlikely]] {
-        if (segment.sealed != nullptr) {
-            error = damaged_sealed(meta, *segment.sealed);
-            return false;
-        }
-        if (segment.late != nullptr && !segment.ready()) {
-            error = damaged_index(meta, segment);
-            return false;
-        }
-        error = damaged(
-            meta, segment, ordinal, 0,
-            segment.holds_newer ? log::kWrittenByNewer : "its place in the segment is damaged");
-        return false;
-    }
-    const log::Fault fault = log::decode_record(segment.bytes(), offset, segment.first() + ordinal,
-                                                segment.keys.seed, check, record);
-    if (fault == nullptr) [[likely]]
-        return true;
-    if (fault == log::kBodyFault && is_erased(meta, record, error)) return true;
-    if (!error) error = damaged(meta, segment, ordinal, offset, fault);
-    return false;
+    return read_record_at(meta, segment, segment.first() + ordinal, segment.offset_of(ordinal),
+                          check, record, error);
 }
 
 bool admits(const Matcher& matcher, const log::RecordView& record) noexcept {
@@ -192,6 +201,8 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Source source, const Selector* 
     const bool nothing = (named && asked_.name.empty()) || times_.nothing() ||
                          (selector != nullptr && selector->is_nothing());
     if (nothing) bounds_.high = 0;
+    const bool revisions = bounds_.low_revision > 0 || bounds_.high_revision != ~0ULL;
+    plain_ = !pinned_->may_be_erased() && !times_.asks() && !matcher_ && !revisions;
     planning_.start();
     if (planning_.error()) refuse(*planning_.error());
 }
@@ -232,9 +243,10 @@ void Reading::fill() {
     if (bounds_.low > bounds_.high || left_ == 0) return;
     run_.reserve(kRun);
     while (run_.size() < kRun && left_ > 0) {
-        const Planned* planned = planning_.next(left_);
-        if (planned == nullptr && planning_.error()) refuse(std::move(*planning_.error()));
-        if (planned == nullptr || !take(*planned)) return;
+        if (batch_.empty()) batch_ = planning_.next(left_);
+        if (batch_.empty() && planning_.error()) refuse(std::move(*planning_.error()));
+        if (batch_.empty() || !take(batch_.front())) return;
+        batch_ = batch_.subspan(1);
     }
 }
 
@@ -261,26 +273,33 @@ bool Reading::belongs(const log::RecordView& record, bool sealed) const noexcept
 bool Reading::take(const Planned& planned) noexcept {
     const Segment& segment = *planned.segment;
     log::RecordView& record = record_;
-    if (!read_record_at(pinned_->meta(), segment, planned.ordinal, planned.offset, check_, record,
+    if (!read_record_at(pinned_->meta(), segment, planned.position, planned.offset, check_, record,
                         error_))
         return false;
     if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return true;
-    if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
+    if (!plain_ && pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_))
+        return false;
     if (!belongs(record, segment.sealed != nullptr)) return true;
-    // Before the revision: a read that passes whole groups over must end where any other ends.
-    if (times_.asks() && !timely(segment, record)) return !error_;
-    if (matcher_ && !admits(*matcher_, record)) return true;
-    if (asked_.kind == Source::Kind::stream) {
-        const std::uint64_t revision = record.header.revision;
-        const bool beyond = revision > bounds_.high_revision;
-        if (beyond && !bounds_.backwards)
-            looked_until_ = std::min(looked_until_, record.header.position - 1);
-        if (revision < bounds_.low_revision || beyond) return true;
-    }
+    if (!plain_ && !passes(segment, record)) return !error_;
     run_.emplace_back(AsEvent{record});
-    if (times_.asks()) run_.back().recorded_or_never_us = recorded_us_.value_or(EventView::kNever);
+    if (!plain_ && times_.asks())
+        run_.back().recorded_or_never_us = recorded_us_.value_or(EventView::kNever);
     --left_;
     return true;
+}
+
+/// True if an event that belongs to what is asked for is wanted for its time, its content and its
+/// revision. An error if that cannot be known.
+bool Reading::passes(const Segment& segment, const log::RecordView& record) noexcept {
+    // Before the revision: a read that passes whole groups over must end where any other ends.
+    if (times_.asks() && !timely(segment, record)) return false;
+    if (matcher_ && !admits(*matcher_, record)) return false;
+    if (asked_.kind != Source::Kind::stream) return true;
+    const std::uint64_t revision = record.header.revision;
+    const bool beyond = revision > bounds_.high_revision;
+    if (beyond && !bounds_.backwards)
+        looked_until_ = std::min(looked_until_, record.header.position - 1);
+    return revision >= bounds_.low_revision && !beyond;
 }
 
 Result<Seen> Reading::seen() const noexcept {

@@ -32,9 +32,7 @@ public:
     [[nodiscard]] Result<std::span<const EventView>> next() noexcept;
     [[nodiscard]] Events::Status status() const noexcept { return status_; }
     /// For a selector that is no single name: entries of indexes that were looked at so far.
-    [[nodiscard]] std::uint64_t looked_at() const noexcept {
-        return planning_.looked_at();
-    }
+    [[nodiscard]] std::uint64_t looked_at() const noexcept { return planning_.looked_at(); }
     [[nodiscard]] Result<Seen> seen() const noexcept;
 
 private:
@@ -44,6 +42,7 @@ private:
     void refuse(Error error) noexcept;
     [[nodiscard]] bool belongs(const log::RecordView& record, bool sealed) const noexcept;
     [[nodiscard]] bool take(const Planned& planned) noexcept;
+    [[nodiscard]] bool passes(const Segment& segment, const log::RecordView& record) noexcept;
     [[nodiscard]] bool timely(const Segment& segment, const log::RecordView& record) noexcept;
     void finish() noexcept { status_ = Events::Status::complete; }
 
@@ -65,7 +64,9 @@ private:
     bool told_ = false;
     std::uint64_t last_returned_ = 0;
 
-    log::RecordView record_;  ///< that is being taken
+    bool plain_ = false;              ///< nothing but names decides whether an event is taken
+    std::span<const Planned> batch_;  ///< still to be taken
+    log::RecordView record_;          ///< that is being taken
     std::vector<EventView> run_;
 };
 
