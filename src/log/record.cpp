@@ -29,43 +29,18 @@ std::size_t covered(std::size_t with_padding, std::size_t without) noexcept {
     return base::seeded(SeededBug::padding_not_covered) ? without : with_padding;
 }
 
-/// What no writer may exceed is refused before anything is read for it. One branch for all of them.
-bool within_limits(const RecordHeader& header) noexcept {
-    return (static_cast<unsigned>(header.tag_count <= kMaxTags) &
-            static_cast<unsigned>(header.stream_length <= kMaxNameBytes) &
-            static_cast<unsigned>(header.type_length <= kMaxNameBytes) &
-            static_cast<unsigned>(header.metadata_length <= kMaxMetadataBytes) &
-            static_cast<unsigned>(header.data_length <= kMaxDataBytes)) != 0;
-}
-
-/// Which limit that is.
+/// What no writer may exceed is refused before anything is read for it.
 Fault fault_of_limits(const RecordHeader& header) noexcept {
     if (header.tag_count > kMaxTags) return "a record with more tags than there can be";
     if (header.stream_length > kMaxNameBytes || header.type_length > kMaxNameBytes)
         return "a record's name is longer than it can be";
-    return "a record's content is longer than it can be";
+    if (header.metadata_length > kMaxMetadataBytes || header.data_length > kMaxDataBytes)
+        return "a record's content is longer than it can be";
+    return nullptr;
 }
 
 std::uint32_t position_seed(std::uint32_t seed, std::uint64_t position) noexcept {
     return base::crc32c_u64(seed, position);
-}
-
-/// Adds up the lengths of a record's tags, four a step from the last one back: before the first lie
-/// hashes, so every step stays inside the record. False if one is longer than a name can be.
-bool add_tag_lengths(const RecordView& view, std::uint64_t& total) noexcept {
-    constexpr std::uint64_t kEach = 0x0001'0001'0001'0001ULL;  // one in each of four numbers
-    constexpr std::uint64_t kTop = 0x8000 * kEach;
-    const char* end = view.tag_lengths() + 2 * std::size_t{view.header.tag_count};
-    std::uint64_t too_long = 0;
-    total = 0;
-    for (unsigned left = view.header.tag_count; left > 0; left -= left < 4 ? left : 4, end -= 8) {
-        std::uint64_t four = 0;
-        std::memcpy(&four, end - sizeof four, sizeof four);
-        if (left < 4) four >>= 16 * (4 - left);
-        too_long |= (four | ((four & ~kTop) + (0x7FFF - kMaxNameBytes) * kEach)) & kTop;
-        total += (four * kEach) >> 48;
-    }
-    return too_long == 0;
 }
 
 bool body_has_checksum(const RecordView& view, std::uint32_t own_seed) noexcept {
@@ -139,13 +114,19 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
     view.erased = false;
     const RecordHeader& header = view.header;
     if (header.position != position) return "a record carries another position";
-    if (!within_limits(header)) return fault_of_limits(header);
+    if (const Fault fault = fault_of_limits(header)) return fault;
     const std::uint64_t fixed =
         sizeof(RecordHeader) + 10ULL * header.tag_count + 16 + (view.has_id() ? 16U : 0U);
     if (!base::fits(offset, fixed, segment.size()))
         return "a record's head reaches beyond its segment";
     std::uint64_t tags_text = 0;
-    if (!add_tag_lengths(view, tags_text)) return "a record's tag is longer than it can be";
+    const char* const lengths = view.tag_lengths();
+    for (std::size_t n = 0; n < header.tag_count; ++n) {
+        std::uint16_t length = 0;
+        std::memcpy(&length, lengths + 2 * n, sizeof length);
+        if (length > kMaxNameBytes) return "a record's tag is longer than it can be";
+        tags_text += length;
+    }
     const std::uint64_t head_used = fixed + header.stream_length + header.type_length + tags_text;
     const std::uint64_t head = base::align_up(head_used, kAlignment);
     const std::uint64_t body_used = std::uint64_t{header.metadata_length} + header.data_length;
