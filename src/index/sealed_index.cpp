@@ -200,25 +200,39 @@ Found SealedIndex::find(KeyKind kind, std::string_view name, Key key, SealedList
     return Found::no;
 }
 
+bool SealedIndex::touch_together(Section column, std::span<const std::uint32_t> ordinals,
+                                 std::uint64_t width) const noexcept {
+    if (ordinals.empty()) return true;
+    const std::uint64_t first = std::min(ordinals.front(), ordinals.back());
+    const std::uint64_t last = std::max(ordinals.front(), ordinals.back());
+    return last < events_ && width * (last - first) < kSealedBlock &&
+           touch(column, width * first, width * (last - first + 1));
+}
+
 void SealedIndex::offsets8(std::span<const std::uint32_t> ordinals,
                            std::uint32_t* to) const noexcept {
-    if (ordinals.empty()) return;
     const std::byte* const column = at(Section::offsets);
     for (const std::uint32_t ordinal : ordinals)
         if (ordinal < events_) __builtin_prefetch(column + 4ULL * ordinal);
-    const std::uint64_t first = std::min(ordinals.front(), ordinals.back());
-    const std::uint64_t last = std::max(ordinals.front(), ordinals.back());
-    // Then there is an asked one in each block that this touches.
-    const bool close = 4 * (last - first) < kSealedBlock && last < events_;
-    if (close && touch(Section::offsets, 4 * first, 4 * (last - first) + 4)) {
-        for (const std::uint32_t ordinal : ordinals)
-            *to++ = base::load<std::uint32_t>(column + 4ULL * ordinal);
-        return;
-    }
+    const bool whole = touch_together(Section::offsets, ordinals, 4);
     for (const std::uint32_t ordinal : ordinals) {
-        *to = 0;
-        static_cast<void>(offset8(ordinal, *to++));
+        *to = whole ? base::load<std::uint32_t>(column + 4ULL * ordinal) : 0;
+        if (!whole) static_cast<void>(offset8(ordinal, *to));
+        ++to;
     }
+}
+
+std::size_t SealedIndex::type_numbers(std::span<const std::uint32_t> ordinals,
+                                      std::uint16_t* to) const noexcept {
+    const std::byte* const column = at(Section::types);
+    const bool whole = touch_together(Section::types, ordinals, 2);
+    for (std::size_t n = 0; n < ordinals.size(); ++n) {
+        if (whole)
+            to[n] = base::load<std::uint16_t>(column + 2ULL * ordinals[n]);
+        else if (type_number(ordinals[n], to[n]) != Found::yes)
+            return n;
+    }
+    return ordinals.size();
 }
 
 Found SealedIndex::times(std::uint32_t group, SealedTimes& times) const noexcept {

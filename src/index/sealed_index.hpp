@@ -75,6 +75,9 @@ public:
     [[nodiscard]] Found type_number(std::uint32_t ordinal, std::uint16_t& number) const noexcept {
         return entry(Section::types, ordinal, number);
     }
+    /// The same of several events in either order. How many are known, up to the first that is not.
+    [[nodiscard]] std::size_t type_numbers(std::span<const std::uint32_t> ordinals,
+                                           std::uint16_t* to) const noexcept;
     /// Bounds of the times of events [group * kTimeGroup, …).
     [[nodiscard]] Found times(std::uint32_t group, SealedTimes& times) const noexcept;
 
@@ -116,6 +119,10 @@ private:
     }
     [[nodiscard]] bool touch_blocks(Section section, std::uint64_t offset,
                                     std::uint64_t length) const noexcept;
+    /// True if the entries of these events, in either order, lie close together, so that each
+    /// block between the first and the last of them is of one of them, and are whole.
+    [[nodiscard]] bool touch_together(Section column, std::span<const std::uint32_t> ordinals,
+                                      std::uint64_t width) const noexcept;
     [[nodiscard]] bool check_block(std::uint64_t block) const noexcept;
     /// The entry of an event in a column of such values. `no` beyond the end.
     template <class Value>

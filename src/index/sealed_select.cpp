@@ -106,40 +106,42 @@ public:
         return lists_->reach(from, found);
     }
     std::uint64_t onward(std::uint64_t key) noexcept override {
-        const Found has = holds(static_cast<std::uint32_t>(shared_.flipped(key)));
-        if (has == Found::damaged) return kEnd;
-        return has == Found::yes ? key : key + 1;
+        ++shared_.looked_at;
+        std::uint16_t number = 0;
+        const Found known =
+            shared_.index->type_number(static_cast<std::uint32_t>(shared_.flipped(key)), number);
+        shared_.damaged = shared_.damaged || known == Found::damaged;
+        if (known != Found::yes) return kEnd;
+        return has(number) ? key : key + 1;
     }
     std::size_t run(std::uint64_t from, std::span<std::uint32_t> ordinals) noexcept override {
         return lists_->run(from, ordinals);
     }
     std::size_t keep(std::span<std::uint32_t> ordinals, bool inside) noexcept override {
-        const Found wanted = inside ? Found::yes : Found::no;
         std::size_t kept = 0;
-        for (const std::uint32_t ordinal : ordinals) {
-            const Found has = holds(ordinal);
-            if (has == Found::damaged) break;
-            ordinals[kept] = ordinal;
-            kept += has == wanted ? 1 : 0;
+        for (std::size_t begin = 0; begin < ordinals.size() && !shared_.damaged;) {
+            const auto some = ordinals.subspan(begin, std::min(kTogether, ordinals.size() - begin));
+            std::uint16_t numbers[kTogether];
+            const std::size_t known = shared_.index->type_numbers(some, numbers);
+            for (std::size_t n = 0; n < known; ++n) {
+                ordinals[kept] = some[n];
+                kept += has(numbers[n]) == inside ? 1U : 0U;
+            }
+            shared_.damaged = known < some.size();
+            begin += some.size();
         }
+        shared_.looked_at += ordinals.size();
         return kept;
     }
     std::uint64_t most() const noexcept override { return lists_->most(); }
     bool looks_up() const noexcept override { return true; }
 
 private:
-    /// By the column.
-    Found holds(std::uint32_t ordinal) noexcept {
-        ++shared_.looked_at;
-        std::uint16_t number = 0;
-        const Found known = shared_.index->type_number(ordinal, number);
-        shared_.damaged = shared_.damaged || known == Found::damaged;
-        if (known != Found::yes) return known;
-        const bool has = numbers_.size() == 1
-                             ? numbers_.front() == number
-                             : std::binary_search(numbers_.begin(), numbers_.end(), number);
-        return has ? Found::yes : Found::no;
+    [[nodiscard]] bool has(std::uint16_t number) const noexcept {
+        return numbers_.size() == 1 ? numbers_.front() == number
+                                    : std::binary_search(numbers_.begin(), numbers_.end(), number);
     }
+    static constexpr std::size_t kTogether = 64;
     WalkPtr lists_;
     std::vector<std::uint16_t> numbers_;
 };
