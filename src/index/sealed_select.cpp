@@ -30,12 +30,14 @@ public:
         found = key_ = shared_.flipped(ordinal);
         return true;
     }
-    std::size_t run(std::uint64_t from, std::span<std::uint32_t> ordinals) noexcept override {
+    std::size_t run(std::uint64_t& from, std::span<std::uint32_t> ordinals) noexcept override {
         std::uint64_t first = 0;
         if (!reach(from, first)) return 0;
         const std::size_t count = cursor_.next(ordinals);
+        if (count == 0) return 0;
         shared_.looked_at += count - 1;  // one of them was counted
         known_ = false;
+        from = shared_.flipped(ordinals[count - 1]) + 1;
         return count;
     }
     std::size_t keep(std::span<std::uint32_t> ordinals, bool inside) noexcept override {
@@ -114,7 +116,7 @@ public:
         if (known != Found::yes) return kEnd;
         return has(number) ? key : key + 1;
     }
-    std::size_t run(std::uint64_t from, std::span<std::uint32_t> ordinals) noexcept override {
+    std::size_t run(std::uint64_t& from, std::span<std::uint32_t> ordinals) noexcept override {
         return lists_->run(from, ordinals);
     }
     std::size_t keep(std::span<std::uint32_t> ordinals, bool inside) noexcept override {
@@ -164,19 +166,18 @@ public:
         found = found_;
         return found != kEnd;
     }
-    std::size_t run(std::uint64_t from, std::span<std::uint32_t> ordinals) noexcept override {
+    std::size_t run(std::uint64_t& from, std::span<std::uint32_t> ordinals) noexcept override {
         // What the rarest has next, thinned out. If that leaves nothing, the walks leap together.
         while (true) {
             std::size_t count = members_.front()->run(from, ordinals);
             if (count == 0) return 0;
-            const std::uint64_t last = shared_.flipped(ordinals[count - 1]);
             known_ = false;
             for (std::size_t n = 1; n < members_.size() && count > 0; ++n)
                 count = members_[n]->keep(ordinals.first(count), true);
             for (std::size_t n = 0; n < without_.size() && count > 0; ++n)
                 count = without_[n]->keep(ordinals.first(count), false);
             if (count > 0 || shared_.damaged) return count;
-            if (!reach(last + 1, from) || shared_.damaged) return 0;
+            if (!reach(from, from) || shared_.damaged) return 0;
         }
     }
     std::uint64_t most() const noexcept override {
@@ -304,7 +305,7 @@ private:
 
 }  // namespace
 
-std::size_t Walk::run(std::uint64_t from, std::span<std::uint32_t> ordinals) noexcept {
+std::size_t Walk::run(std::uint64_t& from, std::span<std::uint32_t> ordinals) noexcept {
     std::size_t count = 0;
     for (std::uint64_t found = 0; count < ordinals.size() && reach(from, found); from = found + 1) {
         if (shared_.damaged) break;  // some may be missing before it
@@ -339,7 +340,6 @@ std::size_t SealedSelect::next(std::span<std::uint32_t> ordinals) noexcept {
         taken_ = 0;
         found_ = root_->run(next_, {run_, room_});
         if (found_ == 0) return 0;
-        next_ = shared_->flipped(run_[found_ - 1]) + 1;
         room_ = std::min(2 * room_, kRunMost);
     }
     const std::size_t count = std::min(found_ - taken_, ordinals.size());

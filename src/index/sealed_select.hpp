@@ -45,8 +45,8 @@ public:
         return reach(key, found) ? found : kEnd;
     }
     /// The next few events at or beyond `from`, as their ordinals: some if there is one. How many
-    /// that are.
-    [[nodiscard]] virtual std::size_t run(std::uint64_t from,
+    /// that are. Moves `from` behind everything that was looked at.
+    [[nodiscard]] virtual std::size_t run(std::uint64_t& from,
                                           std::span<std::uint32_t> ordinals) noexcept;
     /// Of events that lie in the walk's order, those that are in the set, or those that are not,
     /// moved to the front. How many that are.
@@ -86,7 +86,7 @@ public:
 private:
     std::unique_ptr<WalkShared> shared_;
     std::unique_ptr<Walk> root_;  ///< null: nothing
-    std::uint64_t next_ = 0;      ///< key from which on nothing was found yet
+    std::uint64_t next_ = 0;      ///< key from which on nothing was looked at yet
     std::size_t found_ = 0;       ///< in `run_`
     std::size_t taken_ = 0;       ///< of these
     std::size_t room_;            ///< for the run after this one: who wants one event waits for few

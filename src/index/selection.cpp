@@ -39,7 +39,6 @@ bool carries_set(const Selection::Set& set, const log::RecordView& record) noexc
     return false;
 }
 
-/// By keys, what a complement leaves out may be what only shares a key: it leaves out nothing.
 template <By by>
 bool matches_set(const Selection& selection, std::uint32_t n,
                  const log::RecordView& record) noexcept {
@@ -47,7 +46,8 @@ bool matches_set(const Selection& selection, std::uint32_t n,
     switch (set.op) {
         case Op::nothing: return false;
         case Op::all: return true;
-        case Op::none_of: return by == By::keys || !matches_set<by>(selection, n + 1, record);
+        // What only shares a key with a name is not left out.
+        case Op::none_of: return !matches_set<By::names>(selection, n + 1, record);
         case Op::any_of:
             for (std::uint32_t m = n + 1; m < set.end; m = selection.sets[m].end)
                 if (matches_set<by>(selection, m, record)) return true;
