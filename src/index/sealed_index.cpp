@@ -212,8 +212,6 @@ bool SealedIndex::touch_together(Section column, std::span<const std::uint32_t> 
 void SealedIndex::offsets8(std::span<const std::uint32_t> ordinals,
                            std::uint32_t* to) const noexcept {
     const std::byte* const column = at(Section::offsets);
-    for (const std::uint32_t ordinal : ordinals)
-        if (ordinal < events_) __builtin_prefetch(column + 4ULL * ordinal);
     const bool whole = touch_together(Section::offsets, ordinals, 4);
     for (const std::uint32_t ordinal : ordinals) {
         *to = whole ? base::load<std::uint32_t>(column + 4ULL * ordinal) : 0;

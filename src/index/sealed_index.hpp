@@ -69,7 +69,10 @@ public:
     [[nodiscard]] Found offset8(std::uint32_t ordinal, std::uint32_t& offset8) const noexcept {
         return entry(Section::offsets, ordinal, offset8);
     }
-    /// The same of several events in either order, fetched side by side; 0 where it is not `yes`.
+    void prefetch_offset(std::uint32_t ordinal) const noexcept {
+        if (ordinal < events_) __builtin_prefetch(at(Section::offsets) + 4ULL * ordinal);
+    }
+    /// The same of several events in either order; 0 where it is not `yes`.
     void offsets8(std::span<const std::uint32_t> ordinals, std::uint32_t* to) const noexcept;
     /// The number of its type in the order of types; kNoType, kManyTypes. `no` beyond the end.
     [[nodiscard]] Found type_number(std::uint32_t ordinal, std::uint16_t& number) const noexcept {

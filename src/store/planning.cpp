@@ -16,6 +16,26 @@ constexpr std::uint64_t kManyEvents = 4096;  // of a segment in a row: worth rea
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kLinesAhead = 4;  // of a record
 
+/// Where the first of these events begin that are of one segment, in bytes; 0 where that is not
+/// known. How many they are.
+std::size_t look_up(std::span<const Planned> events, std::uint64_t* offsets) noexcept {
+    const Segment* const segment = events.front().segment;
+    const bool sealed = segment->sealed != nullptr;
+    const std::uint64_t first = sealed ? segment->sealed->index.first_position() : segment->first();
+    std::uint32_t ordinals[Planning::kAhead];
+    std::size_t count = 0;
+    for (; count < events.size() && events[count].segment == segment; ++count)
+        ordinals[count] = static_cast<std::uint32_t>(events[count].position - first);
+    if (sealed) {
+        std::uint32_t offsets8[Planning::kAhead];
+        segment->sealed->index.offsets8({ordinals, count}, offsets8);
+        for (std::size_t n = 0; n < count; ++n) offsets[n] = std::uint64_t{offsets8[n]} * 8;
+    } else {
+        for (std::size_t n = 0; n < count; ++n) offsets[n] = segment->offset_of(ordinals[n]);
+    }
+    return count;
+}
+
 }  // namespace
 
 index::KeyKind key_kind(Source::Kind kind) noexcept {
@@ -77,36 +97,40 @@ void Planning::plan(Batch& batch, std::uint64_t left) {
         place({ordinals, count}, batch.events + batch.size);
         batch.size += count;
     }
+    send_for({batch.events, batch.size});
 }
 
-/// Plans for these events of the unit and sends for their records.
+/// Plans for these events of the unit, and sends for what says where they lie.
 void Planning::place(std::span<const std::uint32_t> ordinals, Planned* to) noexcept {
-    std::uint32_t offsets8[kAhead];
-    look_up(ordinals, offsets8);
-    const std::size_t lines = asked_.everything() ? 0 : kLinesAhead;  // it is on its way anyhow
-    for (std::size_t n = 0; n < ordinals.size(); ++n) {
-        while (ordinals[n] >= segment_end_) stand_at(segment_ + 1);
-        while (ordinals[n] < segment_begin_) stand_at(segment_ - 1);
-        to[n] = {at_, unit_.first + ordinals[n], std::uint64_t{offsets8[n]} * 8};
-        const std::byte* const record = bytes_ + to[n].offset;
-        for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(record + kLine * line);
+    const bool sealed = at_->sealed != nullptr && !asked_.everything();
+    for (const std::uint32_t ordinal : ordinals) {
+        while (ordinal >= segment_end_) stand_at(segment_ + 1);
+        while (ordinal < segment_begin_) stand_at(segment_ - 1);
+        *to++ = {at_, unit_.first + ordinal, 0};
+        if (sealed) at_->sealed->index.prefetch_offset(ordinal);
     }
 }
 
-/// Where the records of these events of the unit begin; 0 where that is not known.
-void Planning::look_up(std::span<const std::uint32_t> ordinals,
-                       std::uint32_t* offsets8) const noexcept {
-    const Segment& segment = *at_;
-    if (segment.sealed != nullptr) return segment.sealed->index.offsets8(ordinals, offsets8);
-    const bool ready = segment.ready();
-    for (std::size_t n = 0; n < ordinals.size(); ++n)
-        offsets8[n] = ready ? segment.index.offset8(ordinals[n]) : 0;
+/// Looks up where the records lie, a stretch of one segment at a time, and sends for them.
+void Planning::send_for(std::span<Planned> events) const noexcept {
+    const std::size_t lines = asked_.everything() ? 0 : kLinesAhead;  // it is on its way anyhow
+    while (!events.empty()) {
+        const Segment& segment = *events.front().segment;
+        const std::byte* const log = segment.bytes().data();
+        std::uint64_t offsets[kAhead];
+        const std::size_t count = look_up(events, offsets);
+        for (std::size_t n = 0; n < count; ++n) {
+            events[n].offset = offsets[n];
+            for (std::size_t line = 0; line < lines; ++line)
+                __builtin_prefetch(log + offsets[n] + kLine * line);
+        }
+        events = events.subspan(count);
+    }
 }
 
 void Planning::stand_at(std::size_t segment) noexcept {
     segment_ = segment;
     at_ = segments()[segment].get();
-    bytes_ = at_->bytes().data();
     segment_begin_ = at_->first() - unit_.first;
     segment_end_ = segment + 1 < unit_.end ? segments()[segment + 1]->first() - unit_.first : ~0ULL;
 }

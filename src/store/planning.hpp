@@ -61,6 +61,8 @@ struct Planned {
 
 class Planning {
 public:
+    static constexpr std::size_t kAhead = 16;  ///< records on their way while others are decoded
+
     /// All three outlive this; `asked` and `bounds` may change until `start`.
     Planning(const Pinned& pinned, const Asked& asked, const Bounds& bounds,
              const ReadOptions& options) noexcept
@@ -80,7 +82,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t kAhead = 16;  ///< records on their way while others are decoded
     struct Batch {
         std::size_t size = 0;
         Planned events[kAhead];
@@ -88,7 +89,7 @@ private:
     void plan(Batch& batch, std::uint64_t left);
     void place(std::span<const std::uint32_t> ordinals, Planned* to) noexcept;
     void stand_at(std::size_t segment) noexcept;
-    void look_up(std::span<const std::uint32_t> ordinals, std::uint32_t* offsets8) const noexcept;
+    void send_for(std::span<Planned> events) const noexcept;
 
     [[nodiscard]] bool enter_unit();
     void enter(const Segment& segment, std::uint64_t low, std::uint64_t high);
@@ -119,10 +120,9 @@ private:
     // the segment's.
     IndexUnit unit_;
     bool entered_ = false;
-    std::size_t segment_ = 0;           ///< the one planned for last, in the view's segments
-    const Segment* at_ = nullptr;       ///< that one
-    const std::byte* bytes_ = nullptr;  ///< of its log
-    std::uint64_t segment_begin_ = 0;   ///< its ordinals
+    std::size_t segment_ = 0;          ///< the one planned for last, in the view's segments
+    const Segment* at_ = nullptr;      ///< that one
+    std::uint64_t segment_begin_ = 0;  ///< its ordinals
     std::uint64_t segment_end_ = 0;
     std::uint64_t next_ = 0;                     ///< for all events: the next one
     std::uint64_t left_ = 0;                     ///< of these
