@@ -119,17 +119,20 @@ bool SealedCursor::find(std::uint32_t ordinal) noexcept {
     return true;
 }
 
-bool SealedCursor::next(std::uint32_t& ordinal) noexcept {
-    if (damaged_ || ended_ || list_.count == 0) return false;
-    if (!loaded_ && !load(backwards_ ? blocks() - 1 : 0)) return false;
+std::size_t SealedCursor::next(std::span<std::uint32_t> ordinals) noexcept {
+    if (damaged_ || ended_ || list_.count == 0) return 0;
+    if (!loaded_ && !load(backwards_ ? blocks() - 1 : 0)) return 0;
     if (backwards_) {
-        if (at_ == 0 && (block_ == 0 || !load(block_ - 1))) return false;
-        ordinal = ordinals_[--at_];
-        return true;
+        if (at_ == 0 && (block_ == 0 || !load(block_ - 1))) return 0;
+        const std::size_t count = std::min<std::size_t>(at_, ordinals.size());
+        for (std::size_t n = 0; n < count; ++n) ordinals[n] = ordinals_[--at_];
+        return count;
     }
-    if (at_ == size_ && (block_ + 1 == blocks() || !load(block_ + 1))) return false;
-    ordinal = ordinals_[at_++];
-    return true;
+    if (at_ == size_ && (block_ + 1 == blocks() || !load(block_ + 1))) return 0;
+    const std::size_t count = std::min<std::size_t>(size_ - at_, ordinals.size());
+    std::copy_n(ordinals_ + at_, count, ordinals.begin());
+    at_ += static_cast<std::uint32_t>(count);
+    return count;
 }
 
 /// Loads the block that holds the first event at or beyond `ordinal`, which lies beyond the one
@@ -169,6 +172,18 @@ bool SealedCursor::reach_far(std::uint32_t ordinal, std::uint32_t& found) noexce
     const bool beyond = backwards_ ? ordinals_[0] > ordinal : ordinals_[size_ - 1] < ordinal;
     if (beyond && !reach_block(ordinal)) return false;
     return backwards_ ? reach_back(ordinal, found) : reach_on(ordinal, found);
+}
+
+std::size_t SealedCursor::keep(std::span<std::uint32_t> ordinals, bool inside) noexcept {
+    std::size_t kept = 0;
+    std::uint32_t found = 0;
+    for (const std::uint32_t ordinal : ordinals) {
+        const bool has = reach(ordinal, found) && found == ordinal;
+        if (damaged_) break;
+        ordinals[kept] = ordinal;
+        kept += has == inside ? 1 : 0;
+    }
+    return kept;
 }
 
 /// Within the block that is loaded, or at the beginning of the next one.

@@ -19,7 +19,12 @@ public:
     /// False if there is none, or on damage; then the walk is at its end.
     [[nodiscard]] bool seek(std::uint32_t ordinal) noexcept;
     /// False at the end, or on damage.
-    [[nodiscard]] bool next(std::uint32_t& ordinal) noexcept;
+    [[nodiscard]] bool next(std::uint32_t& ordinal) noexcept {
+        return next(std::span<std::uint32_t>(&ordinal, 1)) == 1;
+    }
+    /// The next few events, as many as are at hand and have room. How many that are; 0 at the end,
+    /// or on damage.
+    [[nodiscard]] std::size_t next(std::span<std::uint32_t> ordinals) noexcept;
     /// As `seek`, but only onwards from where the walk stands, which is cheap for what is near, and
     /// without taking what it finds: `found` comes again with `next`.
     [[nodiscard]] bool reach(std::uint32_t ordinal, std::uint32_t& found) noexcept {
@@ -32,6 +37,9 @@ public:
         }
         return reach_far(ordinal, found);
     }
+    /// Of ordinals in the order of the walk, from where it stands on, those that it has or those
+    /// that it has not, moved to the front. How many that are; on damage, those before it.
+    [[nodiscard]] std::size_t keep(std::span<std::uint32_t> ordinals, bool inside) noexcept;
     [[nodiscard]] bool damaged() const noexcept { return damaged_; }
 
 private:

@@ -117,10 +117,7 @@ std::uint32_t SealedIndex::first_entry(KeyKind kind) const noexcept {
 }
 
 bool SealedIndex::check_block(std::uint64_t block) const noexcept {
-    std::atomic<std::uint64_t>& word = checked_[block / 64];
-    const std::uint64_t bit = 1ULL << (block % 64);
-    if ((word.load(std::memory_order_relaxed) & bit) != 0) [[likely]]
-        return true;
+    if (is_checked(block)) return true;
     const std::uint64_t begin = kSealedHeaderSize + block * kSealedBlock;
     const std::uint64_t end = std::min(begin + kSealedBlock, place(Section::segments).offset);
     const std::uint32_t crc = base::crc32c(static_cast<std::uint32_t>(block) ^ kSealedSeed,
@@ -129,12 +126,12 @@ bool SealedIndex::check_block(std::uint64_t block) const noexcept {
         set_damaged();
         return false;
     }
-    word.fetch_or(bit, std::memory_order_relaxed);
+    checked_[block / 64].fetch_or(1ULL << (block % 64), std::memory_order_relaxed);
     return true;
 }
 
-bool SealedIndex::touch(Section section, std::uint64_t offset,
-                        std::uint64_t length) const noexcept {
+bool SealedIndex::touch_blocks(Section section, std::uint64_t offset,
+                               std::uint64_t length) const noexcept {
     const SectionPlace& of = place(section);
     if (length == 0) return true;
     if (!base::fits(offset, length, of.length)) {
@@ -203,18 +200,37 @@ Found SealedIndex::find(KeyKind kind, std::string_view name, Key key, SealedList
     return Found::no;
 }
 
-Found SealedIndex::offset8(std::uint32_t ordinal, std::uint32_t& offset8) const noexcept {
-    if (ordinal >= events_) return Found::no;
-    if (!touch(Section::offsets, 4ULL * ordinal, 4)) return Found::damaged;
-    offset8 = base::load<std::uint32_t>(at(Section::offsets) + 4ULL * ordinal);
-    return Found::yes;
+bool SealedIndex::touch_together(Section column, std::span<const std::uint32_t> ordinals,
+                                 std::uint64_t width) const noexcept {
+    if (ordinals.empty()) return true;
+    const std::uint64_t first = std::min(ordinals.front(), ordinals.back());
+    const std::uint64_t last = std::max(ordinals.front(), ordinals.back());
+    return last < events_ && width * (last - first) < kSealedBlock &&
+           touch(column, width * first, width * (last - first + 1));
 }
 
-Found SealedIndex::type_number(std::uint32_t ordinal, std::uint16_t& number) const noexcept {
-    if (ordinal >= events_) return Found::no;
-    if (!touch(Section::types, 2ULL * ordinal, 2)) return Found::damaged;
-    number = base::load<std::uint16_t>(at(Section::types) + 2ULL * ordinal);
-    return Found::yes;
+void SealedIndex::offsets8(std::span<const std::uint32_t> ordinals,
+                           std::uint32_t* to) const noexcept {
+    const std::byte* const column = at(Section::offsets);
+    const bool whole = touch_together(Section::offsets, ordinals, 4);
+    for (const std::uint32_t ordinal : ordinals) {
+        *to = whole ? base::load<std::uint32_t>(column + 4ULL * ordinal) : 0;
+        if (!whole) static_cast<void>(offset8(ordinal, *to));
+        ++to;
+    }
+}
+
+std::size_t SealedIndex::type_numbers(std::span<const std::uint32_t> ordinals,
+                                      std::uint16_t* to) const noexcept {
+    const std::byte* const column = at(Section::types);
+    const bool whole = touch_together(Section::types, ordinals, 2);
+    for (std::size_t n = 0; n < ordinals.size(); ++n) {
+        if (whole)
+            to[n] = base::load<std::uint16_t>(column + 2ULL * ordinals[n]);
+        else if (type_number(ordinals[n], to[n]) != Found::yes)
+            return n;
+    }
+    return ordinals.size();
 }
 
 Found SealedIndex::times(std::uint32_t group, SealedTimes& times) const noexcept {

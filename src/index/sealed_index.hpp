@@ -66,19 +66,36 @@ public:
     [[nodiscard]] Found find(KeyKind kind, std::string_view name, Key key, SealedList& list) const;
 
     /// Byte offset / 8 of an event in its segment. `no` beyond the end.
-    [[nodiscard]] Found offset8(std::uint32_t ordinal, std::uint32_t& offset8) const noexcept;
+    [[nodiscard]] Found offset8(std::uint32_t ordinal, std::uint32_t& offset8) const noexcept {
+        return entry(Section::offsets, ordinal, offset8);
+    }
     void prefetch_offset(std::uint32_t ordinal) const noexcept {
         if (ordinal < events_) __builtin_prefetch(at(Section::offsets) + 4ULL * ordinal);
     }
+    /// The same of several events in either order; 0 where it is not `yes`.
+    void offsets8(std::span<const std::uint32_t> ordinals, std::uint32_t* to) const noexcept;
     /// The number of its type in the order of types; kNoType, kManyTypes. `no` beyond the end.
-    [[nodiscard]] Found type_number(std::uint32_t ordinal, std::uint16_t& number) const noexcept;
+    [[nodiscard]] Found type_number(std::uint32_t ordinal, std::uint16_t& number) const noexcept {
+        return entry(Section::types, ordinal, number);
+    }
+    /// The same of several events in either order. How many are known, up to the first that is not.
+    [[nodiscard]] std::size_t type_numbers(std::span<const std::uint32_t> ordinals,
+                                           std::uint16_t* to) const noexcept;
     /// Bounds of the times of events [group * kTimeGroup, …).
     [[nodiscard]] Found times(std::uint32_t group, SealedTimes& times) const noexcept;
 
     // ---- for cursors
     /// True if bytes [offset, offset + length) of a section are there and whole.
     [[nodiscard]] bool touch(Section section, std::uint64_t offset,
-                             std::uint64_t length) const noexcept;
+                             std::uint64_t length) const noexcept {
+        const SectionPlace& of = place(section);
+        const std::uint64_t begin = of.offset + offset - kSealedHeaderSize;
+        const std::uint64_t block = begin / kSealedBlock;
+        // Mostly it is little, and of a block that was touched before.
+        const bool one = length > 0 && base::fits(offset, length, of.length) &&
+                         (begin + length - 1) / kSealedBlock == block;
+        return (one && is_checked(block)) || touch_blocks(section, offset, length);
+    }
     [[nodiscard]] const std::byte* at(Section section) const noexcept {
         return file_.data() + place(section).offset;
     }
@@ -100,7 +117,25 @@ private:
     [[nodiscard]] log::Fault check_header() const noexcept;
     [[nodiscard]] log::Fault check_places() const noexcept;
     [[nodiscard]] log::Fault load_tables() noexcept;
+    [[nodiscard]] bool is_checked(std::uint64_t block) const noexcept {
+        return (checked_[block / 64].load(std::memory_order_relaxed) >> (block % 64) & 1U) != 0;
+    }
+    [[nodiscard]] bool touch_blocks(Section section, std::uint64_t offset,
+                                    std::uint64_t length) const noexcept;
+    /// True if the entries of these events, in either order, lie close together, so that each
+    /// block between the first and the last of them is of one of them, and are whole.
+    [[nodiscard]] bool touch_together(Section column, std::span<const std::uint32_t> ordinals,
+                                      std::uint64_t width) const noexcept;
     [[nodiscard]] bool check_block(std::uint64_t block) const noexcept;
+    /// The entry of an event in a column of such values. `no` beyond the end.
+    template <class Value>
+    [[nodiscard]] Found entry(Section column, std::uint32_t ordinal, Value& value) const noexcept {
+        if (ordinal >= events_) return Found::no;
+        const std::uint64_t offset = sizeof(Value) * std::uint64_t{ordinal};
+        if (!touch(column, offset, sizeof(Value))) return Found::damaged;
+        value = base::load<Value>(at(column) + offset);
+        return Found::yes;
+    }
 
     base::Bytes file_{};
     SealedHeader header_{};

@@ -7,14 +7,14 @@ namespace varve::index {
 
 namespace {
 
-using Shared = SealedSelect::Shared;
+using Shared = WalkShared;
 using WalkPtr = std::unique_ptr<Walk>;
 
 /// The events of one name.
 class NameWalk final : public Walk {
 public:
     NameWalk(Shared& shared, const SealedList& list) noexcept
-        : shared_(shared), list_(list), cursor_(*shared.index, list, shared.backwards) {}
+        : Walk(shared), list_(list), cursor_(*shared.index, list, shared.backwards) {}
 
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
         if (from <= key_ && known_) {
@@ -30,10 +30,26 @@ public:
         found = key_ = shared_.flipped(ordinal);
         return true;
     }
+    std::size_t run(std::uint64_t& from, std::span<std::uint32_t> ordinals) noexcept override {
+        std::uint64_t first = 0;
+        if (!reach(from, first)) return 0;
+        const std::size_t count = cursor_.next(ordinals);
+        if (count == 0) return 0;
+        shared_.looked_at += count - 1;  // one of them was counted
+        known_ = false;
+        from = shared_.flipped(ordinals[count - 1]) + 1;
+        return count;
+    }
+    std::size_t keep(std::span<std::uint32_t> ordinals, bool inside) noexcept override {
+        shared_.looked_at += ordinals.size();
+        known_ = false;
+        const std::size_t kept = cursor_.keep(ordinals, inside);
+        shared_.damaged = shared_.damaged || cursor_.damaged();
+        return kept;
+    }
     std::uint64_t most() const noexcept override { return list_.count; }
 
 private:
-    Shared& shared_;
     SealedList list_;
     SealedCursor cursor_;
     std::uint64_t key_ = 0;  ///< the last one found
@@ -43,22 +59,19 @@ private:
 /// All positions, the store's own records included.
 class AllWalk final : public Walk {
 public:
-    explicit AllWalk(const Shared& shared) noexcept : events_(shared.events) {}
+    explicit AllWalk(Shared& shared) noexcept : Walk(shared) {}
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
         found = from;
-        return from < events_;
+        return from < shared_.events;
     }
-    std::uint64_t most() const noexcept override { return events_; }
-
-private:
-    std::uint64_t events_;
+    std::uint64_t most() const noexcept override { return shared_.events; }
 };
 
 /// Positions up to one.
 class UptoWalk final : public Walk {
 public:
-    UptoWalk(const Shared& shared, std::uint64_t until) noexcept
-        : shared_(shared), count_(shared.ordinals_until(until)) {}
+    UptoWalk(Shared& shared, std::uint64_t until) noexcept
+        : Walk(shared), count_(shared.ordinals_until(until)) {}
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
         found = shared_.backwards ? std::max(from, shared_.events - count_) : from;
         return found < (shared_.backwards ? shared_.events : count_);
@@ -66,14 +79,13 @@ public:
     std::uint64_t most() const noexcept override { return count_; }
 
 private:
-    const Shared& shared_;
     std::uint64_t count_;
 };
 
 /// Events that a definition was applied to later; where nobody has looked yet, every event.
 class PastWalk final : public Walk {
 public:
-    PastWalk(Shared& shared, const Past& past) noexcept : shared_(shared), past_(past) {}
+    PastWalk(Shared& shared, const Past& past) noexcept : Walk(shared), past_(past) {}
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
         if (from >= shared_.events) return false;
         ++shared_.looked_at;
@@ -100,13 +112,13 @@ private:
         return at > past_.filled || past_.last(at, at);
     }
 
-    Shared& shared_;
     const Past& past_;
 };
 
 class AnyWalk final : public Walk {
 public:
-    explicit AnyWalk(std::vector<WalkPtr> members) : members_(std::move(members)) {
+    AnyWalk(Shared& shared, std::vector<WalkPtr> members)
+        : Walk(shared), members_(std::move(members)) {
         next_.assign(members_.size(), 0);
         asked_.assign(members_.size(), false);
     }
@@ -137,7 +149,7 @@ private:
 class TypesWalk final : public Walk {
 public:
     TypesWalk(Shared& shared, WalkPtr lists, std::vector<std::uint16_t> numbers)
-        : shared_(shared), lists_(std::move(lists)), numbers_(std::move(numbers)) {
+        : Walk(shared), lists_(std::move(lists)), numbers_(std::move(numbers)) {
         std::sort(numbers_.begin(), numbers_.end());
     }
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
@@ -150,24 +162,51 @@ public:
             shared_.index->type_number(static_cast<std::uint32_t>(shared_.flipped(key)), number);
         shared_.damaged = shared_.damaged || known == Found::damaged;
         if (known != Found::yes) return kEnd;
-        const bool has = std::binary_search(numbers_.begin(), numbers_.end(), number);
-        return has ? key : key + 1;
+        return has(number) ? key : key + 1;
+    }
+    std::size_t run(std::uint64_t& from, std::span<std::uint32_t> ordinals) noexcept override {
+        return lists_->run(from, ordinals);
+    }
+    std::size_t keep(std::span<std::uint32_t> ordinals, bool inside) noexcept override {
+        std::size_t kept = 0;
+        for (std::size_t begin = 0; begin < ordinals.size() && !shared_.damaged;) {
+            const auto some = ordinals.subspan(begin, std::min(kTogether, ordinals.size() - begin));
+            std::uint16_t numbers[kTogether];
+            const std::size_t known = shared_.index->type_numbers(some, numbers);
+            for (std::size_t n = 0; n < known; ++n) {
+                ordinals[kept] = some[n];
+                kept += has(numbers[n]) == inside ? 1U : 0U;
+            }
+            shared_.damaged = known < some.size();
+            begin += some.size();
+        }
+        shared_.looked_at += ordinals.size();
+        return kept;
     }
     std::uint64_t most() const noexcept override { return lists_->most(); }
+    bool looks_up() const noexcept override { return true; }
 
 private:
-    Shared& shared_;
+    [[nodiscard]] bool has(std::uint16_t number) const noexcept {
+        return numbers_.size() == 1 ? numbers_.front() == number
+                                    : std::binary_search(numbers_.begin(), numbers_.end(), number);
+    }
+    static constexpr std::size_t kTogether = 64;
     WalkPtr lists_;
     std::vector<std::uint16_t> numbers_;
 };
 
-/// Events of all its members and of none of `without`. The rarest member leads.
+/// Events of all its members and of none of `without`. The rarest member leads; one that can look
+/// events up follows unless it is rarer by far.
 class AllOfWalk final : public Walk {
 public:
-    AllOfWalk(std::vector<WalkPtr> members, std::vector<WalkPtr> without)
-        : members_(std::move(members)), without_(std::move(without)) {
+    AllOfWalk(Shared& shared, std::vector<WalkPtr> members, std::vector<WalkPtr> without)
+        : Walk(shared), members_(std::move(members)), without_(std::move(without)) {
+        const auto cost = [](const WalkPtr& walk) {
+            return walk->looks_up() ? kRarerByFar * walk->most() : walk->most();
+        };
         std::stable_sort(members_.begin(), members_.end(),
-                         [](const WalkPtr& a, const WalkPtr& b) { return a->most() < b->most(); });
+                         [&](const WalkPtr& a, const WalkPtr& b) { return cost(a) < cost(b); });
     }
     bool reach(std::uint64_t from, std::uint64_t& found) noexcept override {
         // The walks inside stand at what was found last: they cannot be asked again for less.
@@ -175,9 +214,28 @@ public:
         found = found_;
         return found != kEnd;
     }
-    std::uint64_t most() const noexcept override { return members_.front()->most(); }
+    std::size_t run(std::uint64_t& from, std::span<std::uint32_t> ordinals) noexcept override {
+        // What the rarest has next, thinned out. If that leaves nothing, the walks leap together.
+        while (true) {
+            std::size_t count = members_.front()->run(from, ordinals);
+            if (count == 0) return 0;
+            known_ = false;
+            for (std::size_t n = 1; n < members_.size() && count > 0; ++n)
+                count = members_[n]->keep(ordinals.first(count), true);
+            for (std::size_t n = 0; n < without_.size() && count > 0; ++n)
+                count = without_[n]->keep(ordinals.first(count), false);
+            if (count > 0 || shared_.damaged) return count;
+            if (!reach(from, from) || shared_.damaged) return 0;
+        }
+    }
+    std::uint64_t most() const noexcept override {
+        std::uint64_t events = kEnd;
+        for (const WalkPtr& member : members_) events = std::min(events, member->most());
+        return events;
+    }
 
 private:
+    static constexpr std::uint64_t kRarerByFar = 3;
     void find(std::uint64_t from) noexcept {
         known_ = true;
         for (std::uint64_t at = from; members_.front()->reach(at, at);) {
@@ -267,7 +325,7 @@ private:
         }
         if (members.empty()) return nullptr;
         WalkPtr any = members.size() == 1 ? std::move(members.front())
-                                          : std::make_unique<AnyWalk>(std::move(members));
+                                          : std::make_unique<AnyWalk>(shared_, std::move(members));
         return types_only ? with_column(std::move(any), entries) : std::move(any);
     }
     WalkPtr make_all_of(std::uint32_t n) {
@@ -283,7 +341,7 @@ private:
             if (member != nullptr) (complement ? without : members).push_back(std::move(member));
         }
         if (members.empty()) members.push_back(std::make_unique<AllWalk>(shared_));
-        return std::make_unique<AllOfWalk>(std::move(members), std::move(without));
+        return std::make_unique<AllOfWalk>(shared_, std::move(members), std::move(without));
     }
     WalkPtr make_without(std::uint32_t n) {
         std::vector<WalkPtr> members;
@@ -291,7 +349,7 @@ private:
         members.push_back(std::make_unique<AllWalk>(shared_));
         WalkPtr inner = exact(n) ? make(n + 1) : nullptr;
         if (inner != nullptr) without.push_back(std::move(inner));
-        return std::make_unique<AllOfWalk>(std::move(members), std::move(without));
+        return std::make_unique<AllOfWalk>(shared_, std::move(members), std::move(without));
     }
 
     [[nodiscard]] bool exact(std::uint32_t n) const noexcept {
@@ -304,8 +362,29 @@ private:
 
 }  // namespace
 
+std::size_t Walk::run(std::uint64_t& from, std::span<std::uint32_t> ordinals) noexcept {
+    std::size_t count = 0;
+    for (std::uint64_t found = 0; count < ordinals.size() && reach(from, found); from = found + 1) {
+        if (shared_.damaged) break;  // some may be missing before it
+        ordinals[count++] = static_cast<std::uint32_t>(shared_.flipped(found));
+    }
+    return count;
+}
+
+std::size_t Walk::keep(std::span<std::uint32_t> ordinals, bool inside) noexcept {
+    std::size_t kept = 0;
+    std::uint64_t next = 0;  // before it there is none
+    for (const std::uint32_t ordinal : ordinals) {
+        const std::uint64_t key = shared_.flipped(ordinal);
+        if (key >= next) next = onward(key);
+        if (shared_.damaged) break;
+        if ((next == key) == inside) ordinals[kept++] = ordinal;
+    }
+    return kept;
+}
+
 SealedSelect::SealedSelect(const SealedIndex& index, const Selection& selection, bool backwards)
-    : shared_(std::make_unique<Shared>()) {
+    : shared_(std::make_unique<Shared>()), room_(8) {
     shared_->index = &index;
     shared_->backwards = backwards;
     shared_->first = index.first_position();
@@ -313,12 +392,18 @@ SealedSelect::SealedSelect(const SealedIndex& index, const Selection& selection,
     root_ = Maker(*shared_, selection).make(0);
 }
 
-bool SealedSelect::next(std::uint32_t& ordinal) noexcept {
-    std::uint64_t found = 0;
-    if (root_ == nullptr || damaged() || !root_->reach(next_, found) || damaged()) return false;
-    ordinal = static_cast<std::uint32_t>(shared_->flipped(found));
-    next_ = found + 1;
-    return true;
+std::size_t SealedSelect::next(std::span<std::uint32_t> ordinals) noexcept {
+    if (taken_ == found_) {
+        if (root_ == nullptr || shared_->damaged) return 0;
+        taken_ = 0;
+        found_ = root_->run(next_, {run_, room_});
+        if (found_ == 0) return 0;
+        room_ = std::min(2 * room_, kRunMost);
+    }
+    const std::size_t count = std::min(found_ - taken_, ordinals.size());
+    std::copy_n(run_ + taken_, count, ordinals.begin());
+    taken_ += count;
+    return count;
 }
 
 }  // namespace varve::index

@@ -6,17 +6,21 @@ namespace varve::index {
 
 namespace {
 
+enum class By : std::uint8_t { keys, names };
+
 /// The record keeps the keys of its stream, type and tags: bytes are compared only where they
 /// agree.
+template <By by>
 bool carries_set(const Selection::Set& set, const log::RecordView& record) noexcept {
+    const bool keys = by == By::keys;
     switch (set.op) {
-        case Op::stream: return record.hash(0) == set.key && record.stream() == set.name;
-        case Op::type: return record.hash(1) == set.key && record.type() == set.name;
+        case Op::stream: return record.hash(0) == set.key && (keys || record.stream() == set.name);
+        case Op::type: return record.hash(1) == set.key && (keys || record.type() == set.name);
         case Op::category: return carries(record, KeyKind::category, set.name);
         default: break;
     }
     for (std::size_t n = 0; n < record.header.tag_count; ++n) {
-        if (record.hash(2 + n) == set.key) return record.tags().contains(set.name);
+        if (record.hash(2 + n) == set.key) return keys || record.tags().contains(set.name);
     }
     return false;
 }
@@ -30,31 +34,34 @@ bool carries_set(const Selection::Set& set, const EventNames& names) noexcept {
     }
 }
 
+template <By by>
 bool has_leaf(const Selection::Set& set, const log::RecordView& record) {
     if (set.op == Op::past) return set.past->has(record);
     if (set.op == Op::upto) return record.header.position <= set.until;
-    return carries_set(set, record);
+    return carries_set<by>(set, record);
 }
+template <By>
 bool has_leaf(const Selection::Set& set, const EventNames& names) noexcept {
     return is_name(set.op) && carries_set(set, names);
 }
 
-template <class Event>
+template <By by, class Event>
 bool matches_set(const Selection& selection, std::uint32_t n, const Event& event) {
     const Selection::Set& set = selection.sets[n];
     switch (set.op) {
         case Op::nothing: return false;
         case Op::all: return true;
-        case Op::none_of: return !matches_set(selection, n + 1, event);
+        // What only shares a key with a name is not left out.
+        case Op::none_of: return !matches_set<By::names>(selection, n + 1, event);
         case Op::any_of:
             for (std::uint32_t m = n + 1; m < set.end; m = selection.sets[m].end)
-                if (matches_set(selection, m, event)) return true;
+                if (matches_set<by>(selection, m, event)) return true;
             return false;
         case Op::all_of:
             for (std::uint32_t m = n + 1; m < set.end; m = selection.sets[m].end)
-                if (!matches_set(selection, m, event)) return false;
+                if (!matches_set<by>(selection, m, event)) return false;
             return true;
-        default: return has_leaf(set, event);
+        default: return has_leaf<by>(set, event);
     }
 }
 
@@ -168,11 +175,17 @@ bool Selection::exact(std::uint64_t low, std::uint64_t high, std::uint32_t set) 
 }
 
 bool matches(const Selection& selection, const log::RecordView& record) {
-    return is_listed(record) && !selection.sets.empty() && matches_set(selection, 0, record);
+    return is_listed(record) && !selection.sets.empty() &&
+           matches_set<By::names>(selection, 0, record);
+}
+
+bool may_match(const Selection& selection, const log::RecordView& record) {
+    return is_listed(record) && !selection.sets.empty() &&
+           matches_set<By::keys>(selection, 0, record);
 }
 
 bool matches(const Selection& selection, const EventNames& names) noexcept {
-    return !selection.sets.empty() && matches_set(selection, 0, names);
+    return !selection.sets.empty() && matches_set<By::names>(selection, 0, names);
 }
 
 }  // namespace varve::index

@@ -96,4 +96,7 @@ struct EventNames {
 /// The same for a selection of names only: one that was made without Meanings.
 [[nodiscard]] bool matches(const Selection& selection, const EventNames& names) noexcept;
 
+/// False only if the keys in the record say for certain that it does not.
+[[nodiscard]] bool may_match(const Selection& selection, const log::RecordView& record);
+
 }  // namespace varve::index

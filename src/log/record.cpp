@@ -45,6 +45,13 @@ std::uint32_t position_seed(std::uint32_t seed, std::uint64_t position) noexcept
     return base::crc32c_u64(seed, position);
 }
 
+bool body_has_checksum(const RecordView& view, std::uint32_t own_seed) noexcept {
+    const std::uint64_t body = view.size() - view.head_bytes;
+    const std::size_t used = std::size_t{view.header.metadata_length} + view.header.data_length;
+    return base::crc32c(own_seed, Bytes{view.at + view.head_bytes, covered(body, used)}) ==
+           view.header.body_crc;
+}
+
 }  // namespace
 
 std::uint32_t encode_record(std::byte* to, const RecordInput& input, const RecordPlace& place,
@@ -105,7 +112,7 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
         return "a record begins outside its segment";
     }
     const std::byte* const at = segment.data() + offset;
-    view.header = base::load<RecordHeader>(at);
+    std::memcpy(&view.header, at, sizeof view.header);
     view.at = at;
     view.erased = false;
     const RecordHeader& header = view.header;
@@ -142,15 +149,11 @@ Fault decode_record(Bytes segment, std::uint64_t offset, std::uint64_t position,
         return "a record's head fails its checksum";
     if (!known) return kWrittenByNewer;
     if (check == Check::head) return nullptr;
-    return body_is_intact(view, seed) ? nullptr : kBodyFault;
+    return body_has_checksum(view, own_seed) ? nullptr : kBodyFault;
 }
 
 bool body_is_intact(const RecordView& view, std::uint32_t seed) noexcept {
-    const std::uint64_t body = view.size() - view.head_bytes;
-    const std::size_t used = std::size_t{view.header.metadata_length} + view.header.data_length;
-    const std::uint32_t own_seed = position_seed(seed, view.header.position);
-    return base::crc32c(own_seed, Bytes{view.at + view.head_bytes, covered(body, used)}) ==
-           view.header.body_crc;
+    return body_has_checksum(view, position_seed(seed, view.header.position));
 }
 
 bool body_is_zero(const RecordView& view) noexcept {
@@ -160,32 +163,13 @@ bool body_is_zero(const RecordView& view) noexcept {
            base::all_zero(Bytes{view.at + view.head_bytes, body});
 }
 
-TagsView RecordView::shown_tags() const noexcept {
-    const TagsView all = tags();
-    if ((header.flags & kRecordHasAdded) == 0) return all;
+std::uint16_t RecordView::count_shown() const noexcept {
     std::uint16_t shown = 0;
-    for (const std::string_view tag : all) {
+    for (const std::string_view tag : tags()) {
         if (is_mark(tag)) break;
         ++shown;
     }
-    return {tag_lengths(), names() + header.stream_length + header.type_length, shown, tags_text};
-}
-
-EventView to_event(const RecordView& view) noexcept {
-    EventView event;
-    event.position = Position{view.header.position};
-    event.revision = Revision{view.header.revision};
-    event.time_us = view.header.time_us;
-    event.stream = view.stream();
-    event.type = view.type();
-    event.tags = view.shown_tags();
-    event.erased = view.erased;
-    if (!view.erased) {
-        event.data = view.data();
-        event.metadata = view.metadata();
-    }
-    event.id_bytes = view.has_id() ? view.hashes() + 8 * (2U + view.header.tag_count) : nullptr;
-    return event;
+    return shown;
 }
 
 }  // namespace varve::log

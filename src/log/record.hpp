@@ -95,7 +95,12 @@ struct RecordView {
                 header.tag_count, tags_text};
     }
     /// Without the marks.
-    [[nodiscard]] TagsView shown_tags() const noexcept;
+    [[nodiscard]] TagsView shown_tags() const noexcept {
+        if ((header.flags & kRecordHasAdded) == 0) return tags();
+        return {tag_lengths(), names() + header.stream_length + header.type_length, count_shown(),
+                tags_text};
+    }
+    [[nodiscard]] std::uint16_t count_shown() const noexcept;
     [[nodiscard]] const char* body() const noexcept {
         return reinterpret_cast<const char*>(at + head_bytes);
     }
@@ -126,6 +131,17 @@ enum class Check : std::uint8_t {
 /// True if there is a body and it holds zeros only, as an erased one does. Cheap where it does not.
 [[nodiscard]] bool body_is_zero(const RecordView& view) noexcept;
 
-[[nodiscard]] EventView to_event(const RecordView& view) noexcept;
+[[nodiscard]] inline EventView to_event(const RecordView& view) noexcept {
+    return {.position = Position{view.header.position},
+            .revision = Revision{view.header.revision},
+            .time_us = view.header.time_us,
+            .stream = view.stream(),
+            .type = view.type(),
+            .tags = view.shown_tags(),
+            .data = view.erased ? std::string_view{} : view.data(),
+            .metadata = view.erased ? std::string_view{} : view.metadata(),
+            .id_bytes = view.has_id() ? view.hashes() + 8 * (2U + view.header.tag_count) : nullptr,
+            .erased = view.erased};
+}
 
 }  // namespace varve::log

@@ -21,6 +21,8 @@ constexpr double kEntryUs = 0.003;
 constexpr double kEventUs = 0.05;
 constexpr double kIndexUs = 0.3;
 
+constexpr std::size_t kTogether = 64;  // entries that are taken from an index at once
+
 class Counter {
 public:
     Counter(const Pinned& pinned, const index::Selection& selection, std::uint64_t limit) noexcept
@@ -51,14 +53,22 @@ private:
                            selection_.exact(begin, end);
         if (exact && whole_list(*first.sealed, low, high)) return {};
         selecting_.enter(first, low, high, false);
-        for (std::uint32_t ordinal = 0; counted_.events < limit_ && selecting_.next(ordinal);) {
-            if (exact)
-                ++counted_.events;
-            else
-                VARVE_TRY(look(unit.first + ordinal));
+        if (exact) count_listed();
+        for (std::uint32_t ordinal = 0; !exact && counted_.events < limit_;) {
+            if (!selecting_.next(ordinal)) break;
+            VARVE_TRY(look(unit.first + ordinal));
         }
         if (!selecting_.damaged()) return {};
         return damaged_unit(pinned_.meta(), first);
+    }
+    /// Of an index that finds exactly the events of the selection.
+    void count_listed() {
+        std::uint32_t found[kTogether];
+        while (counted_.events < limit_) {
+            const std::size_t count = selecting_.next(found);
+            if (count == 0) break;
+            counted_.events = std::min(limit_, counted_.events + count);
+        }
     }
     /// A single name whose whole list lies within the bounds is counted by the dictionary.
     bool whole_list(const SealedFile& sealed, std::uint64_t low, std::uint64_t high) {

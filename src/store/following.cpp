@@ -62,7 +62,10 @@ Result<std::span<const EventView>> Following::next(std::uint32_t timeout_ms) noe
         }
         if (reading_ != nullptr) {
             auto run = reading_->next();
-            if (!run) return run;
+            if (!run) {
+                reading_.reset();  // the next call tries again from where this one came to
+                return run;
+            }
             if (!run->empty()) {
                 after_ = run->back().position.value;
                 caught_up_ = after_ >= reading_until_;

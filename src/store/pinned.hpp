@@ -61,10 +61,6 @@ private:
 [[nodiscard]] bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
                                log::Check check, log::RecordView& record,
                                std::optional<Error>& error) noexcept;
-/// The same where it is known where the record lies: `offset_of(ordinal)`.
-[[nodiscard]] bool read_record_at(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
-                                  std::uint64_t offset, log::Check check, log::RecordView& record,
-                                  std::optional<Error>& error) noexcept;
 
 /// True if the event's content matches; what was erased does not.
 [[nodiscard]] bool admits(const Matcher& matcher, const log::RecordView& record) noexcept;

@@ -15,27 +15,22 @@ using base::failure;
 
 namespace {
 
-constexpr std::size_t kRun =
-    64;  // events handed out at once: their views stay in the nearest cache
-constexpr std::uint64_t kManyEvents = 4096;  // of a segment in a row: worth reading far ahead
-constexpr std::size_t kAhead = 16;  // records on their way into the cache while others are decoded
+// Events that are handed out at once: their views stay in the nearest cache.
+constexpr std::size_t kRun = 64;
 
-index::KeyKind key_kind(Source::Kind kind) noexcept {
-    switch (kind) {
-        case Source::Kind::stream: return index::KeyKind::stream;
-        case Source::Kind::category: return index::KeyKind::category;
-        case Source::Kind::type: return index::KeyKind::type;
-        default: return index::KeyKind::tag;
-    }
-}
-
-Error damaged(const Meta& meta, const Segment& segment, std::uint64_t ordinal, std::uint64_t offset,
-              const char* why) noexcept {
+Error damaged(const Meta& meta, const Segment& segment, std::uint64_t position,
+              std::uint64_t offset, const char* why) noexcept {
     return failure(log::is_newer(why) ? ErrorCode::unsupported_version : ErrorCode::corrupt,
-                   "the event at position " + std::to_string(segment.first() + ordinal) +
-                       " cannot be read: " + why,
+                   "the event at position " + std::to_string(position) + " cannot be read: " + why,
                    meta.segment_path(segment.number()), offset);
 }
+
+/// Becomes an event where the event is to stay: a copy of what has just been written field by field
+/// would wait for the processor to have stored it.
+struct AsEvent {
+    const log::RecordView& record;
+    operator EventView() const noexcept { return log::to_event(record); }
+};
 
 /// Asks for the reason why a body fails its checksum. `error` says if that cannot be found out.
 bool is_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& error) noexcept {
@@ -45,37 +40,46 @@ bool is_erased(const Meta& meta, log::RecordView& record, std::optional<Error>& 
     return record.erased;
 }
 
+/// What is said where it is not known where a record lies.
+[[gnu::noinline]] Error unknown_place(const Meta& meta, const Segment& segment,
+                                      std::uint64_t position) noexcept {
+    if (segment.sealed != nullptr) return damaged_sealed(meta, *segment.sealed);
+    if (segment.late != nullptr && !segment.ready()) return damaged_index(meta, segment);
+    return damaged(
+        meta, segment, position, 0,
+        segment.holds_newer ? log::kWrittenByNewer : "its place in the segment is damaged");
+}
+
+/// True if the fault is none, because the event was erased; else `error` says what it is.
+[[gnu::noinline]] bool excuse(const Meta& meta, const Segment& segment, std::uint64_t position,
+                              std::uint64_t offset, log::Fault fault, log::RecordView& record,
+                              std::optional<Error>& error) noexcept {
+    if (fault == log::kBodyFault && is_erased(meta, record, error)) return true;
+    if (!error) error = damaged(meta, segment, position, offset, fault);
+    return false;
+}
+
+/// As `read_record`, where it is known where the record lies: at `offset`, if that is not 0.
+inline bool read_record_at(const Meta& meta, const Segment& segment, std::uint64_t position,
+                           std::uint64_t offset, log::Check check, log::RecordView& record,
+                           std::optional<Error>& error) noexcept {
+    if (offset == 0) [[unlikely]] {
+        error = unknown_place(meta, segment, position);
+        return false;
+    }
+    const log::Fault fault =
+        log::decode_record(segment.bytes(), offset, position, segment.keys.seed, check, record);
+    if (fault == nullptr) [[likely]]
+        return true;
+    return excuse(meta, segment, position, offset, fault, record, error);
+}
+
 }  // namespace
 
 bool read_record(const Meta& meta, const Segment& segment, std::uint64_t ordinal, log::Check check,
                  log::RecordView& record, std::optional<Error>& error) noexcept {
-    return read_record_at(meta, segment, ordinal, segment.offset_of(ordinal), check, record, error);
-}
-
-bool read_record_at(const Meta& meta, const Segment& segment, std::uint64_t ordinal,
-                    std::uint64_t offset, log::Check check, log::RecordView& record,
-                    std::optional<Error>& error) noexcept {
-    if (offset == 0) [[unlikely]] {
-        if (segment.sealed != nullptr) {
-            error = damaged_sealed(meta, *segment.sealed);
-            return false;
-        }
-        if (segment.late != nullptr && !segment.ready()) {
-            error = damaged_index(meta, segment);
-            return false;
-        }
-        error = damaged(
-            meta, segment, ordinal, 0,
-            segment.holds_newer ? log::kWrittenByNewer : "its place in the segment is damaged");
-        return false;
-    }
-    const log::Fault fault = log::decode_record(segment.bytes(), offset, segment.first() + ordinal,
-                                                segment.keys.seed, check, record);
-    if (fault == nullptr) [[likely]]
-        return true;
-    if (fault == log::kBodyFault && is_erased(meta, record, error)) return true;
-    if (!error) error = damaged(meta, segment, ordinal, offset, fault);
-    return false;
+    return read_record_at(meta, segment, segment.first() + ordinal, segment.offset_of(ordinal),
+                          check, record, error);
 }
 
 bool admits(const Matcher& matcher, const log::RecordView& record) noexcept {
@@ -155,32 +159,26 @@ Reading::Reading(std::shared_ptr<Pinned> pinned, Wanted wanted, const ReadOption
     : pinned_(std::move(pinned)),
       wanted_(std::move(wanted)),
       bounds_(bounds_of(pinned_->view(), options)),
+      planning_(*pinned_, wanted_, bounds_, options),
       left_(options.limit),
       from_(options.from.value),
       until_(options.until.value),
       looked_until_(end_of(pinned_->view(), options)),
       check_(options.verify == Verify::always ? log::Check::body : log::Check::structure),
       times_(options),
-      matcher_(options.matcher),
-      error_(std::move(wanted_.error)) {
+      matcher_(options.matcher) {
+    if (auto unseen = pinned_->take_unseen()) refuse(std::move(*unseen));
+    if (wanted_.error) refuse(std::move(*wanted_.error));
     if (wanted_.nothing || times_.nothing()) bounds_.high = 0;
-    if (wanted_.selects) selecting_.emplace(wanted_.selection);
-    const auto unseen = pinned_->take_unseen();
-    if (unseen) error_ = *unseen;
-    if (bounds_.low > bounds_.high) return;
-    const SegmentList& list = *pinned_->view().segments;
-    segment_ = list.index_of(bounds_.backwards ? bounds_.high : bounds_.low);
-    // Keys are looked up in one index after the other: what that touches is fetched at once.
-    if (wanted_.kind != Source::Kind::all) {
-        key_ = pinned_->meta().hasher.key(key_kind(wanted_.kind), wanted_.name);
-        prefetch_key(list, key_);
-    }
-    for (const index::Selection::Set& set : wanted_.selection.sets)
-        if (wanted_.selects && index::is_name(set.op)) prefetch_key(list, set.key);
-    if (segment_ >= list.items.size() && !error_) {
-        error_ = failure(ErrorCode::corrupt, "the first segments of the store are missing",
-                         pinned_->meta().log_directory());
-    }
+    const bool revisions = bounds_.low_revision > 0 || bounds_.high_revision != ~0ULL;
+    plain_ = !pinned_->may_be_erased() && !times_.asks() && !matcher_ && !revisions;
+    planning_.start();
+    if (planning_.error()) refuse(*planning_.error());
+}
+
+/// The read ends with this before it begins.
+void Reading::refuse(Error error) noexcept {
+    if (!error_) error_ = std::move(error);
 }
 
 Reading::~Reading() {
@@ -189,25 +187,12 @@ Reading::~Reading() {
 }
 
 Result<std::span<const EventView>> Reading::next() noexcept {
-    try {
-        return fill();
-    } catch (const std::bad_alloc&) {
-        return failure(ErrorCode::out_of_memory, "no memory to read");
-    }
-}
-
-Result<std::span<const EventView>> Reading::fill() {
     run_.clear();
     if (status_ == Events::Status::complete) return std::span<const EventView>{};
-    if (!error_ && bounds_.low <= bounds_.high && left_ > 0) {
-        run_.reserve(kRun);
-        while (run_.size() < kRun && left_ > 0 && !error_) {
-            const std::size_t count = plan_batch();
-            if (count == 0) break;
-            for (std::size_t n = 0; n < count; ++n) {
-                if (!take(batch_[n])) break;
-            }
-        }
+    try {
+        if (!error_) fill();
+    } catch (const std::bad_alloc&) {
+        refuse(failure(ErrorCode::out_of_memory, "no memory to read"));
     }
     if (!run_.empty()) {
         last_returned_ = run_.back().position.value;
@@ -222,169 +207,15 @@ Result<std::span<const EventView>> Reading::fill() {
     return std::span<const EventView>{};
 }
 
-/// Prepares the next index with events within the bounds; for all events, the next segment. False
-/// if there is none.
-bool Reading::enter_unit() {
-    const SegmentList& list = *pinned_->view().segments;
-    if (segment_ >= list.items.size()) return false;
-    const Segment& segment = *list.items[segment_];
-    unit_ = scans() ? IndexUnit{segment_, segment_ + 1, segment.first()} : unit_of(list, segment_);
-    const std::uint64_t first = list.items[unit_.begin]->first();
-    const std::uint64_t last = list.last_of(unit_.end - 1, pinned_->view().published);
-    if (bounds_.backwards ? last < bounds_.low : first > bounds_.high) return false;
-    entered_ = true;
-    const std::uint64_t low = std::max(bounds_.low, first);
-    const bool unclipped = base::seeded(base::SeededBug::list_not_clipped) && segment.sealed;
-    const std::uint64_t high =
-        unclipped ? segment.sealed->index.last_position() : std::min(bounds_.high, last);
-    ordinals_.clear();
-    listed_ = 0;
-    cursor_.reset();
-    positions_left_ = 0;
-    if (low > high) return true;
-    if (selecting_) {
-        selecting_->enter(segment, low - unit_.first, high - unit_.first, bounds_.backwards);
-    } else if (scans()) {
-        if (high - low > kManyEvents)
-            pinned_->meta().env->expect(segment.log(), os::Env::Pattern::sequential);
-        positions_left_ = high - low + 1;
-        next_position_ = bounds_.backwards ? high : low;
-    } else if (segment.sealed != nullptr) {
-        list_sealed(*segment.sealed, low - unit_.first, high - unit_.first);
-    } else {
-        list_active(segment, low - unit_.first, high - unit_.first);
-    }
-    return true;
-}
-
-/// Collects the key's events newest first and turns them round if they are wanted the other way.
-void Reading::list_active(const Segment& segment, std::uint64_t low, std::uint64_t high) {
-    if (!segment.ready()) {
-        error_ = damaged_index(pinned_->meta(), segment);
-        return;
-    }
-    index::Postings postings = segment.index.postings(key_);
-    for (std::uint32_t ordinal = 0; postings.next(ordinal) && ordinal >= low;) {
-        if (ordinal > high) continue;
-        // Two names of one event may share a key: it is listed once all the same.
-        if (!ordinals_.empty() && ordinals_.back() == ordinal) continue;
-        if (times_.bounded() && times_.outside_from(segment, ordinal, true) > 0) continue;
-        ordinals_.push_back(ordinal);
-        segment.index.prefetch_offset(ordinal);
-    }
-    if (postings.damaged()) error_ = damaged_index(pinned_->meta(), segment);
-    // An event that cannot be read may carry the name: it is listed, and the read stops at it.
-    add_gaps(segment.index, low, high, ordinals_);
-    if (!bounds_.backwards) std::reverse(ordinals_.begin(), ordinals_.end());
-}
-
-/// Finds the name's list and stands at its first event that is wanted.
-void Reading::list_sealed(const SealedFile& sealed, std::uint64_t low,
-                          std::uint64_t high) noexcept {
-    index::SealedList list;
-    const index::Found found = sealed.index.find(key_kind(wanted_.kind), wanted_.name, key_, list);
-    if (found == index::Found::damaged) error_ = damaged_sealed(pinned_->meta(), sealed);
-    if (found != index::Found::yes || list.last < low || list.first > high) return;
-    cursor_.emplace(sealed.index, list, bounds_.backwards);
-    cursor_end_ = unit_.first + (bounds_.backwards ? low : high);
-    const std::uint64_t begin = bounds_.backwards ? high : low;
-    const bool within = bounds_.backwards ? list.last <= begin : list.first >= begin;
-    if (within || cursor_->seek(static_cast<std::uint32_t>(begin))) return;
-    if (cursor_->damaged()) error_ = damaged_sealed(pinned_->meta(), sealed);
-    cursor_.reset();
-}
-
-/// The next position of the unit that is wanted. False if there is none, or its list is damaged.
-bool Reading::next_listed(std::uint64_t& position) {
-    if (positions_left_ > 0) {
-        --positions_left_;
-        position = next_position_;
-        bounds_.backwards ? --next_position_ : ++next_position_;
-        return true;
-    }
-    if (listed_ < ordinals_.size()) {
-        position = unit_.first + ordinals_[listed_++];
-        return true;
-    }
-    if (selecting_) return next_selected(position);
-    std::uint32_t ordinal = 0;
-    if (!cursor_) return false;
-    const Segment& segment = *pinned_->view().segments->items[unit_.begin];
-    while (cursor_->next(ordinal)) {
-        position = unit_.first + ordinal;
-        const bool beyond = bounds_.backwards ? position < cursor_end_ : position > cursor_end_;
-        if (beyond) return cursor_.reset(), false;
-        if (!outside(segment, position)) return true;
-    }
-    if (cursor_->damaged()) error_ = damaged_sealed(pinned_->meta(), *segment.sealed);
-    cursor_.reset();
-    return false;
-}
-
-/// True if the group of the event lies outside the bounds of time.
-bool Reading::outside(const Segment& segment, std::uint64_t position) noexcept {
-    return times_.bounded() && times_.outside_from(segment, position - segment.first(), true) > 0;
-}
-
-bool Reading::next_selected(std::uint64_t& position) {
-    const Segment& segment = *pinned_->view().segments->items[unit_.begin];
-    for (std::uint32_t ordinal = 0; selecting_->next(ordinal);) {
-        position = unit_.first + ordinal;
-        if (!outside(segment, position)) return true;
-    }
-    if (!selecting_->damaged()) return false;
-    error_ = damaged_unit(pinned_->meta(), segment);
-    return false;
-}
-
-/// Makes `position` the batch's event `n` and sends for its place in the index.
-void Reading::plan(std::uint64_t position, std::size_t n) noexcept {
-    const std::vector<SegmentPtr>& items = pinned_->view().segments->items;
-    while (segment_ + 1 < unit_.end && position >= items[segment_ + 1]->first()) ++segment_;
-    while (segment_ > unit_.begin && position < items[segment_]->first()) --segment_;
-    const Segment& segment = *items[segment_];
-    const auto ordinal = static_cast<std::uint32_t>(position - segment.first());
-    const bool found = segment.sealed != nullptr && selecting_ && selecting_->exact();
-    batch_[n] = {&segment, ordinal, 0, found};
-    if (segment.sealed != nullptr && !scans())
-        segment.sealed->index.prefetch_offset(static_cast<std::uint32_t>(position - unit_.first));
-}
-
-/// The next few events, over as many indexes as it takes: their bytes are on their way while the
-/// ones before them are decoded. None at the end, or where a list is damaged.
-std::size_t Reading::plan_batch() {
-    std::size_t count = 0;
-    const std::size_t room = static_cast<std::size_t>(
-        std::min<std::uint64_t>(std::min(kAhead, kRun - run_.size()), left_));
-    while (count < room && !error_) {
-        if (!entered_ && !enter_unit()) break;
-        if (times_.bounded()) pass_over();
-        std::uint64_t position = 0;
-        while (count < room && next_listed(position)) plan(position, count++);
-        if (count == room) break;
-        entered_ = false;
-        segment_ = bounds_.backwards ? unit_.begin - 1 : unit_.end;
-    }
-    const std::size_t lines = scans() ? 0 : 4;  // what follows is on its way anyhow
-    for (std::size_t n = 0; n < count; ++n) {
-        const Segment& segment = *batch_[n].segment;
-        batch_[n].offset = segment.offset_of(batch_[n].ordinal);
-        const std::byte* record = segment.bytes().data() + batch_[n].offset;
-        for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(record + 64 * line);
-    }
-    return count;
-}
-
-/// Of all events: whole groups that lie outside the bounds of time are not even looked at.
-void Reading::pass_over() noexcept {
-    while (positions_left_ > 0) {
-        const Segment& segment = *pinned_->view().segments->items[segment_];
-        const std::uint64_t outside = std::min(
-            times_.outside_from(segment, next_position_ - segment.first(), bounds_.backwards),
-            positions_left_);
-        if (outside == 0) return;
-        positions_left_ -= outside;
-        bounds_.backwards ? next_position_ -= outside : next_position_ += outside;
+/// Takes the next events, until the run is full or the reading ends.
+void Reading::fill() {
+    if (bounds_.low > bounds_.high || left_ == 0) return;
+    run_.reserve(kRun);
+    while (run_.size() < kRun && left_ > 0) {
+        if (batch_.empty()) batch_ = planning_.next(left_);
+        if (batch_.empty() && planning_.error()) refuse(std::move(*planning_.error()));
+        if (batch_.empty() || !take(batch_.front())) return;
+        batch_ = batch_.subspan(1);
     }
 }
 
@@ -396,38 +227,48 @@ bool Reading::timely(const Segment& segment, const log::RecordView& record) noex
 }
 
 bool Reading::belongs(const log::RecordView& record, bool found) const {
-    // What a sealed index finds are exactly the events of the selection; they are compared all the
-    // same unless the index is trusted as the records are.
-    if (found && check_ == log::Check::structure) return index::is_listed(record);
-    if (selecting_) return index::matches(wanted_.selection, record);
-    return wanted_.kind == Source::Kind::all ||
-           index::carries(record, key_kind(wanted_.kind), wanted_.name);
+    // What a sealed index finds are exactly the events of the selection, whatever keys they share;
+    // their keys are compared all the same unless the index is trusted as the records are.
+    if (wanted_.selects()) {
+        if (!found) return index::matches(wanted_.selection, record);
+        return check_ == log::Check::structure ? index::is_listed(record)
+                                               : index::may_match(wanted_.selection, record);
+    }
+    return wanted_.everything() || index::carries(record, key_kind(wanted_.kind), wanted_.name);
 }
 
-/// Decodes one event and adds it if it belongs to the source. False if the reading ends here.
+/// Decodes one event and adds it if it belongs to what is asked for. False if the reading ends
+/// here.
 bool Reading::take(const Planned& planned) {
     const Segment& segment = *planned.segment;
-    log::RecordView record;
-    if (!read_record_at(pinned_->meta(), segment, planned.ordinal, planned.offset, check_, record,
+    log::RecordView& record = record_;
+    if (!read_record_at(pinned_->meta(), segment, planned.position, planned.offset, check_, record,
                         error_))
         return false;
     if (record.header.kind != static_cast<std::uint8_t>(log::RecordKind::event)) return true;
-    if (pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_)) return false;
+    if (!plain_ && pinned_->may_be_erased() && !mark_erased(pinned_->meta(), record, error_))
+        return false;
     if (!belongs(record, planned.found)) return true;
-    // Before the revision: a read that passes whole groups over must end where any other ends.
-    if (times_.asks() && !timely(segment, record)) return !error_;
-    if (matcher_ && !admits(*matcher_, record)) return true;
-    if (wanted_.kind == Source::Kind::stream) {
-        const std::uint64_t revision = record.header.revision;
-        const bool beyond = revision > bounds_.high_revision;
-        if (beyond && !bounds_.backwards)
-            looked_until_ = std::min(looked_until_, record.header.position - 1);
-        if (revision < bounds_.low_revision || beyond) return true;
-    }
-    run_.push_back(log::to_event(record));
-    if (times_.asks()) run_.back().recorded_or_never_us = recorded_us_.value_or(EventView::kNever);
+    if (!plain_ && !passes(segment, record)) return !error_;
+    run_.emplace_back(AsEvent{record});
+    if (!plain_ && times_.asks())
+        run_.back().recorded_or_never_us = recorded_us_.value_or(EventView::kNever);
     --left_;
     return true;
+}
+
+/// True if an event that belongs to what is asked for is wanted for its time, its content and its
+/// revision. An error if that cannot be known.
+bool Reading::passes(const Segment& segment, const log::RecordView& record) noexcept {
+    // Before the revision: a read that passes whole groups over must end where any other ends.
+    if (times_.asks() && !timely(segment, record)) return false;
+    if (matcher_ && !admits(*matcher_, record)) return false;
+    if (wanted_.kind != Source::Kind::stream) return true;
+    const std::uint64_t revision = record.header.revision;
+    const bool beyond = revision > bounds_.high_revision;
+    if (beyond && !bounds_.backwards)
+        looked_until_ = std::min(looked_until_, record.header.position - 1);
+    return revision >= bounds_.low_revision && !beyond;
 }
 
 Result<Seen> Reading::seen() const noexcept {

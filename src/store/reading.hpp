@@ -8,10 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "index/sealed_cursor.hpp"
 #include "store/pinned.hpp"
-#include "store/sealed.hpp"
-#include "store/selecting.hpp"
+#include "store/planning.hpp"
 #include "store/times.hpp"
 #include "store/wanted.hpp"
 
@@ -19,14 +17,6 @@ namespace varve {
 inline namespace v0 {
 namespace store {
 
-/// The options of a read, turned into positions that lie within the view.
-struct Bounds {
-    std::uint64_t low = 1;   ///< first position that may be handed out
-    std::uint64_t high = 0;  ///< last one; low > high: nothing
-    std::uint64_t low_revision = 0;
-    std::uint64_t high_revision = ~0ULL;
-    bool backwards = false;
-};
 /// Last position of the view that the options admit.
 [[nodiscard]] std::uint64_t end_of(const View& view, const ReadOptions& options) noexcept;
 [[nodiscard]] Bounds bounds_of(const View& view, const ReadOptions& options) noexcept;
@@ -47,42 +37,22 @@ public:
     [[nodiscard]] Result<std::span<const EventView>> next() noexcept;
     [[nodiscard]] Events::Status status() const noexcept { return status_; }
     /// For a selector that is no single name: entries of indexes that were looked at so far.
-    [[nodiscard]] std::uint64_t looked_at() const noexcept {
-        return selecting_ ? selecting_->looked_at() : 0;
-    }
+    [[nodiscard]] std::uint64_t looked_at() const noexcept { return planning_.looked_at(); }
     [[nodiscard]] Result<Seen> seen() const noexcept;
 
 private:
-    [[nodiscard]] Result<std::span<const EventView>> fill();
-    [[nodiscard]] bool enter_unit();
-    void list_active(const Segment& segment, std::uint64_t low, std::uint64_t high);
-    void list_sealed(const SealedFile& sealed, std::uint64_t low, std::uint64_t high) noexcept;
-    [[nodiscard]] bool next_listed(std::uint64_t& position);
-    void plan(std::uint64_t position, std::size_t n) noexcept;
-    [[nodiscard]] std::size_t plan_batch();
-    void pass_over() noexcept;
-    [[nodiscard]] bool next_selected(std::uint64_t& position);
-    [[nodiscard]] bool outside(const Segment& segment, std::uint64_t position) noexcept;
-    /// Everything in order; else what an index says.
-    [[nodiscard]] bool scans() const noexcept {
-        return wanted_.kind == Source::Kind::all && !selecting_;
-    }
+    void fill();
+    void refuse(Error error) noexcept;
     [[nodiscard]] bool belongs(const log::RecordView& record, bool found) const;
-    struct Planned {
-        const Segment* segment;
-        std::uint32_t ordinal;
-        std::uint64_t offset;  ///< of its record; 0: not known
-        bool found;            ///< a sealed index says that it belongs
-    };
     [[nodiscard]] bool take(const Planned& planned);
+    [[nodiscard]] bool passes(const Segment& segment, const log::RecordView& record) noexcept;
     [[nodiscard]] bool timely(const Segment& segment, const log::RecordView& record) noexcept;
     void finish() noexcept { status_ = Events::Status::complete; }
 
     std::shared_ptr<Pinned> pinned_;
     Wanted wanted_;
-    index::Key key_ = 0;                  ///< of a name
-    std::optional<Selecting> selecting_;  ///< of a selection
     Bounds bounds_;
+    Planning planning_;
     std::uint64_t left_;
     std::uint64_t from_;
     std::uint64_t until_;
@@ -97,17 +67,10 @@ private:
     bool told_ = false;
     std::uint64_t last_returned_ = 0;
 
-    std::size_t segment_ = 0;  ///< index into the view's segments
-    IndexUnit unit_;           ///< that it belongs to, once entered
-    bool entered_ = false;
-    std::uint64_t next_position_ = 0;  ///< for all events: the next one
-    std::uint64_t positions_left_ = 0;
-    std::vector<std::uint32_t> ordinals_;  ///< of one key in one segment, as they are handed out
-    std::size_t listed_ = 0;               ///< of those, handed out
-    std::optional<index::SealedCursor> cursor_;  ///< of one key in one sealed index
-    std::uint64_t cursor_end_ = 0;               ///< its last position that is wanted
+    bool plain_ = false;              ///< nothing but names decides whether an event is taken
+    std::span<const Planned> batch_;  ///< still to be taken
+    log::RecordView record_;          ///< that is being taken
     std::vector<EventView> run_;
-    Planned batch_[16];
 };
 
 }  // namespace store

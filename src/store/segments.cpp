@@ -12,16 +12,6 @@ namespace store {
 
 using base::failure;
 
-std::uint64_t Segment::sealed_offset(std::uint64_t ordinal) const noexcept {
-    const std::uint64_t events = sealed->index.events();
-    const std::uint64_t base = sealed_base();
-    std::uint32_t offset8 = 0;
-    if (ordinal >= events || base + ordinal >= events) return 0;
-    const index::Found found =
-        sealed->index.offset8(static_cast<std::uint32_t>(base + ordinal), offset8);
-    return found == index::Found::yes ? std::uint64_t{offset8} * 8 : 0;
-}
-
 Segment* SegmentList::find(std::uint64_t position) const noexcept {
     const std::size_t n = index_of(position);
     return n < items.size() ? items[n].get() : nullptr;

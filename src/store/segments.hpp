@@ -111,7 +111,15 @@ struct Segment {
     [[nodiscard]] std::uint64_t sealed_base() const noexcept {
         return first() - sealed->index.first_position();
     }
-    [[nodiscard]] std::uint64_t sealed_offset(std::uint64_t ordinal) const noexcept;
+    [[nodiscard]] std::uint64_t sealed_offset(std::uint64_t ordinal) const noexcept {
+        const std::uint64_t events = sealed->index.events();
+        const std::uint64_t base = sealed_base();
+        std::uint32_t offset8 = 0;
+        if (ordinal >= events || base + ordinal >= events) return 0;
+        const index::Found found =
+            sealed->index.offset8(static_cast<std::uint32_t>(base + ordinal), offset8);
+        return found == index::Found::yes ? std::uint64_t{offset8} * 8 : 0;
+    }
 };
 
 using SegmentPtr = std::shared_ptr<Segment>;

@@ -54,29 +54,36 @@ std::uint64_t Selecting::looked_at() const noexcept {
     return looked_at_ + (sealed_ ? sealed_->looked_at() : 0);
 }
 
-bool Selecting::next(std::uint32_t& ordinal) {
-    if (!sealed_) return next_active(ordinal);
-    if (!sealed_->next(ordinal)) {
-        damaged_ = damaged_ || sealed_->damaged();
-        return false;
-    }
-    const bool unclipped = base::seeded(base::SeededBug::complement_not_clipped) && unbounded_;
-    return unclipped || (backwards_ ? ordinal >= low_ : ordinal < low_ + left_);
+std::size_t Selecting::next(std::span<std::uint32_t> ordinals) {
+    if (!sealed_) return next_active(ordinals);
+    const std::size_t count = sealed_->next(ordinals);
+    if (count == 0) damaged_ = damaged_ || sealed_->damaged();
+    if (base::seeded(base::SeededBug::complement_not_clipped) && unbounded_) return count;
+    const auto beyond = [&](std::uint32_t ordinal) {
+        return backwards_ ? ordinal < low_ : ordinal >= low_ + left_;
+    };
+    std::size_t within = count;
+    while (within > 0 && beyond(ordinals[within - 1])) --within;
+    return within;
 }
 
-bool Selecting::next_active(std::uint32_t& ordinal) {
+std::size_t Selecting::next_active(std::span<std::uint32_t> ordinals) {
     if (unbounded_) {
-        if (left_ == 0) return false;
-        --left_;
-        ordinal = static_cast<std::uint32_t>(backwards_ ? low_ + left_ : low_++);
-        return true;
+        const std::size_t count = std::min<std::uint64_t>(left_, ordinals.size());
+        for (std::size_t n = 0; n < count; ++n) {
+            --left_;
+            ordinals[n] = static_cast<std::uint32_t>(backwards_ ? low_ + left_ : low_++);
+        }
+        return count;
     }
     while (at_ == ordinals_.size()) {
-        if (left_ == 0 || damaged_) return false;
+        if (left_ == 0 || damaged_) return 0;
         collect();
     }
-    ordinal = ordinals_[at_++];
-    return true;
+    const std::size_t count = std::min(ordinals_.size() - at_, ordinals.size());
+    std::copy_n(ordinals_.begin() + static_cast<std::ptrdiff_t>(at_), count, ordinals.begin());
+    at_ += count;
+    return count;
 }
 
 /// Of the next window.

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "index/active_select.hpp"
@@ -33,7 +34,12 @@ public:
     /// Stands before the first event of the index among the ordinals `low` … `high`, which count
     /// from the first event of the index. May throw bad_alloc.
     void enter(const Segment& segment, std::uint64_t low, std::uint64_t high, bool backwards);
-    [[nodiscard]] bool next(std::uint32_t& ordinal);
+    [[nodiscard]] bool next(std::uint32_t& ordinal) {
+        return next(std::span<std::uint32_t>(&ordinal, 1)) == 1;
+    }
+    /// The next few events, as many as are at hand and have room. How many that are; 0 at the end,
+    /// or on damage.
+    [[nodiscard]] std::size_t next(std::span<std::uint32_t> ordinals);
     /// True if the index needs no look at the content of events to tell which ones belong.
     [[nodiscard]] bool exact() const noexcept { return exact_; }
     /// Damage of the index has ended the walk.
@@ -42,7 +48,7 @@ public:
     [[nodiscard]] std::uint64_t looked_at() const noexcept;
 
 private:
-    [[nodiscard]] bool next_active(std::uint32_t& ordinal);
+    [[nodiscard]] std::size_t next_active(std::span<std::uint32_t> ordinals);
     void collect();
 
     const index::Selection& selection_;

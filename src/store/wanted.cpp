@@ -19,19 +19,26 @@ Source::Kind source_of(index::Op name) noexcept {
     }
 }
 
+/// One name, or nothing if nobody can carry it.
+Wanted named(const Pinned& pinned, Source::Kind kind, std::string_view name) {
+    Wanted wanted;
+    wanted.kind = kind;
+    wanted.name = name;
+    // Nothing carries the empty name, and what begins with '$' is the store's own.
+    wanted.nothing = kind != Source::Kind::all && (name.empty() || log::is_mark(name));
+    if (kind != Source::Kind::all) wanted.key = pinned.meta().hasher.key(key_kind(kind), name);
+    return wanted;
+}
+
 /// What a valid selector comes down to.
 Wanted compiled(const Pinned& pinned, const Selector& selector, const ViewMeanings& meanings) {
     Wanted wanted;
     wanted.selector = selector;
     wanted.selection.compile(wanted.selector.encoded(), pinned.meta().hasher, meanings.get());
     const index::Selection::Set& root = wanted.selection.root();
+    if (index::is_name(root.op) && wanted.selection.sets.size() == 1)
+        return named(pinned, source_of(root.op), root.name);
     wanted.nothing = root.op == index::Op::nothing;
-    const bool plain = index::is_name(root.op) && wanted.selection.sets.size() == 1;
-    if (plain) {
-        wanted.kind = source_of(root.op);
-        wanted.name = root.name;
-    }
-    wanted.selects = !plain && !wanted.nothing;
     return wanted;
 }
 
@@ -55,12 +62,7 @@ Wanted wanted_of(const Pinned& pinned, const Selector& selector) {
 }
 
 Wanted wanted_of(const Pinned& pinned, Source source) {
-    Wanted wanted;
-    wanted.kind = source.kind;
-    wanted.name = source.name;
-    // Nothing carries the empty name, and what begins with '$' is the store's own.
-    wanted.nothing =
-        source.kind != Source::Kind::all && (source.name.empty() || log::is_mark(source.name));
+    Wanted wanted = named(pinned, source.kind, source.name);
     const bool meant = source.kind == Source::Kind::type || source.kind == Source::Kind::tag ||
                        source.kind == Source::Kind::derived;
     if (wanted.nothing || !meant) return wanted;
@@ -72,6 +74,15 @@ Wanted wanted_of(const Pinned& pinned, Source source) {
     if (meanings.get() != nullptr) return compiled(pinned, Selector(source), meanings);
     wanted.nothing = source.kind == Source::Kind::derived;
     return wanted;
+}
+
+index::KeyKind key_kind(Source::Kind kind) noexcept {
+    switch (kind) {
+        case Source::Kind::stream: return index::KeyKind::stream;
+        case Source::Kind::category: return index::KeyKind::category;
+        case Source::Kind::type: return index::KeyKind::type;
+        default: return index::KeyKind::tag;
+    }
 }
 
 }  // namespace store

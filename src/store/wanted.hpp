@@ -19,13 +19,21 @@ class Pinned;
 
 struct Wanted {
     Source::Kind kind = Source::Kind::all;
-    std::string name;
+    std::string name;  ///< if `kind` has one
+    index::Key key = 0;
     bool nothing = false;
-    bool selects = false;  ///< `selection` says it
-    Selector selector;     ///< where the names of `selection` lie
-    index::Selection selection;
+    Selector selector;           ///< where the names of `selection` lie
+    index::Selection selection;  ///< of what is no single name; else no sets
     std::optional<Error> error;  ///< why it cannot be
+
+    [[nodiscard]] bool selects() const noexcept { return !selection.sets.empty(); }
+    /// All in order; else what an index says.
+    [[nodiscard]] bool everything() const noexcept {
+        return kind == Source::Kind::all && !selects();
+    }
 };
+
+[[nodiscard]] index::KeyKind key_kind(Source::Kind kind) noexcept;
 
 /// May throw bad_alloc.
 [[nodiscard]] Wanted wanted_of(const Pinned& pinned, Source source);

@@ -3,7 +3,12 @@
 // memory. Method: events through SealedBuilder into memory; every answer against plain maps.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+
+#include "index/sealed_select.hpp"
 #include "support/sealed_expect.hpp"
+#include "varve/selector.hpp"
 
 namespace varve::index {
 namespace {
@@ -168,6 +173,91 @@ TEST_P(SealedIndexOf, RunsOfOneSegmentBecomeOneSegment) {
     ASSERT_NO_FATAL_FAILURE(merge(parts, hasher, whole));
     whole.model.segments = {{3, 80, 1000, 1299}};
     ASSERT_NO_FATAL_FAILURE(test::expect_model(whole.index, whole.model));
+}
+
+struct Searched {
+    Selector selector;
+    std::function<bool(const SealedEvent&)> has;
+};
+
+/// Selections that make each kind of walk lead, follow and be left out.
+std::vector<Searched> searches() {
+    using Event = SealedEvent;
+    const auto listed = [](const Event& e) { return e.kind == log::RecordKind::event; };
+    const auto tag = [=](std::string name) {
+        return Searched{Selector::tag(name), [=](const Event& e) {
+                            return listed(e) &&
+                                   std::find(e.tags.begin(), e.tags.end(), name) != e.tags.end();
+                        }};
+    };
+    const auto type = [=](std::string name) {
+        return Searched{Selector::type(name),
+                        [=](const Event& e) { return listed(e) && e.type == name; }};
+    };
+    const auto both = [](const Searched& a, const Searched& b) {
+        return Searched{a.selector & b.selector,
+                        [=](const Event& e) { return a.has(e) && b.has(e); }};
+    };
+    const auto either = [](const Searched& a, const Searched& b) {
+        return Searched{a.selector | b.selector,
+                        [=](const Event& e) { return a.has(e) || b.has(e); }};
+    };
+    const auto without = [](const Searched& a) {
+        return Searched{!a.selector, [=](const Event& e) { return !a.has(e); }};
+    };
+    const Searched every = tag("every");
+    return {every,
+            type("Type3"),
+            both(every, type("Type3")),
+            both(tag("first2"), type("Type3")),
+            both(tag("first129"), tag("first400")),
+            both(tag("first400"), either(type("Type1"), type("Type2"))),
+            both(every, without(type("Type1"))),
+            both(every, without(tag("first129"))),
+            both(type("Type4"), without(either(tag("first3"), tag("first128")))),
+            either(both(every, type("Type5")), tag("first128")),
+            both(either(tag("first3"), type("Type6")), tag("first400")),
+            without(tag("first400")),
+            without(both(every, type("Type2"))),
+            both(tag("first400"), tag("none"))};
+}
+
+/// What `select` finds if it is asked for `room` events at a time.
+std::vector<std::uint32_t> taken(SealedSelect& select, std::size_t room) {
+    std::vector<std::uint32_t> all;
+    std::vector<std::uint32_t> some(room);
+    while (const std::size_t count = select.next(some))
+        all.insert(all.end(), some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count));
+    return all;
+}
+
+void expect_found(const Made& made, const Hasher& hasher, const Searched& searched,
+                  bool backwards) {
+    Selection selection;
+    selection.compile(searched.selector.encoded(), hasher);
+    const auto events = static_cast<std::uint32_t>(made.model.events.size());
+    for (const std::uint32_t from : {0U, 17U, 300U, events - 1}) {
+        std::vector<std::uint32_t> expected;
+        for (std::uint32_t n = backwards ? 0 : from; n <= (backwards ? from : events - 1); ++n)
+            if (searched.has(made.model.events[n])) expected.push_back(n);
+        if (backwards) std::reverse(expected.begin(), expected.end());
+        for (const std::size_t room : {1U, 3U, 64U, 200U}) {
+            SealedSelect select(made.index, selection, backwards);
+            select.seek(from);
+            EXPECT_EQ(taken(select, room), expected) << "from " << from << ", room " << room;
+            EXPECT_FALSE(select.damaged());
+        }
+    }
+}
+
+TEST_P(SealedIndexOf, ASelectionIsFoundRunByRunInEitherDirection) {
+    Made made;
+    ASSERT_NO_FATAL_FAILURE(build(sample(1, 600), hasher, made));
+    for (const Searched& searched : searches()) {
+        SCOPED_TRACE(searched.selector.text());
+        expect_found(made, hasher, searched, false);
+        expect_found(made, hasher, searched, true);
+    }
 }
 
 TEST(SealedIndex, EventsWithoutNamesAndIdsAreCountedAndListedNowhere) {
