@@ -40,6 +40,13 @@ enum class SeededBug : std::uint8_t {
     number_compared_as_text,
     given_tags_dropped_in_batches,
     outdated_append_placed,
+    checkpoint_ahead_of_acknowledgement,
+    nonmatching_not_passed,
+    slot_unchecked,
+    single_slot,
+    checkpoint_beyond_durable,
+    parked_counted_as_acknowledged,
+    consumer_verify_says_yes,
 };
 
 #if defined(VARVE_SEEDED_BUGS)
