@@ -25,7 +25,8 @@ const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
     {"matcher", run_matcher},
     {"query", run_query},
     {"contention", run_contention},
-    {"speedrun", run_speedrun}};
+    {"speedrun", run_speedrun},
+    {"consumer", run_consumer}};
 
 constexpr const char* kAbout =
     "Measures varve. Medians over the rounds are reported; rounds of the peers alternate with "
@@ -47,7 +48,8 @@ const std::map<std::string, std::vector<std::string>> kVariants = {
     {"append", {"cold-streams", "ids"}},
     {"matcher", {"parse", "absent", "absent-short"}},
     {"contention", {"one", "disjoint"}},
-    {"query", {"rare"}}};
+    {"query", {"rare"}},
+    {"consumer", {"state", "each"}}};
 
 std::vector<std::string> all_variants() {
     std::vector<std::string> all;
@@ -70,7 +72,8 @@ void add_sizes(CLI::App& app, Parameters& parameters) {
     app.add_option("--batch", parameters.batch, "events per commit")->check(CLI::Range(1, 4096));
     app.add_option("--size", parameters.size, "bytes of data per event")
         ->check(CLI::Range(0, 1 << 20));
-    app.add_option("--readers", parameters.readers, "for visibility: reader processes")
+    app.add_option("--readers", parameters.readers,
+                   "for visibility: reader processes; for consumer: consumer processes")
         ->check(CLI::Range(1, 256));
     app.add_option("--rounds", parameters.rounds, "of which medians are taken")
         ->check(CLI::Range(1, 100));
@@ -88,7 +91,8 @@ void add_choices(CLI::App& app, Parameters& parameters) {
                    "ago), ids (random ids, --events of them there before); for matcher: parse, "
                    "absent, absent-short; for contention: one (all threads on one boundary), "
                    "disjoint (each on its own) (default: all of them); for query: rare (two rare "
-                   "tags)")
+                   "tags); for consumer: state (acknowledgements carry 100 bytes of state), each "
+                   "(and every event has its own)")
         ->check(CLI::IsMember(all_variants()));
     app.add_option("--verify", parameters.verify, "checks while reading")
         ->check(CLI::IsMember({"always", "trusted"}));

@@ -61,8 +61,9 @@ struct QueryArguments {
     bool count = false, seen = false, json = false;
 };
 struct TailArguments {
-    std::string store, match;
+    std::string store, match, consumer;
     SourceArguments source;
+    AskedArguments asked;
     std::uint64_t after = ~0ULL, limit = ~0ULL;
     double timeout_s = 0;
     bool json = false, durable = false;
@@ -75,6 +76,13 @@ struct ListArguments {
 struct StoreArguments {
     std::string store;
     bool json = false;
+};
+struct ConsumersArguments {
+    std::string store, action = "list", name, by;
+    AskedArguments asked;  ///< for a reset of one that does not know it any more
+    std::vector<std::uint64_t> positions;
+    std::uint64_t after = 0;
+    bool yes = false, json = false;
 };
 struct StatsArguments {
     std::string store, prefix;
@@ -133,6 +141,7 @@ int run_tail(const TailArguments& arguments);
 int run_derive(const DefineArguments& arguments);
 int run_index(const DefineArguments& arguments);
 int run_definitions(const StoreArguments& arguments);
+int run_consumers(const ConsumersArguments& arguments);
 enum class Listed { streams, categories, types, tags };
 int run_list(const ListArguments& arguments, Listed what);
 int run_stats(const StatsArguments& arguments);

@@ -148,8 +148,14 @@ private:
             read.get_option("--id")->excludes(read.get_option(other));
         runs(read, [this] { return run_read(read_); });
         add_queries();
+        add_tail();
+        add_consumers();
+    }
+
+    void add_tail() {
         CLI::App& tail = command("tail", "print events as they come", tail_.store);
         add_source(tail, tail_.source);
+        add_asked(tail, tail_.asked, false);
         tail.add_option("--after", tail_.after, "begin behind this position instead of at the end")
             ->check(kWhole);
         tail.add_option("--limit", tail_.limit, "end after so many events")->check(kWhole);
@@ -158,7 +164,43 @@ private:
         tail.add_flag("--durable", tail_.durable, "only events that survive a power cut");
         tail.add_flag("--json", tail_.json, "NDJSON instead of a table");
         add_match(tail, tail_.match);
+        tail.add_option("--consumer", tail_.consumer,
+                        "as the consumer of this name, which is made if there is none: goes on "
+                        "where it was, and acknowledges what standard output has taken")
+            ->excludes(tail.get_option("--match"));
         runs(tail, [this] { return run_tail(tail_); });
+    }
+
+    void add_consumers() {
+        CLI::App& consumers =
+            command("consumers", "list consumers, or do something with one", consumers_.store);
+        consumers
+            .add_option("ACTION", consumers_.action,
+                        "list; or with NAME: show, verify (counts its events again), parked (lists "
+                        "the events it has put aside), replay (prints them and takes them as "
+                        "handled), drop (gives some of them up), pause, resume, reset (begins "
+                        "anew), replace (another one takes its name)")
+            ->check(CLI::IsMember({"list", "show", "verify", "parked", "replay", "drop", "pause",
+                                   "resume", "reset", "replace"}));
+        auto* name = consumers.add_option("NAME", consumers_.name, "of the consumer")->check(kName);
+        consumers
+            .add_option("--position", consumers_.positions,
+                        "with drop: the event at this position; repeatable")
+            ->check(kWhole)
+            ->allow_extra_args(false)
+            ->needs(name);
+        consumers
+            .add_option("--by", consumers_.by,
+                        "with replace: the consumer that takes the name; it must have come as far")
+            ->check(kName)
+            ->needs(name);
+        consumers.add_option("--after", consumers_.after, "with reset: behind this position")
+            ->check(kWhole)
+            ->needs(name);
+        add_asked(consumers, consumers_.asked, false);
+        consumers.add_flag("--yes", consumers_.yes, "with reset and drop: do it")->needs(name);
+        consumers.add_flag("--json", consumers_.json, "one JSON object per line");
+        runs(consumers, [this] { return run_consumers(consumers_); });
     }
 
     void add_queries() {
@@ -353,6 +395,7 @@ private:
     ReadArguments read_;
     QueryArguments query_;
     TailArguments tail_;
+    ConsumersArguments consumers_;
     ListArguments list_;
     StoreArguments store_;
     StatsArguments stats_;

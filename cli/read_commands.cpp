@@ -1,9 +1,7 @@
-// Commands that only read, queries and verification apart: read, tail, streams, types, tags, stats,
+// Commands that only read, queries, tail and verification apart: read, streams, types, tags, stats,
 // export.
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 
@@ -17,10 +15,6 @@
 namespace varve::cli {
 
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
-
-void on_signal(int) { interrupted = 1; }
 
 /// One name of the catalogue as a line.
 void write_name(const CatalogueEntry& entry, bool json, std::string& buffer) {
@@ -97,39 +91,6 @@ int run_read(const ReadArguments& arguments) {
         });
     flush_events(buffer);
     if (!seen) throw Failed(seen.error());
-    return kOk;
-}
-
-int run_tail(const TailArguments& arguments) {
-    const Store store = open_to_read(arguments.store);
-    FollowOptions options;
-    options.durable_only = arguments.durable;
-    options.after =
-        arguments.after == ~0ULL ? snapshot_of(store).published() : Position{arguments.after};
-    const std::optional<Matcher> matcher = matcher_of(arguments.match);
-    auto live = store.follow(arguments.source.source(), options);
-    if (!live) throw Failed(live.error());
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
-    std::uint64_t left = arguments.limit;
-    auto printed = std::chrono::steady_clock::now();  // the last event, or nothing since then
-    std::string buffer;
-    while (interrupted == 0 && left > 0) {
-        constexpr std::uint32_t kSliceMs = 200;
-        auto run = live->next(kSliceMs);
-        if (!run) throw Failed(run.error());
-        if (run->empty() && output_abandoned()) break;
-        for (const EventView& event : *run) {
-            if (left == 0) break;
-            if (matcher && !matcher->matches(event.data, event.metadata)) continue;
-            print_event(event, arguments.json, buffer);
-            printed = std::chrono::steady_clock::now();
-            --left;
-        }
-        flush_events(buffer);
-        const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - printed;
-        if (arguments.timeout_s > 0 && waited.count() >= arguments.timeout_s) break;
-    }
     return kOk;
 }
 

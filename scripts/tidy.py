@@ -20,7 +20,7 @@ LAYERS = {
     "index": {"base", "file", "match", "log"},
     "query": {"base", "match", "index", "log"},
     "store": {"base", "os", "file", "log", "match", "index", "query"},
-    "consumer": {"base", "file", "store"},
+    "consumer": {"base", "os", "file", "store"},
     "nes": {"base", "os"},
 }
 OUTSIDE = {"cli", "bench", "bindings", "server", "examples"}  # see include/varve only

@@ -217,6 +217,7 @@ struct FollowOptions {
     std::optional<std::int64_t> until_us{};
     TimeKind clock = TimeKind::event;
     bool with_recorded = false;
+    std::optional<Matcher> matcher{};
 };
 
 }  // namespace v0

@@ -32,6 +32,7 @@ class Engine;
 class Reading;
 class Pinned;
 class Following;
+struct Inside;
 }  // namespace store
 
 /// A stream and the version an append left it at. `stream` is the caller's own view.
@@ -216,12 +217,15 @@ public:
     ~Subscription();
 
     /// The next events, waiting up to `timeout_ms` for them; empty when nothing came in time. Valid
-    /// until the next call. Errors: `closed` after the store was closed; `durability_lost` if a
-    /// lossy reopening took back events that were delivered; `corrupt` on damage.
+    /// until the next call. With a matcher or bounds of time it may return empty before it has
+    /// looked at everything that is there: `caught_up` tells. Errors: `closed` after the store was
+    /// closed; `durability_lost` if a lossy reopening took back events that were delivered;
+    /// `corrupt` on damage.
     [[nodiscard]] Result<std::span<const EventView>> next(std::uint32_t timeout_ms) noexcept;
-    /// True once everything published at the last call of `next` was delivered.
+    /// True once everything published (or durable) at the last call of `next` was delivered.
     [[nodiscard]] bool caught_up() const noexcept;
-    /// Everything up to here was delivered or does not match.
+    /// Everything up to here was delivered or does not match: it also moves over stretches without
+    /// a match, so that whoever goes on from it later need not look at them again.
     [[nodiscard]] Position position() const noexcept;
 
 private:
@@ -335,9 +339,14 @@ public:
     /// Everything published now.
     [[nodiscard]] Result<Snapshot> snapshot() const noexcept;
 
-    /// Catch-up and live in one. `source.name` is copied. Errors: `stale` if `after` lies beyond
-    /// the end, `closed`, `out_of_memory`.
+    /// Catch-up and live in one, in any process. `source.name` is copied. Memory does not grow with
+    /// what there is to deliver. Errors: `stale` if `after` lies beyond the end, `invalid_argument`
+    /// (a name that cannot be), `closed`, `out_of_memory`.
     [[nodiscard]] Result<Subscription> follow(Source source = {},
+                                              const FollowOptions& options = {}) const noexcept;
+    /// The same for a query or selector: each event that matches once, as `Snapshot::query` finds
+    /// them. `invalid_argument` if the selector carries an error.
+    [[nodiscard]] Result<Subscription> follow(const Selector& selector,
                                               const FollowOptions& options = {}) const noexcept;
 
     /// Waits until `position` is published (level os, interval) or durable (disk), at most
@@ -469,6 +478,7 @@ public:
                                                      const Progress& progress = {}) noexcept;
 
 private:
+    friend struct store::Inside;
     explicit Store(std::shared_ptr<store::Engine> engine) noexcept;
     std::shared_ptr<store::Engine> engine_;
 };

@@ -1,6 +1,7 @@
 // The whole public API in one include.
 #pragma once
 
+#include "varve/consumer.hpp"
 #include "varve/event.hpp"
 #include "varve/maintenance.hpp"
 #include "varve/matcher.hpp"

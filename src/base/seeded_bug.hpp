@@ -42,6 +42,13 @@ enum class SeededBug : std::uint8_t {
     outdated_append_placed,
     repair_keeps_epoch,
     used_by_header_alone,
+    checkpoint_ahead_of_acknowledgement,
+    nonmatching_not_passed,
+    slot_unchecked,
+    single_slot,
+    checkpoint_beyond_durable,
+    parked_counted_as_acknowledged,
+    consumer_verify_says_yes,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -10,46 +10,64 @@ namespace varve {
 inline namespace v0 {
 namespace store {
 
-Following::Following(std::shared_ptr<Engine> engine, Source source, const FollowOptions& options)
+namespace {
+
+// Where each event has to be looked at, so many are looked at before the clock is: a wait ends in
+// time, and the position moves, although nothing matches for long.
+constexpr std::uint64_t kLook = 1 << 18;
+
+ReadOptions read_options(const FollowOptions& options) noexcept {
+    ReadOptions read;
+    read.durable_only = options.durable_only;
+    read.verify = options.verify;
+    read.since_us = options.since_us;
+    read.until_us = options.until_us;
+    read.clock = options.clock;
+    read.with_recorded = options.with_recorded;
+    read.matcher = options.matcher;
+    return read;
+}
+
+}  // namespace
+
+Following::Following(std::shared_ptr<Engine> engine, const Selector& selector,
+                     const FollowOptions& options) noexcept
     : engine_(std::move(engine)),
-      kind_(source.kind),
-      name_(source.name),
-      options_(options),
+      selector_(selector),
+      options_(read_options(options)),
       after_(options.after.value) {}
 
 Result<bool> Following::look() noexcept {
     auto view = engine_->view();
     if (!view) return std::move(view).error();
-    const std::uint64_t end = options_.durable_only ? view->durable : view->published;
-    if (view->published < after_ && reading_until_ > view->published) {
+    const std::uint64_t published = view->published;
+    const std::uint64_t end = end_of(*view, options_);
+    if (published < after_ && reading_until_ > published) {
         return base::failure(ErrorCode::durability_lost,
                              "events that were delivered were lost in a failed sync",
                              engine_->meta().path);
     }
+    end_ = end;
     if (end <= after_) {
         caught_up_ = true;
         return false;
     }
-    ReadOptions options;
-    options.after = Position{after_};
-    options.until = Position{end};
-    options.verify = options_.verify;
-    options.since_us = options_.since_us;
-    options.until_us = options_.until_us;
-    options.clock = options_.clock;
-    options.with_recorded = options_.with_recorded;
+    const bool slow = options_.matcher || options_.since_us || options_.until_us;
+    reading_until_ = slow ? after_ + std::min(end - after_, kLook) : end;
+    options_.after = Position{after_};
+    options_.until = Position{reading_until_};
     try {
-        auto pinned = std::make_shared<Pinned>(engine_->shared_meta(), std::move(*view));
-        reading_ = std::make_unique<Reading>(std::move(pinned), Source{kind_, name_}, options);
+        pinned_ = std::make_shared<Pinned>(engine_->shared_meta(), std::move(*view));
+        reading_ = std::make_unique<Reading>(pinned_, selector_, options_);
     } catch (const std::bad_alloc&) {
         return base::failure(ErrorCode::out_of_memory, "no memory to follow");
     }
-    reading_until_ = end;
     return true;
 }
 
-Result<std::span<const EventView>> Following::next(std::uint32_t timeout_ms) noexcept {
+Result<std::span<const EventView>> Following::next(std::uint32_t timeout_ms, Until until) noexcept {
     os::Env& env = *engine_->meta().env;
+    const std::uint64_t before = after_;
     const std::uint64_t deadline_us = env.monotonic_us() + std::uint64_t{timeout_ms} * 1000;
     while (true) {
         VARVE_TRY(engine_->open_here());
@@ -68,17 +86,20 @@ Result<std::span<const EventView>> Following::next(std::uint32_t timeout_ms) noe
             }
             if (!run->empty()) {
                 after_ = run->back().position.value;
-                caught_up_ = after_ >= reading_until_;
+                caught_up_ = after_ >= end_;
                 return run;
             }
             after_ = std::max(after_, reading_until_);
-            caught_up_ = true;
+            caught_up_ = after_ >= end_;
             reading_.reset();
-            continue;
+            if (caught_up_ || env.monotonic_us() < deadline_us) continue;
+            return std::span<const EventView>{};
         }
         const std::uint64_t now_us = env.monotonic_us();
-        if (now_us >= deadline_us) return std::span<const EventView>{};
+        const bool moved = until != Until::events && after_ != before;
+        if (now_us >= deadline_us || moved) return std::span<const EventView>{};
         VARVE_TRY(engine_->wait_for_change(word, deadline_us - now_us));
+        if (until == Until::change) return std::span<const EventView>{};
     }
 }
 

@@ -13,23 +13,35 @@ namespace store {
 
 class Following {
 public:
-    Following(std::shared_ptr<Engine> engine, Source source, const FollowOptions& options);
+    /// The caller has checked that the selector carries no error.
+    Following(std::shared_ptr<Engine> engine, const Selector& selector,
+              const FollowOptions& options) noexcept;
 
-    [[nodiscard]] Result<std::span<const EventView>> next(std::uint32_t timeout_ms) noexcept;
+    /// What ends a wait besides events and time.
+    enum class Until : std::uint8_t {
+        events,  ///< nothing
+        moved,   ///< the position has moved over what does not match
+        change,  ///< the store has published something, made it durable, or was closed
+    };
+    [[nodiscard]] Result<std::span<const EventView>> next(std::uint32_t timeout_ms,
+                                                          Until until = Until::events) noexcept;
     [[nodiscard]] bool caught_up() const noexcept { return caught_up_; }
     [[nodiscard]] Position position() const noexcept { return Position{after_}; }
+    /// Keeps alive what the views handed out last point into.
+    [[nodiscard]] const std::shared_ptr<Pinned>& pinned() const noexcept { return pinned_; }
 
 private:
     /// Begins to read what has come; false if nothing has.
     [[nodiscard]] Result<bool> look() noexcept;
 
     std::shared_ptr<Engine> engine_;
-    Source::Kind kind_;
-    std::string name_;
-    FollowOptions options_;
+    Selector selector_;
+    ReadOptions options_;
     std::uint64_t after_;
     std::uint64_t reading_until_ = 0;
+    std::uint64_t end_ = 0;  ///< of what there was at the last look
     bool caught_up_ = false;
+    std::shared_ptr<Pinned> pinned_;
     std::unique_ptr<Reading> reading_;
 };
 

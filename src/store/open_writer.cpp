@@ -205,7 +205,9 @@ Result<bool> WriterOpening::roll_forward() noexcept {
             durable_ = start.point.position <= published ? start.point : log::LogPoint{};
         }
         const bool at_cut = start.next_segment != 0 && start.point.position == from.position;
-        start = {from, at_cut ? start.next_segment : 0, start.newest_epoch};
+        // Where it was cut may be the begin of a segment that the cut has emptied: what continues
+        // the log names that one, not the segment of the last event.
+        start = {at_cut ? start.point : from, at_cut ? start.next_segment : 0, start.newest_epoch};
         adopted_from_ = published;
     }
     // After a failed sync pages may have been lost; else nothing behind the end is of interest, and

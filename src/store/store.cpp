@@ -211,6 +211,13 @@ Result<Snapshot> Store::snapshot() const noexcept {
 }
 
 Result<Subscription> Store::follow(Source source, const FollowOptions& options) const noexcept {
+    return follow(Selector(source), options);
+}
+
+Result<Subscription> Store::follow(const Selector& selector,
+                                   const FollowOptions& options) const noexcept {
+    if (selector.error() != nullptr)
+        return failure(ErrorCode::invalid_argument, selector.error(), path());
     auto view = engine_->view();
     if (!view) return std::move(view).error();
     if (options.after.value > view->published) {
@@ -222,7 +229,7 @@ Result<Subscription> Store::follow(Source source, const FollowOptions& options) 
                        path());
     }
     try {
-        return Subscription(std::make_unique<store::Following>(engine_, source, options));
+        return Subscription(std::make_unique<store::Following>(engine_, selector, options));
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to follow");
     }

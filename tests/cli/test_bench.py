@@ -58,6 +58,12 @@ class Bench(CommandLineTest):
         for name in ("events_per_s", "bytes_per_s", "append_p50_ns", "append_p999_ns", "seals", "merges"):
             self.assertGreater(line["metrics"][name], 0, name)
 
+    def test_consumer(self):
+        for options in ((), ("--variant", "state"), ("--readers", "3", "--variant", "each")):
+            metrics = self.ours("consumer", "--events", "5000", *options)
+            for name in ("events_per_s", "p50_us", "p99_us", "ack_us"):
+                self.assertGreater(metrics[name], 0, name)
+
     def test_cold_reads(self):
         lines = self.bench("tag-read", "--cold", "--events", "2000", "--peer", "none")
         self.assertEqual([line["variant"] for line in lines], ["varve", "one-at-a-time", "ratio"])

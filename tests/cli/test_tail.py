@@ -30,6 +30,27 @@ class Tail(CommandLineTest):
         self.assertEqual([event["position"] for event in answer.json], [1, 3])
         self.usage("tail", self.store, "--match", "{}")
 
+    def test_queries(self):
+        self.fill(2)
+        self.fill(2, stream="cart-1", kind="Opened")
+        self.fill(1, kind="OrderPaid")
+
+        def positions(*options):
+            answer = self.varve("tail", self.store, "--after", "0", "--timeout", "0.3", "--json", *options)
+            return [event["position"] for event in answer.json]
+        self.assertEqual(positions("--types", "OrderPlaced,OrderPaid"), [1, 2, 5])
+        self.assertEqual(positions("--items", '[{"types":["Opened"]},{"types":["OrderPaid"],"tags":["customer/7"]}]'), [3, 4, 5])
+        self.assertEqual(positions("--selector", '{"not":{"type":"Opened"}}', "--tags", "customer/7"), [1, 2, 5])
+        self.assertEqual(positions("--stream", "order-42", "--types", "OrderPaid,Opened"), [5])
+        self.assertEqual(positions("--types", "Missing"), [])
+        self.usage("tail", self.store, "--items", "[]")
+        self.usage("tail", self.store, "--types", "A,,B")
+        tail = self.start("--types", "Opened", "--limit", "1")
+        time.sleep(0.5)
+        self.fill(1)
+        self.fill(1, kind="Opened")
+        self.assertIn(b'"position":7', tail.stdout.readline())
+
     def test_events_that_do_not_match_are_no_events(self):
         self.fill(1)
         tail = self.start("--match", '{"data":{"n":2}}', "--timeout", "1")

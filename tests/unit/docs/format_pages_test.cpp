@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "consumer/parked_file.hpp"
 #include "file/backup_file.hpp"
 #include "file/control.hpp"
 #include "file/manifest.hpp"
@@ -31,6 +32,15 @@ struct Table {
 const Table kTables[] = {
     {"format/store-file.md", "Fields", file::kStoreFileFields, file::kStoreFileSize},
     {"format/backup.md", "Fields", file::kBackupFileFields, file::kBackupFileSize},
+    {"format/consumer.md", "Header", consumer::kFileHeaderFields, consumer::kHeaderSize},
+    {"format/consumer.md", "Shared words", consumer::kSharedWordsFields,
+     sizeof(consumer::SharedWords)},
+    {"format/consumer.md", "Slot", consumer::kSlotFields, consumer::kSlotHeadSize},
+    {"format/consumer.md", "Milestone", consumer::kMilestoneFields, sizeof(consumer::Milestone)},
+    {"format/consumer.md", "Header of parked events", consumer::kParkedHeaderFields,
+     consumer::kParkedHeaderSize},
+    {"format/consumer.md", "Entry of a parked event", consumer::kParkedEntryFields,
+     sizeof(consumer::ParkedEntry)},
     {"format/verify-state.md", "Header", file::kVerifyHeaderFields, sizeof(file::VerifyHeader)},
     {"format/verify-state.md", "Damaged place", file::kVerifyDamageFields,
      sizeof(file::VerifyDamage)},

@@ -143,6 +143,43 @@ TEST(Reader, WhoOnlyTakesSnapshotsSeesAWriterThatComesLater) {
     EXPECT_EQ(snapshot->published().value, 2U);
 }
 
+/// A recovery finds that nothing of the newest segment is left, and its writer dies before it
+/// appends: the next one continues the segment before, and what lies between belongs to nobody.
+TEST(Reader, PassesOverASegmentThatARecoveryHasEmptied) {
+    os::SimEnv first(1);
+    auto writer = Store::open("store", options_for(first, Access::read_write, Durability::os));
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(writer->append({{.data = std::string(40'000, 'a')}}));
+    ASSERT_TRUE(writer->sync());
+    ASSERT_TRUE(writer->append({{.data = std::string(40'000, 'b')}}));  // rolls
+    std::uint64_t emptied = 0;
+    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+        const auto cut = first.power_cut(seed, {os::SimCut::Style::mixed, 0});
+        std::unique_ptr<os::SimEnv> world;
+        {
+            auto recovered = write(*cut);
+            ASSERT_TRUE(recovered) << recovered.error().message;
+            world = cut->kill(seed);
+        }
+        auto next = write(*world);
+        ASSERT_TRUE(next) << next.error().message;
+        auto appended = next->append({{.data = "c"}});
+        ASSERT_TRUE(appended);
+        auto reader = read(*world);
+        ASSERT_TRUE(reader);
+        auto now = reader->snapshot();
+        ASSERT_TRUE(now) << seed << ' ' << now.error().message;
+        ASSERT_EQ(now->published(), appended->last);
+        EXPECT_EQ(now->at(appended->last)->data, "c") << seed;
+        const auto later = world->power_cut(seed, {os::SimCut::Style::nothing, 0});
+        auto last = write(*later);
+        ASSERT_TRUE(last) << seed << ' ' << last.error().message;
+        EXPECT_EQ(last->snapshot()->published(), appended->last);
+        emptied += appended->last.value == 2 ? 1U : 0U;
+    }
+    EXPECT_GT(emptied, 0U);
+}
+
 TEST(Reader, StandsAloneAfterAPowerCutAndThenFollows) {
     os::SimEnv first(1);
     {

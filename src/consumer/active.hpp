@@ -1,0 +1,126 @@
+// A consumer that this process has: delivers, takes acknowledgements, moves the checkpoint.
+//
+// `next` and `seek` by one thread at a time, everything else from any thread; `mutex_` guards what
+// both touch. Invariants: the checkpoint moves over complete acknowledgements and over what does
+// not match, in that order; it never passes what is durable, and never an event that was delivered
+// and is neither acknowledged nor parked.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "consumer/in_flight.hpp"
+#include "consumer/parked_file.hpp"
+#include "store/following.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace consumer {
+
+[[nodiscard]] Place place_of(const store::Engine& engine);
+
+class Active {
+public:
+    /// `selector`: null for the one the consumer has.
+    [[nodiscard]] static Result<std::unique_ptr<Active>> open(
+        std::shared_ptr<store::Engine> engine, std::string_view name, const Selector* selector,
+        const ConsumerOptions& options) noexcept;
+
+    [[nodiscard]] Result<Batch> next(std::size_t max_events, std::uint32_t timeout_ms) noexcept;
+    [[nodiscard]] Result<void> ack(Position position,
+                                   std::optional<std::string_view> state) noexcept;
+    [[nodiscard]] Result<Failure> fail(Position position, std::string_view reason) noexcept;
+    [[nodiscard]] Result<std::uint64_t> replay() noexcept;
+    [[nodiscard]] Result<void> sync() noexcept;
+    [[nodiscard]] Result<void> seek(Position position,
+                                    std::optional<std::string_view> state) noexcept;
+    [[nodiscard]] Result<void> close() noexcept;
+
+    [[nodiscard]] std::string state() const;
+    [[nodiscard]] Checkpoint checkpoint() const noexcept;
+    [[nodiscard]] bool caught_up() const noexcept;
+    [[nodiscard]] std::size_t in_flight() const noexcept;
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+private:
+    Active(std::shared_ptr<store::Engine> engine, std::string_view name,
+           const ConsumerOptions& options)
+        : engine_(std::move(engine)), env_(*engine_->meta().env), name_(name), options_(options) {}
+
+    /// A failed event that waits for its time.
+    struct Retry {
+        std::uint64_t position = 0;
+        std::uint64_t due_us = 0;
+    };
+    /// A checkpoint that waits until what it stands for is durable.
+    struct Held {
+        Saved saved;
+        std::uint64_t least = 0;
+    };
+    /// What `next` may do now.
+    struct Turn {
+        std::optional<Batch> again;  ///< a replayed or failed event
+        std::size_t room = 0;        ///< for so many new events; 0: none may come now
+        std::uint32_t word = 0;      ///< the wake word, read before anything was looked at
+        std::uint64_t sleep_us = 0;  ///< until something is due
+    };
+
+    [[nodiscard]] Result<void> take(const Place& place, const Selector* selector);
+    [[nodiscard]] Result<void> obtain(const Place& place, const Selector* selector);
+    [[nodiscard]] Result<void> begin_after(std::uint64_t position);
+    [[nodiscard]] Result<void> load_parked(const Place& place);
+
+    // Under the mutex, all of these.
+    [[nodiscard]] Result<void> usable() const noexcept;
+    [[nodiscard]] Result<void> advance();
+    [[nodiscard]] Result<void> store_checkpoint();
+    [[nodiscard]] Result<void> write(Saved saved, std::uint64_t most);
+    [[nodiscard]] Result<void> sync_if_due(std::uint64_t now_us) noexcept;
+    [[nodiscard]] Result<void> sync_log();
+    [[nodiscard]] Result<void> sync_file() noexcept;
+    [[nodiscard]] Result<Turn> turn(std::uint64_t now_us, std::uint64_t deadline_us);
+    [[nodiscard]] Result<std::optional<Batch>> due_again(std::uint64_t now_us);
+    [[nodiscard]] Result<Batch> fetch(std::uint64_t position) const;
+    [[nodiscard]] Result<void> acknowledge(std::uint64_t position,
+                                           std::optional<std::string_view> state);
+    [[nodiscard]] Result<void> acknowledge_replayed(std::uint64_t position,
+                                                    std::optional<std::string_view> state);
+    [[nodiscard]] Result<Failure> retry_or_park(std::uint64_t position, std::string_view reason);
+    void note_acknowledged() noexcept;
+
+    // By the thread of `next`, without the mutex.
+    [[nodiscard]] Result<Batch> wait_and_take(std::size_t max_events, std::uint32_t timeout_ms);
+    [[nodiscard]] Result<Batch> gather(std::size_t room);
+
+    std::shared_ptr<store::Engine> engine_;
+    os::Env& env_;
+    std::string name_;
+    ConsumerOptions options_;
+
+    std::unique_ptr<store::Following> following_;
+    std::span<const EventView> run_;  ///< events that are there and were not delivered yet
+
+    mutable std::mutex mutex_;
+    std::unique_ptr<CheckpointFile> file_;  ///< null: closed
+    InFlight in_flight_;
+    std::uint64_t followed_ = 0;  ///< everything up to here was delivered or does not match
+    bool caught_up_ = false;
+    std::uint32_t epoch_ = 0;  ///< of the store when it was looked at last
+    Saved now_;                ///< what acknowledgements add up to
+    std::uint64_t least_ = 0;  ///< position of the last event that `now_` counts
+    std::optional<Held> held_;
+    std::uint32_t unsynced_acks_ = 0;
+    std::uint64_t unsynced_since_us_ = 0;  ///< 0: nothing is unsynced
+
+    ParkedFile parked_;
+    std::optional<Error> parked_error_;  ///< nothing can be parked
+    std::vector<Retry> retries_;
+    std::map<std::uint64_t, std::uint32_t> attempts_;  ///< of events that have failed
+    std::deque<std::uint64_t> replays_;                ///< parked events to be delivered once more
+    std::uint64_t replayed_ = 0;  ///< the one that was, and is not acknowledged
+};
+
+}  // namespace consumer
+}  // namespace v0
+}  // namespace varve

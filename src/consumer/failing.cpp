@@ -1,0 +1,137 @@
+// Events that fail: retries, parking, and another try for what was parked.
+#include <algorithm>
+#include <new>
+
+#include "base/assert.hpp"
+#include "base/error.hpp"
+#include "consumer/active.hpp"
+
+namespace varve {
+inline namespace v0 {
+namespace consumer {
+
+using base::failure;
+
+Result<Failure> Active::fail(Position position, std::string_view reason) noexcept {
+    try {
+        const std::lock_guard lock(mutex_);
+        VARVE_TRY(usable());
+        if (position.value != 0 && position.value == replayed_) {
+            if (parked_error_) return Error(*parked_error_);
+            const std::uint32_t before = parked_.events().at(replayed_).attempts;
+            VARVE_TRY(parked_.add(ParkedKind::parked, replayed_, before + 1, reason));
+            replayed_ = 0;
+            return Failure::parked;
+        }
+        if (in_flight_.fail(position.value) != InFlight::Answer::done) {
+            return failure(ErrorCode::invalid_argument, "the event at position " +
+                                                            std::to_string(position.value) +
+                                                            " is not in flight: it cannot fail");
+        }
+        return retry_or_park(position.value, reason);
+    } catch (const std::bad_alloc&) {
+        return failure(ErrorCode::out_of_memory, "no memory to park an event");
+    }
+}
+
+Result<Failure> Active::retry_or_park(std::uint64_t position, std::string_view reason) {
+    const std::uint32_t attempts = ++attempts_[position];
+    const std::uint32_t doublings = std::min(attempts - 1, 31U);
+    const std::uint64_t pause_ms = std::min<std::uint64_t>(
+        std::uint64_t{options_.retry_ms} << doublings, options_.retry_max_ms);
+    const Retry retry{position, env_.monotonic_us() + pause_ms * 1000};
+    if (attempts <= options_.retries) {
+        retries_.push_back(retry);
+        return Failure::retried;
+    }
+    Result<void> parked;
+    if (parked_error_) parked = Error(*parked_error_);
+    if (parked) parked = parked_.add(ParkedKind::parked, position, attempts, reason);
+    if (!parked) {
+        // It is not put aside, so it is tried again.
+        retries_.push_back(retry);
+        return std::move(parked).error();
+    }
+    in_flight_.park(position);
+    attempts_.erase(position);
+    VARVE_TRY(advance());
+    return Failure::parked;
+}
+
+/// An event whose time has come: one that is replayed, or the first of those that failed.
+Result<std::optional<Batch>> Active::due_again(std::uint64_t now_us) {
+    if (replayed_ == 0 && !replays_.empty()) {
+        auto batch = fetch(replays_.front());
+        if (!batch) return std::move(batch).error();
+        replayed_ = replays_.front();
+        replays_.pop_front();
+        return std::optional<Batch>(std::move(*batch));
+    }
+    const auto first =
+        std::min_element(retries_.begin(), retries_.end(),
+                         [](const Retry& a, const Retry& b) { return a.position < b.position; });
+    // In order: a later one waits for an earlier one.
+    auto due = first;
+    if (!options_.keep_order) {
+        due = std::find_if(retries_.begin(), retries_.end(),
+                           [&](const Retry& retry) { return retry.due_us <= now_us; });
+    }
+    if (due == retries_.end() || due->due_us > now_us) return std::optional<Batch>{};
+    auto batch = fetch(due->position);
+    if (!batch) return std::move(batch).error();
+    in_flight_.deliver_again(due->position);
+    retries_.erase(due);
+    return std::optional<Batch>(std::move(*batch));
+}
+
+/// One event, wherever it lies.
+Result<Batch> Active::fetch(std::uint64_t position) const {
+    auto view = engine_->view();
+    if (!view) return std::move(view).error();
+    ReadOptions only;
+    only.from = Position{position};
+    only.until = Position{position};
+    only.verify = options_.verify;
+    auto pinned = std::make_shared<store::Pinned>(engine_->shared_meta(), std::move(*view));
+    store::Reading reading(pinned, Selector::all(), only);
+    auto run = reading.next();
+    if (!run) return std::move(run).error();
+    if (run->empty()) {
+        return failure(ErrorCode::corrupt,
+                       "there is no event at position " + std::to_string(position) +
+                           " any more, though it was delivered",
+                       engine_->meta().path);
+    }
+    return Batch({run->begin(), run->end()}, std::move(pinned));
+}
+
+Result<void> Active::acknowledge_replayed(std::uint64_t position,
+                                          std::optional<std::string_view> state) {
+    VARVE_ASSERT(position == replayed_);
+    VARVE_TRY(parked_.add(ParkedKind::replayed, position, 0, {}));
+    replayed_ = 0;
+    if (!state) return {};
+    now_.state = std::string(*state);
+    return advance();
+}
+
+Result<std::uint64_t> Active::replay() noexcept {
+    try {
+        const std::lock_guard lock(mutex_);
+        VARVE_TRY(usable());
+        if (parked_error_) return Error(*parked_error_);
+        replays_.clear();
+        for (const auto& [position, event] : parked_.events()) {
+            const bool passed = position <= now_.slot.position;
+            if (event.status == ParkedEvent::Status::waiting && passed && position != replayed_)
+                replays_.push_back(position);
+        }
+        return replays_.size();
+    } catch (const std::bad_alloc&) {
+        return failure(ErrorCode::out_of_memory, "no memory to replay parked events");
+    }
+}
+
+}  // namespace consumer
+}  // namespace v0
+}  // namespace varve
