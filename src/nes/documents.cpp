@@ -47,7 +47,12 @@ bool is_boundary(base::Bytes documents, std::uint64_t at) noexcept {
     if (load_be32(end - 4) != kSeparator) return false;
     const std::uint64_t size = load_be32(end - sizeof(DocumentFooter));
     if (!is_size(size) || document_bytes(size) > at) return false;
-    return load_be32(end - document_bytes(size)) == size;
+    // A payload may hold bytes that look like an end. They would have to look like a beginning too,
+    // one with another end before it.
+    const std::uint64_t begin = at - document_bytes(size);
+    if (begin > 0 && load_be32(documents.data() + begin - 4) != kSeparator) return false;
+    Document ignored;
+    return read_document(documents.first(at), begin, ignored) == nullptr;
 }
 
 Flaw read_document_before(base::Bytes documents, std::uint64_t end, Document& into) noexcept {
