@@ -3,6 +3,7 @@
 #include "nes/append_file.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.hpp"
 
@@ -30,6 +31,7 @@ AppendFile::AppendFile(os::Env& env, std::string path, const FileOptions& option
       extent_(extent),
       ahead_(base::align_up(std::max(options.write_ahead_bytes, kPage), kPage)),
       layout_(options.layout),
+      hold_(options.hold_open || options.access == Access::read_write),
       writable_(options.access == Access::read_write),
       sync_(options.sync_on_flush),
       touch_(options.touch_on_flush) {}
@@ -59,6 +61,7 @@ Result<std::unique_ptr<AppendFile>> AppendFile::open(const std::string& path,
         file->writable_ = false;  // nothing of it may be flushed
         return std::move(begun).error();
     }
+    VARVE_TRY(file->release());
     return file;
 }
 
@@ -69,6 +72,7 @@ Result<void> AppendFile::begin(const FileOptions& options) noexcept {
         file = env_.open(path_, os::OpenMode::create, 0644);
     if (!file) return std::move(file).error();
     file_ = std::move(*file);
+    open_ = true;
     if (writable_) {
         auto mine = file_->try_lock();
         if (!mine) return std::move(mine).error();
@@ -209,7 +213,7 @@ Result<void> AppendFile::synced(Result<void> done) noexcept {
 }
 
 Result<void> AppendFile::usable() const noexcept {
-    if (file_ == nullptr) return failed(ErrorCode::closed, "the file is closed");
+    if (!open_) return failed(ErrorCode::closed, "the file is closed");
     if (!writable_)
         return failed(ErrorCode::invalid_argument, "the file was opened for reading only");
     if (poisoned_)
@@ -250,8 +254,22 @@ Result<void> AppendFile::grow(std::size_t size) noexcept {
         note(before - kMarkerSize, kMarkerSize);
         env_.wake_all(old);
     }
-    env_.populate(mapping_, size_, physical - size_);
+    VARVE_TRY(make_present(before, physical - kMarkerSize));
     set_room();
+    return {};
+}
+
+/// Stores into pages that are present do not fault. Written zeros make large pages, which is
+/// cheaper than one fault for each; but where every flush is synced, each of them would be written
+/// as a whole.
+Result<void> AppendFile::make_present(std::uint64_t from, std::uint64_t until) noexcept {
+    static const std::array<std::byte, 64 << 10> zeros{};
+    for (std::uint64_t at = from; at < until && !sync_;) {
+        const std::uint64_t length = std::min<std::uint64_t>(zeros.size(), until - at);
+        VARVE_TRY(file_->write_at(at, base::Bytes{zeros}.first(length)));
+        at += length;
+    }
+    env_.populate(mapping_, from, until - from);
     return {};
 }
 
@@ -324,10 +342,11 @@ Result<bool> AppendFile::truncate(std::uint64_t size) noexcept {
 }
 
 Result<void> AppendFile::close() noexcept {
-    if (file_ == nullptr) return {};
+    if (!open_) return {};
     Result<void> done;
     if (writable_ && !poisoned_)
         if (auto flushed = flush(); !flushed) done = std::move(flushed).error();
+    open_ = false;
     file_.reset();
     mapping_ = {};
     retired_.clear();

@@ -61,7 +61,7 @@ public:
     }
     [[nodiscard]] bool was_recovered() const noexcept { return recovered_; }
     [[nodiscard]] bool writable() const noexcept { return writable_; }
-    [[nodiscard]] bool is_open() const noexcept { return file_ != nullptr; }
+    [[nodiscard]] bool is_open() const noexcept { return open_; }
     [[nodiscard]] Layout layout() const noexcept { return layout_; }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     [[nodiscard]] os::Env& env() const noexcept { return env_; }
@@ -74,12 +74,15 @@ private:
     [[nodiscard]] Result<void> map_for(std::uint64_t size) noexcept;
     [[nodiscard]] Result<void> make_room(std::size_t size) noexcept;
     [[nodiscard]] Result<void> grow(std::size_t size) noexcept;
+    [[nodiscard]] Result<void> make_present(std::uint64_t from, std::uint64_t until) noexcept;
     [[nodiscard]] Result<bool> flush_mapped() noexcept;
     [[nodiscard]] Result<bool> flush_classic() noexcept;
     [[nodiscard]] Result<void> clear_behind_end() noexcept;
     [[nodiscard]] Result<void> store_marker(std::uint64_t size) noexcept;
     [[nodiscard]] Result<void> synced(Result<void> done) noexcept;
     [[nodiscard]] Result<void> usable() const noexcept;
+    [[nodiscard]] Result<void> reach() noexcept;
+    [[nodiscard]] Result<void> release() noexcept;
     [[nodiscard]] Result<void> look_mapped() noexcept;
     [[nodiscard]] Result<void> look_classic() noexcept;
     [[nodiscard]] Error failed(ErrorCode code, const char* what, std::uint64_t at = 0) const;
@@ -95,7 +98,8 @@ private:
     os::Env& env_;
     std::string path_;
     Extent extent_;
-    std::unique_ptr<os::File> file_;
+    std::unique_ptr<os::File> file_;  ///< null when closed, or between two looks of a reader
+    std::optional<os::FileIdentity> identity_;  ///< of a file that is opened again
     os::Mapping mapping_;
     std::vector<os::Mapping> retired_;  ///< views may point into them
     std::vector<std::byte> buffer_;     ///< classic: from `published_` on
@@ -108,6 +112,8 @@ private:
     std::uint64_t ahead_ = 0;
     std::uint32_t seen_ = 0;  ///< the marker's word when a follower last looked
     Layout layout_;
+    bool open_ = false;
+    bool hold_ = true;
     bool writable_ = false;
     bool sync_ = false;
     bool touch_ = true;

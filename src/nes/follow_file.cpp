@@ -17,6 +17,28 @@ constexpr int kMostGrowths = 64;  // that one look follows
 
 }  // namespace
 
+/// Opens a file again that is not held. Its mapping belongs to the file it was, and to no other.
+Result<void> AppendFile::reach() noexcept {
+    if (file_ != nullptr) return {};
+    auto file = env_.open(path_, os::OpenMode::read);
+    if (!file) return std::move(file).error();
+    auto identity = (*file)->identity();
+    if (!identity) return std::move(identity).error();
+    if (*identity != identity_)
+        return failed(ErrorCode::stale, "another file has taken this name; open it again");
+    file_ = std::move(*file);
+    return {};
+}
+
+Result<void> AppendFile::release() noexcept {
+    if (hold_ || file_ == nullptr) return {};
+    auto identity = file_->identity();
+    if (!identity) return std::move(identity).error();
+    identity_ = *identity;
+    file_.reset();
+    return {};
+}
+
 /// The marker's word counts only if the file still ends there afterwards: once it has grown, the
 /// place holds content. While there is no valid marker, what was seen last stays the truth.
 Result<void> AppendFile::look_mapped() noexcept {
@@ -51,11 +73,13 @@ Result<void> AppendFile::look_classic() noexcept {
 }
 
 Result<Change> AppendFile::refresh() noexcept {
-    if (file_ == nullptr) return failed(ErrorCode::closed, "the file is closed");
+    if (!open_) return failed(ErrorCode::closed, "the file is closed");
     Change change;
     if (writable_) return change;
     const std::uint64_t before = size_;
+    VARVE_TRY(reach());
     VARVE_TRY(layout_ == Layout::mapped ? look_mapped() : look_classic());
+    VARVE_TRY(release());
     if (size_ > before) change.appended = size_ - before;
     if (size_ < before) change.truncated = before - size_;
     return change;

@@ -12,7 +12,7 @@
 
 #include "base/bytes.hpp"
 #include "base/field.hpp"
-#include "varve/nes.hpp"
+#include "varve/nes_files.hpp"
 
 namespace varve {
 inline namespace v0 {

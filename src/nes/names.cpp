@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "varve/nes.hpp"
+#include "varve/nes_files.hpp"
 
 namespace varve {
 inline namespace v0 {

@@ -3,6 +3,7 @@
 
 #include "base/error.hpp"
 #include "nes/partition_state.hpp"
+#include "nes/storage_files.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -14,11 +15,6 @@ namespace {
 
 constexpr std::size_t kCopyPiece = 1 << 20;
 constexpr int kMostNames = 1000;  // milliseconds to try for a name that is free
-
-std::string directory_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
 
 /// Makes a file beside `path` whose name says what was cut off where.
 Result<std::unique_ptr<os::File>> new_branch(os::Env& env, const std::string& path,

@@ -11,7 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "os/env.hpp"
-#include "varve/nes.hpp"
+#include "varve/nes_files.hpp"
 
 namespace varve::test {
 
