@@ -83,6 +83,8 @@ void Storage::Cursor::State::add(PartitionSlot& slot, std::uint32_t from) noexce
         return std::optional<Head>(
             Head{&slot, std::move(*cursor), {}, (*partition)->epoch_ms() * 1000});
     }();
+    // An empty file is a partition that was not begun.
+    if (!documents && documents.error().code == ErrorCode::not_found) return;
     if (!documents)
         failures.push_back(Error(documents.error()));
     else if (*documents)

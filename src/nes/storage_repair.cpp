@@ -7,6 +7,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "nes/format.hpp"
 #include "nes/storage_state.hpp"
 
 namespace varve {
@@ -46,17 +47,30 @@ Result<void> Storage::State::drop_torn(RepairReport& report) noexcept {
     return {};
 }
 
-/// Cuts entries at the end whose document is not there. One that is there and disagrees is damage,
-/// and no reason to cut anything.
+/// Cuts the primary index before the first entry whose document is not there: its partition ends
+/// earlier, or there is none. One that is there and disagrees is damage, and no reason to cut
+/// anything.
 Result<void> Storage::State::cut_primary(RepairReport& report) noexcept {
-    while (const auto last = primary->last()) {
-        auto document = read_entry(*last);
-        if (document) return {};
-        if (document.error().code != ErrorCode::not_found) return std::move(document).error();
-        auto cut = primary->truncate(primary->length() - 1);
+    std::map<std::uint32_t, std::uint64_t> ends;
+    for (const auto& [id, slot] : partitions)
+        if (auto reader = reader_of(*slot); reader) ends[id] = (*reader)->size();
+    auto entries = primary->all();
+    if (!entries) return std::move(entries).error();
+    const auto there = [&](const IndexEntry& entry) {
+        const auto end = ends.find(entry.partition);
+        return end != ends.end() && entry.position + document_bytes(entry.size) <= end->second;
+    };
+    const auto found = std::find_if_not(entries->begin(), entries->end(), there);
+    const auto kept = static_cast<std::uint64_t>(found - entries->begin());
+    if (kept < entries->size()) {
+        report.entries_cut += entries->size() - kept;
+        auto cut = primary->truncate(kept);
         if (!cut) return std::move(cut).error();
-        ++report.entries_cut;
     }
+    const auto last = primary->last();
+    if (!last) return {};
+    auto document = read_entry(*last);
+    if (!document) return std::move(document).error();
     return {};
 }
 
@@ -212,6 +226,11 @@ Result<RepairReport> Storage::truncate(std::uint64_t length) noexcept {
     for (const IndexEntry& entry : *entries) cuts.emplace(entry.partition, entry.position);
     report.dropped = entries->size();
     report.entries_cut = entries->size();
+    // Indexes first: should this be interrupted, the documents that are left tell what is missing.
+    VARVE_TRY(state.cut_indexes(length, report));
+    auto cut = state.primary->truncate(length);
+    if (!cut) return std::move(cut).error();
+    VARVE_TRY(state.flush());
     for (const auto& [id, position] : cuts) {
         PartitionSlot* const slot = state.slot_of(id);
         if (slot == nullptr) continue;
@@ -223,10 +242,6 @@ Result<RepairReport> Storage::truncate(std::uint64_t length) noexcept {
         if (!branch->empty()) report.branches.push_back(std::move(*branch));
     }
     VARVE_TRY(state.refresh_readers());
-    VARVE_TRY(state.cut_indexes(length, report));
-    auto cut = state.primary->truncate(length);
-    if (!cut) return std::move(cut).error();
-    VARVE_TRY(state.flush());
     return report;
 }
 
