@@ -166,13 +166,16 @@ Result<void> Storage::State::agree(std::uint64_t from, RepairReport& report,
         if (!reader) return std::move(reader).error();
         known[n] = (*reader)->find(from);
     }
+    Routing alone;  // of one index: the others need not be asked
+    for (std::size_t n = 0; only != nullptr && n < indexes.size(); ++n)
+        if (indexes[n].get() == only) VARVE_TRY(alone.add(n, only->info.matcher));
     std::vector<std::size_t> takers;
     for (std::uint64_t number = from + 1; number <= primary->length(); ++number) {
         const auto entry = primary->get(static_cast<std::int64_t>(number));
         if (!entry) break;
         auto document = read_entry(*entry);
         if (!document) return std::move(document).error();
-        routing.route(document->data, takers);
+        (only != nullptr ? alone : routing).route(document->data, takers);
         VARVE_TRY(limit_writers(takers.size()));
         for (const std::size_t n : takers) {
             IndexSlot& slot = *indexes[n];

@@ -81,6 +81,7 @@ Result<void> Storage::State::learn_indexes() noexcept {
 
 Result<PartitionSlot*> Storage::State::slot_for(std::string_view name) noexcept {
     const std::string file = name.empty() ? options.name : options.name + "." + std::string(name);
+    if (!name.empty()) VARVE_TRY(check_name(name));
     VARVE_TRY(check_name(file));
     for (const char* end : {".index", ".branch", ".lock"})
         if (file.ends_with(end))
@@ -252,6 +253,7 @@ Result<void> Storage::ensure_index(std::string_view name, std::string_view match
             known->info.path);
     }
     const std::string file = state.options.name + "." + std::string(name) + ".index";
+    VARVE_TRY(check_name(name));
     VARVE_TRY(check_name(file));
     VARVE_TRY(state.flush());
     const std::size_t place = state.indexes.size();

@@ -342,23 +342,23 @@ TEST_P(NesStorage, ConsumersAreRead) {
 }
 
 TEST_P(NesStorage, ManyPartitionsAndIndexesNeedFewOpenFiles) {
-    constexpr std::uint64_t kMany = 1500;
+    constexpr std::uint64_t kMany = 1100;
     {
         auto storage = open_storage(data_, writing());
-        for (std::uint64_t n = 1; n <= 3 * kMany; ++n) {
+        for (std::uint64_t n = 1; n <= 2 * kMany; ++n) {
             const std::string name = "p" + std::to_string(n % kMany);
             ASSERT_TRUE(storage.write(document(n), name)) << n;
         }
-        for (std::uint64_t n = 0; n < 600; ++n)
+        for (std::uint64_t n = 0; n < 200; ++n)
             ASSERT_TRUE(storage.ensure_index("i" + std::to_string(n),
                                              R"({"payload":{"n":)" + std::to_string(n + 1) + "}}"));
         ASSERT_TRUE(storage.close());
     }
     auto storage = open_storage(data_, reading());
-    EXPECT_EQ(numbers_of(storage.range()).size(), 3 * kMany);
-    EXPECT_EQ(numbers_of(storage.by_sequence()).size(), 3 * kMany);
-    EXPECT_EQ(storage.indexes()->size(), 600U);
-    EXPECT_EQ(numbers_of(storage.range(1, -1, "i599")), std::vector<std::uint64_t>{600});
+    EXPECT_EQ(numbers_of(storage.range()).size(), 2 * kMany);
+    EXPECT_EQ(numbers_of(storage.by_sequence()).size(), 2 * kMany);
+    EXPECT_EQ(storage.indexes()->size(), 200U);
+    EXPECT_EQ(numbers_of(storage.range(1, -1, "i199")), std::vector<std::uint64_t>{200});
 }
 
 TEST(NesStorageDocuments, EnvelopesAreTakenApartAsTheyStand) {
