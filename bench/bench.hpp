@@ -164,5 +164,6 @@ void run_query(const Parameters& parameters);
 void run_conditional(const Parameters& parameters);
 void run_contention(const Parameters& parameters);
 void run_speedrun(const Parameters& parameters);
+void run_nes(const Parameters& parameters);
 
 }  // namespace varve::bench
