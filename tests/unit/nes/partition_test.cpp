@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "nes/documents.hpp"
 #include "os/sim_env.hpp"
@@ -330,6 +331,25 @@ TEST_P(NesPartition, W3W23ATornEndIsFoundWhateverItsLength) {
             EXPECT_EQ(payloads(partition).size(), 41U);
         }
     }
+}
+
+std::size_t mappings() {
+    std::ifstream maps("/proc/self/maps");
+    std::size_t lines = 0;
+    for (std::string line; std::getline(maps, line);) ++lines;
+    return lines;
+}
+
+/// The original dies of mappings that only a garbage collection would take away.
+TEST_P(NesPartition, OpeningAndClosingThousandsOfTimesLeavesNoMapping) {
+    ASSERT_TRUE(opened(path_, writing(GetParam())).write("document", 1));
+    const std::size_t before = mappings();
+    for (int n = 0; n < 5000; ++n) {
+        auto partition = opened(path_, n % 2 == 0 ? writing(Layout::detect) : reading());
+        ASSERT_EQ(partition.size(), 32U);
+        ASSERT_TRUE(partition.close());
+    }
+    EXPECT_LE(mappings(), before + 2);
 }
 
 /// W-15: the original finds out after it has written.
