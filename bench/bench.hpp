@@ -165,5 +165,6 @@ void run_conditional(const Parameters& parameters);
 void run_contention(const Parameters& parameters);
 void run_speedrun(const Parameters& parameters);
 void run_consumer(const Parameters& parameters);
+void run_nes(const Parameters& parameters);
 
 }  // namespace varve::bench

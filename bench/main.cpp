@@ -25,6 +25,7 @@ const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
     {"matcher", run_matcher},
     {"query", run_query},
     {"contention", run_contention},
+    {"nes", run_nes},
     {"speedrun", run_speedrun},
     {"consumer", run_consumer}};
 
@@ -45,11 +46,10 @@ constexpr const char* kMore =
 
 /// Which variants there are, and of what.
 const std::map<std::string, std::vector<std::string>> kVariants = {
-    {"append", {"cold-streams", "ids"}},
-    {"matcher", {"parse", "absent", "absent-short"}},
-    {"contention", {"one", "disjoint"}},
-    {"query", {"rare"}},
-    {"consumer", {"state", "each"}}};
+    {"append", {"cold-streams", "ids"}},   {"matcher", {"parse", "absent", "absent-short"}},
+    {"contention", {"one", "disjoint"}},   {"query", {"rare"}},
+    {"consumer", {"state", "each"}},       {"visibility", {"nes-classic", "nes-mapped"}},
+    {"nes", {"nes-classic", "nes-mapped"}}};
 
 std::vector<std::string> all_variants() {
     std::vector<std::string> all;
@@ -90,9 +90,10 @@ void add_choices(CLI::App& app, Parameters& parameters) {
                    "for append: cold-streams (to new streams and to those last written --events "
                    "ago), ids (random ids, --events of them there before); for matcher: parse, "
                    "absent, absent-short; for contention: one (all threads on one boundary), "
-                   "disjoint (each on its own) (default: all of them); for query: rare (two rare "
-                   "tags); for consumer: state (acknowledgements carry 100 bytes of state), each "
-                   "(and every event has its own)")
+                   "disjoint (each on its own) (default: all of them); for visibility and nes: "
+                   "nes-classic, nes-mapped; for query: rare (two rare tags); for consumer: state "
+                   "(acknowledgements carry 100 bytes of state), each (and every event has its "
+                   "own)")
         ->check(CLI::IsMember(all_variants()));
     app.add_option("--verify", parameters.verify, "checks while reading")
         ->check(CLI::IsMember({"always", "trusted"}));

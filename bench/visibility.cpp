@@ -1,14 +1,15 @@
 // visibility: how long after the call an event is seen in other processes, and what waiting costs
 // them.
+#include "visibility.hpp"
+
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <thread>
-
-#include "bench.hpp"
 
 namespace varve::bench {
 
@@ -31,32 +32,25 @@ double own_cpu() {
            static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-/// The reader process: follows, measures, then sits idle for a second. Everything goes through the
-/// pipe.
-void read_all(const std::string& directory, std::uint64_t events, int ready, int out) {
-    OpenOptions options;
-    options.access = Access::read_only;
-    const Store store = must(Store::open(directory, options), "open");
-    FollowOptions follow;
-    follow.after = must(store.snapshot(), "snapshot").published();
-    Subscription live = must(store.follow(Source::all(), follow), "follow");
+/// The reader process. Everything goes through the pipe.
+void read_all(const Followed& followed, std::uint64_t events, int ready, int out) {
     std::vector<std::uint64_t> latencies;
-    if (::write(ready, "r", 1) != 1) ::_exit(3);
     Told told;
-    while (told.events < events) {
-        const auto run = must(live.next(5000), "next");
-        const std::uint64_t now = monotonic_ns();
-        if (run.empty()) break;
-        for (const EventView& event : run) {
-            std::uint64_t sent = 0;
-            std::memcpy(&sent, event.data.data(), sizeof sent);
-            latencies.push_back(now - sent);
+    double cpu = 0;
+    double begin = 0;
+    followed.follow(
+        events,
+        [&] {
+            if (::write(ready, "r", 1) != 1) ::_exit(3);
+        },
+        [&](std::uint64_t sent) {
+            latencies.push_back(monotonic_ns() - sent);
             ++told.events;
-        }
-    }
-    const double cpu = own_cpu();
-    const double begin = seconds_now();
-    static_cast<void>(live.next(1000));
+        },
+        [&] {
+            cpu = own_cpu();
+            begin = seconds_now();
+        });
     told.idle_cpu_percent = (own_cpu() - cpu) / (seconds_now() - begin) * 100;
     if (::write(out, &told, sizeof told) != sizeof told) ::_exit(3);
     const std::size_t bytes = latencies.size() * sizeof(std::uint64_t);
@@ -83,7 +77,7 @@ struct Readers {
     int ready[2] = {-1, -1};
 };
 
-Readers fork_readers(const Parameters& parameters, const std::string& directory) {
+Readers fork_readers(const Parameters& parameters, const Followed& followed) {
     Readers readers;
     if (::pipe(readers.ready) != 0) std::exit(3);
     for (std::uint64_t n = 0; n < parameters.readers; ++n) {
@@ -92,7 +86,7 @@ Readers fork_readers(const Parameters& parameters, const std::string& directory)
         const pid_t child = ::fork();
         if (child == 0) {
             ::close(out[0]);
-            read_all(directory, parameters.events, readers.ready[1], out[1]);
+            read_all(followed, parameters.events, readers.ready[1], out[1]);
         }
         ::close(out[1]);
         readers.each.emplace_back(child, out[0]);
@@ -101,7 +95,8 @@ Readers fork_readers(const Parameters& parameters, const std::string& directory)
 }
 
 /// Waits until every reader follows; returns the seconds that the appends took.
-double append_all(Store& store, const Parameters& parameters, const Readers& readers) {
+double append_all(const std::function<void(std::uint64_t)>& append, const Parameters& parameters,
+                  const Readers& readers) {
     for (std::uint64_t n = 0; n < parameters.readers; ++n) {
         char byte = 0;
         read_exactly(readers.ready[0], &byte, 1);
@@ -109,11 +104,7 @@ double append_all(Store& store, const Parameters& parameters, const Readers& rea
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     const double begin = seconds_now();
     for (std::uint64_t n = 0; n < parameters.events; ++n) {
-        const std::uint64_t now = monotonic_ns();
-        must(store.append(
-                 {{.stream = "one",
-                   .data = std::string_view(reinterpret_cast<const char*>(&now), sizeof now)}}),
-             "append");
+        append(monotonic_ns());
     }
     return seconds_now() - begin;
 }
@@ -142,17 +133,51 @@ std::vector<std::uint64_t> collect(const Readers& readers, std::uint64_t events,
     return all;
 }
 
-Metrics visibility_round(const Parameters& parameters, const std::string& directory) {
+Followed followed_store(const std::string& directory, Durability durability) {
     OpenOptions options;
-    options.durability = parameters.durability();
-    // Created and closed before the readers are forked: a child must not inherit an open store.
-    {
+    options.durability = durability;
+    Followed followed;
+    followed.create = [=] {
         Store store = must(Store::open(directory, options), "create");
         must(store.append({{.data = "12345678"}}), "append");
-    }
-    const Readers readers = fork_readers(parameters, directory);
-    Store store = must(Store::open(directory, options), "open");
-    const double total = append_all(store, parameters, readers);
+    };
+    followed.open = [=] {
+        auto store = std::make_shared<Store>(must(Store::open(directory, options), "open"));
+        return [store](std::uint64_t now) {
+            const std::string_view data(reinterpret_cast<const char*>(&now), sizeof now);
+            must(store->append({{.stream = "one", .data = data}}), "append");
+        };
+    };
+    followed.follow = [=](std::uint64_t events, const auto& ready, const auto& seen,
+                          const auto& idle) {
+        OpenOptions reading;
+        reading.access = Access::read_only;
+        const Store store = must(Store::open(directory, reading), "open");
+        FollowOptions follow;
+        follow.after = must(store.snapshot(), "snapshot").published();
+        Subscription live = must(store.follow(Source::all(), follow), "follow");
+        ready();
+        for (std::uint64_t count = 0; count < events;) {
+            const auto run = must(live.next(5000), "next");
+            if (run.empty()) break;
+            for (const EventView& event : run) {
+                std::uint64_t sent = 0;
+                std::memcpy(&sent, event.data.data(), sizeof sent);
+                seen(sent);
+                ++count;
+            }
+        }
+        idle();
+        static_cast<void>(live.next(1000));
+    };
+    return followed;
+}
+
+Metrics visibility_round(const Parameters& parameters, const Followed& followed) {
+    // Created and closed before the readers are forked: a child must not inherit an open store.
+    followed.create();
+    const Readers readers = fork_readers(parameters, followed);
+    const double total = append_all(followed.open(), parameters, readers);
     double idle = 0;
     const std::vector<std::uint64_t> all = collect(readers, parameters.events, idle);
     double sum = 0;
@@ -177,10 +202,15 @@ void run_visibility(const Parameters& given) {
     Parameters parameters = given;
     if (parameters.events == 0) parameters.events = 1'000;
     const Scratch scratch(parameters.directory);
-    Side ours{"varve", {}};
+    const bool mapped = parameters.variant == "nes-mapped";
+    const bool nes = mapped || parameters.variant == "nes-classic";
+    Side ours{nes ? parameters.variant : "varve", {}};
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         const Scratch own(scratch.path());
-        ours.rounds.push_back(visibility_round(parameters, own.path("store")));
+        const std::string directory = own.path("store");
+        ours.rounds.push_back(
+            visibility_round(parameters, nes ? followed_partition(directory, mapped)
+                                             : followed_store(directory, parameters.durability())));
     }
     report(parameters, {ours});
 }

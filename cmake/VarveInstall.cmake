@@ -1,7 +1,7 @@
 # What `make install` puts where: the library, its headers, both ways to find it, the programs and the man page.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS varve EXPORT varve_targets
+install(TARGETS varve varve_nes EXPORT varve_targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/varve DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 
@@ -16,7 +16,8 @@ install(FILES ${PROJECT_BINARY_DIR}/varve-config.cmake ${PROJECT_BINARY_DIR}/var
 # Found from where varve.pc lies, so that a tree that was moved still works.
 file(RELATIVE_PATH VARVE_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/varve.pc.in ${PROJECT_BINARY_DIR}/varve.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/varve.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/varve-nes.pc.in ${PROJECT_BINARY_DIR}/varve-nes.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/varve.pc ${PROJECT_BINARY_DIR}/varve-nes.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 if(VARVE_TOOLS)
   file(RELATIVE_PATH VARVE_BIN_TO_LIB /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})

@@ -82,6 +82,15 @@ public:
     /// Reserves blocks for [0, size) and makes the file that long. Never shrinks. `no_space` leaves
     /// the file usable.
     virtual Result<void> allocate(std::uint64_t size) noexcept = 0;
+    /// Reserves blocks for [0, size) and leaves the length as it is: what is written there later
+    /// finds its space. `unsupported_filesystem` where the file system cannot do that.
+    virtual Result<void> reserve(std::uint64_t size) noexcept = 0;
+    /// Makes the file `size` bytes long, which is at most its length. A process that touches a
+    /// mapping behind the new end dies, so only formats that define shortening do this.
+    virtual Result<void> shorten(std::uint64_t size) noexcept = 0;
+    /// Sets the times of access and change to now, which watchers of the file are told of: stores
+    /// through a mapping tell them nothing.
+    virtual Result<void> touch() noexcept = 0;
     virtual Result<std::uint64_t> size() noexcept = 0;
     /// Bytes of the disk that the file takes: less than its size where it has holes.
     virtual Result<std::uint64_t> disk_size() noexcept = 0;
@@ -90,6 +99,9 @@ public:
     virtual Result<std::uint64_t> zeros_from() noexcept = 0;
     /// Maps [0, size) shared. The caller has made sure that the file is that long.
     virtual Result<Mapping> map(std::size_t size, MapAccess access) noexcept = 0;
+    /// Maps [0, size) shared, also beyond the end of the file: what lies there may be touched once
+    /// the file has grown to it, so that growth needs no new mapping.
+    virtual Result<Mapping> map_ahead(std::size_t size, MapAccess access) noexcept = 0;
     /// Makes [offset, offset + length) of a mapped file durable; `mapping` is the map it was stored
     /// through. After an error the pages count as clean: repeating the call proves nothing.
     virtual Result<void> sync_range(const Mapping& mapping, std::uint64_t offset,
@@ -113,6 +125,9 @@ enum class OpenMode : std::uint8_t {
     read_write,
     create,  ///< must not exist; made with the given permissions
 };
+
+/// What a name stands for. Symbolic links are not followed.
+enum class NameKind : std::uint8_t { none, file, directory, other };
 
 enum class FileSystemKind : std::uint8_t {
     mapped,         ///< ext4, xfs, tmpfs: stores into mappings are safe once the space is allocated
@@ -140,9 +155,13 @@ public:
                                                std::uint32_t permissions = 0600) noexcept = 0;
     virtual Result<void> make_directory(const std::string& path,
                                         std::uint32_t permissions) noexcept = 0;
+    /// Makes a directory that must not exist. False if there is something of that name.
+    virtual Result<bool> make_new_directory(const std::string& path,
+                                            std::uint32_t permissions) noexcept = 0;
     /// Names in a directory, without "." and "..", in no particular order.
     virtual Result<std::vector<std::string>> list(const std::string& path) noexcept = 0;
     virtual Result<bool> exists(const std::string& path) noexcept = 0;
+    virtual Result<NameKind> name_kind(const std::string& path) noexcept = 0;
     /// Replaces `to` if it exists.
     virtual Result<void> rename(const std::string& from, const std::string& to) noexcept = 0;
     virtual Result<void> remove(const std::string& path) noexcept = 0;

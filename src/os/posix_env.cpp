@@ -135,6 +135,13 @@ public:
         return posix_error(errno, "cannot make the directory", path);
     }
 
+    Result<bool> make_new_directory(const std::string& path,
+                                    std::uint32_t permissions) noexcept override {
+        if (::mkdir(path.c_str(), static_cast<mode_t>(permissions)) == 0) return true;
+        if (errno == EEXIST) return false;
+        return posix_error(errno, "cannot make the directory", path);
+    }
+
     Result<std::vector<std::string>> list(const std::string& path) noexcept override {
         DIR* directory = ::opendir(path.c_str());
         if (directory == nullptr) return posix_error(errno, "cannot list the directory", path);
@@ -158,6 +165,16 @@ public:
         if (::lstat(path.c_str(), &status) == 0) return true;
         if (errno == ENOENT) return false;
         return posix_error(errno, "cannot look for", path);
+    }
+
+    Result<NameKind> name_kind(const std::string& path) noexcept override {
+        struct stat status {};
+        if (::lstat(path.c_str(), &status) != 0) {
+            if (errno == ENOENT || errno == ENOTDIR) return NameKind::none;
+            return posix_error(errno, "cannot look for", path);
+        }
+        if (S_ISDIR(status.st_mode)) return NameKind::directory;
+        return S_ISREG(status.st_mode) ? NameKind::file : NameKind::other;
     }
 
     Result<void> rename(const std::string& from, const std::string& to) noexcept override {

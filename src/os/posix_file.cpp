@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/assert.hpp"
+#include "base/error.hpp"
 #include "os/posix_error.hpp"
 
 namespace varve {
@@ -88,6 +89,29 @@ Result<void> PosixFile::allocate(std::uint64_t size) noexcept {
     return {};
 }
 
+Result<void> PosixFile::reserve(std::uint64_t size) noexcept {
+    const int failed = uninterrupted(
+        [&] { return ::fallocate(descriptor_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)); });
+    if (failed == 0) return {};
+    if (errno == EOPNOTSUPP)
+        return base::failure(ErrorCode::unsupported_filesystem,
+                             "cannot reserve space: the file system does not know how", path_);
+    return posix_error(errno, "cannot reserve space", path_, size);
+}
+
+Result<void> PosixFile::shorten(std::uint64_t size) noexcept {
+    const int failed =
+        uninterrupted([&] { return ::ftruncate(descriptor_, static_cast<off_t>(size)); });
+    if (failed != 0) return posix_error(errno, "cannot shorten the file", path_, size);
+    return {};
+}
+
+Result<void> PosixFile::touch() noexcept {
+    if (::futimens(descriptor_, nullptr) != 0)
+        return posix_error(errno, "cannot set the times of the file", path_);
+    return {};
+}
+
 Result<std::uint64_t> PosixFile::size() noexcept {
     struct stat status {};
     if (::fstat(descriptor_, &status) != 0)
@@ -126,6 +150,10 @@ Result<Mapping> PosixFile::map(std::size_t size, MapAccess access) noexcept {
     void* data = ::mmap(nullptr, size, protection, MAP_SHARED, descriptor_, 0);
     if (data == MAP_FAILED) return posix_error(errno, "cannot map the file", path_);
     return Mapping(static_cast<std::byte*>(data), size, &unmap);
+}
+
+Result<Mapping> PosixFile::map_ahead(std::size_t size, MapAccess access) noexcept {
+    return map(size, access);  // the kernel gives out pages as they are touched
 }
 
 Result<void> PosixFile::sync_range(const Mapping& mapping, std::uint64_t offset,

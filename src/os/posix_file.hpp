@@ -23,10 +23,14 @@ public:
     Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) noexcept override;
     Result<void> write_at(std::uint64_t offset, Bytes bytes) noexcept override;
     Result<void> allocate(std::uint64_t size) noexcept override;
+    Result<void> reserve(std::uint64_t size) noexcept override;
+    Result<void> shorten(std::uint64_t size) noexcept override;
+    Result<void> touch() noexcept override;
     Result<std::uint64_t> size() noexcept override;
     Result<std::uint64_t> disk_size() noexcept override;
     Result<std::uint64_t> zeros_from() noexcept override;
     Result<Mapping> map(std::size_t size, MapAccess access) noexcept override;
+    Result<Mapping> map_ahead(std::size_t size, MapAccess access) noexcept override;
     Result<void> sync_range(const Mapping& mapping, std::uint64_t offset,
                             std::uint64_t length) noexcept override;
     Result<void> sync() noexcept override;

@@ -63,13 +63,23 @@ SimMemory::~SimMemory() {
 
 void SimInode::grow(std::uint64_t size) {
     if (size <= size_) return;
-    if (size > cache_.capacity()) {
-        VARVE_ASSERT(cache_.data() == nullptr || SimMemory::mappings(cache_.data()) == 0);
-        SimMemory larger(size);
-        if (size_ > 0) std::memcpy(larger.data(), cache_.data(), size_);
-        cache_ = std::move(larger);
-    }
+    make_room(size);
     std::memset(cache_.data() + size_, 0, size - size_);
+    size_ = size;
+}
+
+void SimInode::make_room(std::uint64_t size) {
+    if (size <= cache_.capacity()) return;
+    VARVE_ASSERT(cache_.data() == nullptr || SimMemory::mappings(cache_.data()) == 0);
+    SimMemory larger(size);
+    if (size_ > 0) std::memcpy(larger.data(), cache_.data(), size_);
+    cache_ = std::move(larger);
+}
+
+void SimInode::shorten(std::uint64_t size) {
+    if (size >= size_) return;
+    std::memset(cache_.data() + size, 0, size_ - size);
+    note(size, size_ - size);
     size_ = size;
 }
 

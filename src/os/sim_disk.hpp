@@ -95,6 +95,10 @@ public:
     }
 
     void grow(std::uint64_t size);
+    /// Of what is cut off, the old bytes or zeros are on the disk until the next sync.
+    void shorten(std::uint64_t size);
+    /// Memory for a file of that size, so that it can grow while it is mapped.
+    void make_room(std::uint64_t size);
     /// The bytes at [offset, offset + length) of the cache have been stored.
     void note(std::uint64_t offset, std::uint64_t length);
     void sync(std::uint64_t offset, std::uint64_t length);

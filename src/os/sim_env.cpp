@@ -56,6 +56,25 @@ public:
         env_.after_step();
         return {};
     }
+    Result<void> reserve(std::uint64_t size) noexcept override {
+        VARVE_TRY(env_.step(path_));
+        const std::uint64_t more = size > inode_->size() ? size - inode_->size() : 0;
+        if (env_.used_space() + more > env_.space_)
+            return failure(ErrorCode::no_space, "the simulated disk is full", path_);
+        env_.after_step();
+        return {};
+    }
+    Result<void> shorten(std::uint64_t size) noexcept override {
+        VARVE_TRY(env_.step(path_));
+        inode_->shorten(size);
+        env_.after_step();
+        return {};
+    }
+    Result<void> touch() noexcept override {
+        VARVE_TRY(env_.step(path_));
+        env_.after_step();
+        return {};
+    }
     Result<std::uint64_t> size() noexcept override { return inode_->size(); }
     /// The simulated disk knows no holes.
     Result<std::uint64_t> disk_size() noexcept override {
@@ -75,6 +94,12 @@ public:
     Result<Mapping> map(std::size_t size, MapAccess) noexcept override {
         VARVE_TRY(env_.step(path_));
         VARVE_ASSERT(size > 0 && size <= inode_->size());
+        ++SimMemory::mappings(inode_->cache());
+        return Mapping(inode_->cache(), size, &unmap);
+    }
+    Result<Mapping> map_ahead(std::size_t size, MapAccess) noexcept override {
+        VARVE_TRY(env_.step(path_));
+        inode_->make_room(size);
         ++SimMemory::mappings(inode_->cache());
         return Mapping(inode_->cache(), size, &unmap);
     }
@@ -223,6 +248,13 @@ Result<void> SimEnv::make_directory(const std::string& path, std::uint32_t) noex
     return {};
 }
 
+Result<bool> SimEnv::make_new_directory(const std::string& path,
+                                        std::uint32_t permissions) noexcept {
+    if (names_.contains(path)) return false;
+    VARVE_TRY(make_directory(path, permissions));
+    return true;
+}
+
 Result<std::vector<std::string>> SimEnv::list(const std::string& path) noexcept {
     if (!directory_exists(path)) return failure(ErrorCode::not_found, "no such directory", path);
     std::vector<std::string> names;
@@ -236,6 +268,11 @@ Result<std::vector<std::string>> SimEnv::list(const std::string& path) noexcept 
 }
 
 Result<bool> SimEnv::exists(const std::string& path) noexcept { return names_.contains(path); }
+
+Result<NameKind> SimEnv::name_kind(const std::string& path) noexcept {
+    if (directory_exists(path)) return NameKind::directory;
+    return names_.contains(path) ? NameKind::file : NameKind::none;
+}
 
 Result<void> SimEnv::rename(const std::string& from, const std::string& to) noexcept {
     VARVE_TRY(step(from));

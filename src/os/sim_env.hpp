@@ -57,8 +57,11 @@ public:
                                        std::uint32_t permissions) noexcept override;
     Result<void> make_directory(const std::string& path,
                                 std::uint32_t permissions) noexcept override;
+    Result<bool> make_new_directory(const std::string& path,
+                                    std::uint32_t permissions) noexcept override;
     Result<std::vector<std::string>> list(const std::string& path) noexcept override;
     Result<bool> exists(const std::string& path) noexcept override;
+    Result<NameKind> name_kind(const std::string& path) noexcept override;
     Result<void> rename(const std::string& from, const std::string& to) noexcept override;
     Result<void> remove(const std::string& path) noexcept override;
     Result<void> remove_directory(const std::string& path) noexcept override;

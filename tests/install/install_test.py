@@ -25,13 +25,15 @@ def run(*command, **more):
 
 
 def check_files(prefix, tools):
-    wanted = ["include/varve/varve.hpp", "include/varve/testing.hpp", "lib/cmake/varve/varve-config.cmake",
-              "lib/cmake/varve/varve-config-version.cmake", "lib/pkgconfig/varve.pc"]
+    wanted = ["include/varve/varve.hpp", "include/varve/testing.hpp", "include/varve/nes.hpp", "lib/cmake/varve/varve-config.cmake",
+              "lib/cmake/varve/varve-config-version.cmake", "lib/pkgconfig/varve.pc",
+              "lib/pkgconfig/varve-nes.pc"]
     if tools:
         wanted += ["bin/varve", "bin/varve-bench", "share/man/man1/varve.1"]
     missing = [name for name in wanted if not (prefix / name).exists()]
-    if missing or not list((prefix / "lib").glob("libvarve.*")):
-        sys.exit(f"not installed: {missing or 'the library'}")
+    missing += [name for name in ("libvarve", "libvarve_nes") if not list((prefix / "lib").glob(name + ".*"))]
+    if missing:
+        sys.exit(f"not installed: {missing}")
     for path in prefix.rglob("*"):
         text = path.read_text(errors="replace") if path.suffix in (".cmake", ".pc") else ""
         if re.search(r"/build/|" + re.escape(str(prefix)), text):
@@ -51,12 +53,14 @@ def check_consumers(prefix, compiler, work):
     run("cmake", "-S", HERE / "consumer", "-B", work / "build", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={compiler}")
     run("cmake", "--build", work / "build")
     print("find_package:", run(work / "build/consumer", work / "one").strip())
+    print("find_package:", run(work / "build/nes_consumer", work / "partition").strip())
 
     search = {**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig")}
-    flags = run("pkg-config", "--cflags", "--libs", "varve", env=search).split()
-    run(compiler, "-std=c++20", HERE / "consumer/consumer.cpp", "-o", work / "consumer", *flags)
     found = {**os.environ, "LD_LIBRARY_PATH": str(prefix / "lib")}
-    print("pkg-config:", run(work / "consumer", work / "two", env=found).strip())
+    for program, package, where in (("consumer", "varve", "two"), ("nes_consumer", "varve-nes", "other")):
+        flags = run("pkg-config", "--cflags", "--libs", package, env=search).split()
+        run(compiler, "-std=c++20", HERE / "consumer" / f"{program}.cpp", "-o", work / program, *flags)
+        print("pkg-config:", run(work / program, work / where, env=found).strip())
 
 
 def main():

@@ -17,11 +17,17 @@ public:
         return file_->write_at(offset, bytes);
     }
     Result<void> allocate(std::uint64_t size) noexcept override { return file_->allocate(size); }
+    Result<void> reserve(std::uint64_t size) noexcept override { return file_->reserve(size); }
+    Result<void> shorten(std::uint64_t size) noexcept override { return file_->shorten(size); }
+    Result<void> touch() noexcept override { return file_->touch(); }
     Result<std::uint64_t> size() noexcept override { return file_->size(); }
     Result<std::uint64_t> disk_size() noexcept override { return file_->disk_size(); }
     Result<std::uint64_t> zeros_from() noexcept override { return file_->zeros_from(); }
     Result<os::Mapping> map(std::size_t size, os::MapAccess access) noexcept override {
         return file_->map(size, access);
+    }
+    Result<os::Mapping> map_ahead(std::size_t size, os::MapAccess access) noexcept override {
+        return file_->map_ahead(size, access);
     }
     Result<void> sync_range(const os::Mapping& mapping, std::uint64_t offset,
                             std::uint64_t length) noexcept override {

@@ -18,10 +18,17 @@ public:
                                 std::uint32_t permissions) noexcept override {
         return system_.make_directory(path, permissions);
     }
+    Result<bool> make_new_directory(const std::string& path,
+                                    std::uint32_t permissions) noexcept override {
+        return system_.make_new_directory(path, permissions);
+    }
     Result<std::vector<std::string>> list(const std::string& path) noexcept override {
         return system_.list(path);
     }
     Result<bool> exists(const std::string& path) noexcept override { return system_.exists(path); }
+    Result<os::NameKind> name_kind(const std::string& path) noexcept override {
+        return system_.name_kind(path);
+    }
     Result<void> rename(const std::string& from, const std::string& to) noexcept override {
         return system_.rename(from, to);
     }

@@ -17,6 +17,7 @@
 #include "index/sealed_format.hpp"
 #include "log/define.hpp"
 #include "log/erase.hpp"
+#include "nes/format.hpp"
 #include "page.hpp"
 
 namespace varve::docs {
@@ -67,6 +68,11 @@ const Table kTables[] = {
     {"format/sealed-index.md", "Segment", index::kSealedSegmentFields,
      sizeof(index::SealedSegment)},
     {"format/sealed-index.md", "Times", index::kSealedTimesFields, sizeof(index::SealedTimes)},
+    {"format/nes.md", "File header", nes::kFileHeaderFields, sizeof(nes::FileHeader)},
+    {"format/nes.md", "Document header", nes::kDocumentHeaderFields, sizeof(nes::DocumentHeader)},
+    {"format/nes.md", "Document footer", nes::kDocumentFooterFields, sizeof(nes::DocumentFooter)},
+    {"format/nes.md", "Index entry", nes::kIndexEntryFields, sizeof(nes::IndexEntry)},
+    {"format/nes.md", "Size marker", nes::kSizeMarkerFields, sizeof(nes::SizeMarker)},
 };
 
 std::string joined(const std::vector<std::string>& lines) {

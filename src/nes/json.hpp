@@ -1,0 +1,36 @@
+// Finds the fields of a JSON object in its text, so that what another program wrote can be passed
+// on byte for byte.
+//
+// Any thread. Invariants: nothing outside the text is read; nothing is allocated; nesting is
+// bounded. Escapes in keys are not resolved: the keys looked for have none.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace varve {
+inline namespace v0 {
+namespace nes {
+
+/// True if the text is one whole JSON object.
+[[nodiscard]] bool is_json_object(std::string_view text) noexcept;
+
+/// The text of the value of field `key` of the object, without blanks around it. Of a key that
+/// comes twice, the last one counts. Nothing if it is not there or the text is no JSON object.
+[[nodiscard]] std::optional<std::string_view> json_field(std::string_view object,
+                                                         std::string_view key) noexcept;
+
+/// The string that a JSON text denotes, as UTF-8. Nothing if it is no string. A surrogate without
+/// its other half becomes U+FFFD.
+[[nodiscard]] std::optional<std::string> json_string(std::string_view value);
+
+/// The number that a JSON text denotes. Nothing if it is no number.
+[[nodiscard]] std::optional<double> json_number(std::string_view value) noexcept;
+
+/// The text as a JSON string, quotes included, spelt as JSON.stringify spells it.
+[[nodiscard]] std::string json_quoted(std::string_view text);
+
+}  // namespace nes
+}  // namespace v0
+}  // namespace varve

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Goal: what node-event-storage 0.8.0 writes is read here, and what is written here it opens, reads and continues.
+
+Method: the package from npm, installed into the build tree; every round is dumped by both sides and compared. Skipped, with a line
+that says so, without Node, npm or network.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+SKIPPED = 77
+
+
+def skip(why):
+    print(f"SKIPPED (needs {why})")
+    sys.exit(SKIPPED)
+
+
+def install(work):
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            skip(tool)
+    work.mkdir(parents=True, exist_ok=True)
+    if not (work / "node_modules/event-storage").is_dir():
+        (work / "package.json").write_text('{"private":true}\n')
+        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "event-storage@0.8.0"], cwd=work,
+                              capture_output=True, text=True, timeout=200)
+        if done.returncode != 0:
+            skip("the npm registry: " + done.stderr.strip().split("\n")[-1])
+    shutil.copy(HERE / "store.js", work / "store.js")
+
+
+def run(*command, expected=0):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
+    if (done.returncode == 0) != (expected == 0):
+        sys.exit(f"{' '.join(map(str, command))}\nexit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def told(text):
+    lines = text.strip().split("\n")
+    documents = [json.loads(line) for line in lines if line.startswith("{")]
+    indexes = sorted(line for line in lines if not line.startswith("{"))
+    return documents, indexes
+
+
+class Sides:
+    def __init__(self, program, work):
+        self.ours = [program]
+        self.node = ["node", work / "store.js"]
+
+    def compare(self, directory, length):
+        ours, node = told(run(*self.ours, "dump", directory)), told(run(*self.node, "dump", directory))
+        if ours[1] != node[1] or ours[0] != node[0] or len(ours[0]) != length:
+            sys.exit(f"{directory}: {len(ours[0])} and {len(node[0])} documents of {length}, indexes {ours[1]} and {node[1]}")
+        for number, document in enumerate(ours[0]):
+            if document["metadata"]["commitId"] > number:
+                sys.exit(f"{directory}: document {number} comes too early")
+        print(f"{directory.name}: {length} documents and {len(ours[1])} indexes are the same on both sides")
+
+    def holds(self, holder, directory, *refused):
+        held = subprocess.Popen([str(part) for part in [*holder, "hold", directory]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                text=True)
+        if held.stdout.readline() != "held\n":
+            sys.exit("the lock could not be taken")
+        run(*refused, expected=1)
+        held.communicate(timeout=60)
+        if held.returncode != 0 or (directory / "store.lock").exists():
+            sys.exit("the lock was not given back")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    arguments = parser.parse_args()
+    install(arguments.work)
+    sides = Sides(arguments.program, arguments.work)
+    theirs, own = arguments.work / "theirs", arguments.work / "ours"
+    for directory in (theirs, own):
+        if directory.exists():
+            shutil.rmtree(directory)
+    run(*sides.node, "write", theirs, 60)
+    sides.compare(theirs, 120)
+    run(*sides.ours, "write", theirs, 121, 150)
+    sides.compare(theirs, 150)
+    run(*sides.node, "write", theirs, 10)
+    sides.compare(theirs, 170)
+    run(*sides.ours, "write", own, 1, 50)
+    sides.compare(own, 50)
+    run(*sides.node, "write", own, 10)
+    sides.compare(own, 70)
+    sides.holds(sides.ours, own, *sides.node, "try", own)
+    sides.holds(sides.node, own, *sides.ours, "write", own, 71, 71)
+    sides.compare(own, 70)
+
+
+if __name__ == "__main__":
+    main()
