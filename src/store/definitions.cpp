@@ -4,10 +4,11 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "index/sealed_cursor.hpp"
 #include "match/json_path.hpp"
 #include "store/admission.hpp"
-#include "store/heads.hpp"
 #include "store/pinned.hpp"
+#include "store/sealed.hpp"
 #include "store/view.hpp"
 
 namespace varve {
@@ -210,14 +211,58 @@ Result<void> RuleSet::add(const Meta& meta, const log::RecordView& record) {
     return {};
 }
 
-/// Reads the records that are new, newest first: each names the one before it.
+namespace {
+
+/// Where the index of one unit says that records of definitions stand. Of a segment whose index is
+/// still to be filled nobody waits for that: its log is read.
+Result<void> find_in_unit(const Meta& meta, const View& view, std::size_t n, index::Key key,
+                          std::vector<std::uint64_t>& positions) {
+    const Segment& segment = *view.segments->items[n];
+    const std::uint64_t last = view.segments->last_of(n, view.published);
+    if (segment.sealed != nullptr) {
+        const index::SealedIndex& sealed = segment.sealed->index;
+        index::SealedList list;
+        const index::Found found =
+            sealed.find(index::KeyKind::stream, log::kDefineStream, key, list);
+        if (found == index::Found::damaged) return damaged_sealed(meta, *segment.sealed);
+        if (found == index::Found::no) return {};
+        index::SealedCursor cursor(sealed, list, false);
+        for (std::uint32_t ordinal = 0; cursor.next(ordinal);)
+            positions.push_back(sealed.first_position() + ordinal);
+        return cursor.damaged() ? Result<void>(damaged_sealed(meta, *segment.sealed))
+                                : Result<void>{};
+    }
+    if (segment.is_ready()) {
+        index::Postings postings = segment.index.postings(key);
+        const std::size_t begin = positions.size();
+        for (std::uint32_t ordinal = 0; postings.next(ordinal);)
+            if (segment.first() + ordinal <= last) positions.push_back(segment.first() + ordinal);
+        std::reverse(positions.begin() + static_cast<std::ptrdiff_t>(begin), positions.end());
+        return postings.damaged() ? Result<void>(damaged_index(meta, segment)) : Result<void>{};
+    }
+    log::SegmentScanner scanner(segment.bytes(), segment.keys, first_point(segment), last);
+    for (auto step = scanner.next(); step != log::SegmentScanner::Step::end; step = scanner.next())
+        if (step == log::SegmentScanner::Step::record && index::is_indexed(scanner.record()) &&
+            !index::is_listed(scanner.record()))
+            positions.push_back(scanner.record().header.position);
+    return {};
+}
+
+}  // namespace
+
+/// Reads the records that are new.
 Result<void> RuleSet::follow(const Meta& meta, const View& view) {
     const SegmentList& list = *view.segments;
     const index::Key key = meta.hasher.key(index::KeyKind::stream, log::kDefineStream);
-    auto head = find_head(meta, list, view.published, key, log::kDefineStream);
-    if (!head) return std::move(head).error();
-    std::vector<log::RecordView> records;
-    for (std::uint64_t at = head->position, behind = ~0ULL; at != 0 && at < behind;) {
+    std::vector<std::uint64_t> positions;
+    prefetch_key(list, key);
+    for (std::size_t n = 0; n < list.items.size(); n = unit_of(list, n).end) {
+        const std::size_t last = unit_of(list, n).end - 1;
+        if (list.last_of(last, view.published) > known_until_)
+            VARVE_TRY(find_in_unit(meta, view, n, key, positions));
+    }
+    for (const std::uint64_t at : positions) {
+        if (at <= known_until_ || at > view.published) continue;
         const Segment* segment = list.find(at);
         std::optional<Error> error;
         log::RecordView record;
@@ -225,13 +270,8 @@ Result<void> RuleSet::follow(const Meta& meta, const View& view) {
             return failure(ErrorCode::corrupt, "a segment with definitions is missing", meta.path);
         if (!read_record(meta, *segment, at - segment->first(), log::Check::body, record, error))
             return std::move(*error);
-        if (record.header.revision <= version_) break;
-        records.push_back(record);
-        behind = at;
-        at = record.header.stream_previous;
+        if (record.stream() == log::kDefineStream) VARVE_TRY(add(meta, record));
     }
-    for (auto record = records.rbegin(); record != records.rend(); ++record)
-        VARVE_TRY(add(meta, *record));
     return {};
 }
 
