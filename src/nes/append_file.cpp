@@ -94,11 +94,13 @@ Result<void> AppendFile::begin(const FileOptions& options) noexcept {
 /// four, so that a classic partition is never taken for a mapped one.
 Result<bool> AppendFile::looks_mapped() noexcept {
     if (physical_ < kPage || !is_page_multiple(physical_)) return false;
-    std::byte last[kMarkerSize];
-    auto got = file_->read_at(physical_ - kMarkerSize, last);
+    std::byte last[16];
+    auto got = file_->read_at(physical_ - sizeof last, last);
     if (!got) return std::move(got).error();
-    const std::uint32_t distance = load_be32(last);
-    if (distance == 0) return true;  // grown by a program that marks later
+    const std::uint32_t distance = load_be32(last + sizeof last - kMarkerSize);
+    // Grown by a program that marks later: then the page holds nothing yet. An entry of a classic
+    // index may end with zeros, but it begins with its number.
+    if (distance == 0) return base::all_zero(last);
     return distance >= kMarkerSize && distance <= physical_ && distance % kMarkerSize == 0;
 }
 

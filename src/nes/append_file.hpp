@@ -60,6 +60,7 @@ public:
         return {buffer_.data(), layout_ == Layout::classic ? size_ - published_ : 0};
     }
     [[nodiscard]] bool was_recovered() const noexcept { return recovered_; }
+    [[nodiscard]] std::uint64_t monotonic_us() const noexcept { return env_.monotonic_us(); }
     [[nodiscard]] bool writable() const noexcept { return writable_; }
     [[nodiscard]] bool is_open() const noexcept { return open_; }
     [[nodiscard]] Layout layout() const noexcept { return layout_; }

@@ -231,13 +231,19 @@ Result<Change> Index::refresh() noexcept {
 Result<Change> Index::wait(std::uint64_t timeout_us) noexcept {
     auto change = refresh();
     if (!change || *change) return change;
-    auto bytes = state_->file->wait(timeout_us);
-    if (!bytes || !*bytes) return bytes;
+    const std::uint64_t deadline = state_->file->monotonic_us() + timeout_us;
     const std::uint64_t before = state_->count;
     const IndexEntry seen = state_->newest;
-    VARVE_TRY(state_->count_entries());
-    const bool same = before == 0 || state_->count < before || state_->at(before) == seen;
-    return changed(before, state_->count, same);
+    while (true) {
+        const std::uint64_t now_us = state_->file->monotonic_us();
+        auto bytes = state_->file->wait(deadline > now_us ? deadline - now_us : 0);
+        if (!bytes || !*bytes) return bytes;
+        VARVE_TRY(state_->count_entries());
+        const bool same = before == 0 || state_->count < before || state_->at(before) == seen;
+        change = changed(before, state_->count, same);
+        // A part of an entry is no news: its rest is waited for.
+        if (!change || *change || state_->file->monotonic_us() >= deadline) return change;
+    }
 }
 
 std::string_view Index::metadata() const noexcept { return state_->metadata; }

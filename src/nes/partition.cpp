@@ -175,12 +175,18 @@ Result<void> Partition::close() noexcept {
 Result<Change> Partition::refresh() noexcept { return wait(0); }
 
 Result<Change> Partition::wait(std::uint64_t timeout_us) noexcept {
-    auto bytes = state_->file->wait(timeout_us);
-    if (!bytes || state_->file->writable()) return bytes;
+    const std::uint64_t deadline = state_->file->monotonic_us() + timeout_us;
     const std::uint64_t before = state_->end;
-    state_->look_at_end();
-    const std::uint64_t now = state_->end;
-    return Change{now > before ? now - before : 0, before > now ? before - now : 0};
+    while (true) {
+        const std::uint64_t now_us = state_->file->monotonic_us();
+        auto bytes = state_->file->wait(deadline > now_us ? deadline - now_us : 0);
+        if (!bytes || state_->file->writable()) return bytes;
+        state_->look_at_end();
+        const std::uint64_t now = state_->end;
+        const Change change{now > before ? now - before : 0, before > now ? before - now : 0};
+        // A part of a document is no news: its rest is waited for.
+        if (change || state_->file->monotonic_us() >= deadline) return change;
+    }
 }
 
 std::optional<Partition::Torn> Partition::torn() const noexcept { return state_->torn; }
