@@ -160,6 +160,7 @@ void run_rebuild(const Parameters& parameters);
 void run_seal(const Parameters& parameters);
 void run_verify(const Parameters& parameters);
 void run_matcher(const Parameters& parameters);
+void run_derived(const Parameters& parameters);
 void run_query(const Parameters& parameters);
 void run_conditional(const Parameters& parameters);
 void run_contention(const Parameters& parameters);

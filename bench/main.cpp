@@ -23,6 +23,7 @@ const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
     {"seal", run_seal},
     {"verify", run_verify},
     {"matcher", run_matcher},
+    {"derived", run_derived},
     {"query", run_query},
     {"contention", run_contention},
     {"nes", run_nes},
@@ -46,9 +47,13 @@ constexpr const char* kMore =
 
 /// Which variants there are, and of what.
 const std::map<std::string, std::vector<std::string>> kVariants = {
-    {"append", {"cold-streams", "ids"}},   {"matcher", {"parse", "absent", "absent-short"}},
-    {"contention", {"one", "disjoint"}},   {"query", {"rare"}},
-    {"consumer", {"state", "each"}},       {"visibility", {"nes-classic", "nes-mapped"}},
+    {"append", {"cold-streams", "ids"}},
+    {"matcher", {"parse", "absent", "absent-short"}},
+    {"derived", {"absent", "unwanted", "matching"}},
+    {"contention", {"one", "disjoint"}},
+    {"query", {"rare"}},
+    {"consumer", {"state", "each"}},
+    {"visibility", {"nes-classic", "nes-mapped"}},
     {"nes", {"nes-classic", "nes-mapped"}}};
 
 std::vector<std::string> all_variants() {
@@ -86,14 +91,16 @@ void add_choices(CLI::App& app, Parameters& parameters) {
         ->check(CLI::IsMember({"os", "disk"}));
     app.add_option("--workload", parameters.workload, "shape of the events")
         ->check(CLI::IsMember({"hot", "wide"}));
-    app.add_option("--variant", parameters.variant,
-                   "for append: cold-streams (to new streams and to those last written --events "
-                   "ago), ids (random ids, --events of them there before); for matcher: parse, "
-                   "absent, absent-short; for contention: one (all threads on one boundary), "
-                   "disjoint (each on its own) (default: all of them); for visibility and nes: "
-                   "nes-classic, nes-mapped; for query: rare (two rare tags); for consumer: state "
-                   "(acknowledgements carry 100 bytes of state), each (and every event has its "
-                   "own)")
+    app.add_option(
+           "--variant", parameters.variant,
+           "for append: cold-streams (to new streams and to those last written --events "
+           "ago), ids (random ids, --events of them there before); for matcher: parse, "
+           "absent, absent-short; for derived: absent, unwanted, matching (what the JSON has of "
+           "the fields that streams wait for); for contention: one (all threads on one boundary), "
+           "disjoint (each on its own) (default: all of them); for visibility and nes: "
+           "nes-classic, nes-mapped; for query: rare (two rare tags); for consumer: state "
+           "(acknowledgements carry 100 bytes of state), each (and every event has its "
+           "own)")
         ->check(CLI::IsMember(all_variants()));
     app.add_option("--verify", parameters.verify, "checks while reading")
         ->check(CLI::IsMember({"always", "trusted"}));

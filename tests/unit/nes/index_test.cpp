@@ -70,6 +70,18 @@ TEST_P(NesIndex, EntriesAreKeptInBytesOfTheOriginal) {
     EXPECT_EQ(index.metadata(), kPrimary);
 }
 
+/// Its last four bytes are zero and no marker, and its size is that of whole pages.
+TEST_P(NesIndex, OfWholePagesThatEndsWithZerosKeepsItsLayout) {
+    constexpr std::uint32_t kEntries = (4096 - 64) / 16;
+    {
+        auto index = opened(path_, writing(GetParam()));
+        for (std::uint32_t n = 1; n <= kEntries; ++n) EXPECT_TRUE(index.add({n, n, n, 0}));
+    }
+    auto index = opened(path_, reading());
+    EXPECT_EQ(index.layout(), GetParam());
+    EXPECT_EQ(index.length(), kEntries);
+}
+
 TEST_P(NesIndex, PlacesCountFromBothEnds) {
     auto index = opened(path_, writing(GetParam()));
     EXPECT_FALSE(index.last());
