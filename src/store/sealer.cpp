@@ -308,8 +308,11 @@ void Writer::remove_leftovers() noexcept {
             std::any_of(list->items.begin(), list->items.end(), [&](const SegmentPtr& segment) {
                 return segment->number() == active && segment->sealed != nullptr;
             });
-        const bool half_made =
-            name.ends_with(".idx.new") || name.ends_with(".past.new") || name == "scratch";
+        const bool half_listed = name.ends_with(".past.new");
+        const bool half_made = name.ends_with(".idx.new") || half_listed || name == "scratch";
+        // Whoever waits for a list of the past may be making it at this moment.
+        std::unique_lock making(listing_mutex_, std::defer_lock);
+        if (half_listed) making.lock();
         if (replaced_index || replaced_active || half_made)
             static_cast<void>(env_.remove(meta_->index_directory() + "/" + name).has_value());
     }
