@@ -62,14 +62,18 @@ Result<void> check_sizes(const NewEvent& event, std::size_t n) noexcept {
     return {};
 }
 
+void add_tag(const Meta& meta, std::string_view tag, Plan& plan) {
+    plan.tags.push_back(tag);
+    plan.hashes.push_back(meta.hasher.key(KeyKind::tag, tag));
+}
+
 /// Tags without repetitions. They are few, so each is compared with those before it.
 void add_tags(const Meta& meta, const NewEvent& event, Plan& plan) {
     const std::size_t first = plan.tags.size();
     for (const std::string_view tag : event.tags) {
         const auto begin = plan.tags.begin() + static_cast<std::ptrdiff_t>(first);
         if (std::find(begin, plan.tags.end(), tag) != plan.tags.end()) continue;
-        plan.tags.push_back(tag);
-        plan.hashes.push_back(meta.hasher.key(KeyKind::tag, tag));
+        add_tag(meta, tag, plan);
     }
 }
 
@@ -136,11 +140,6 @@ Result<void> check_ids_differ(Plan& plan) {
         plan.id_table[at] = n;
     }
     return {};
-}
-
-void add_tag(const Meta& meta, std::string_view tag, Plan& plan) {
-    plan.tags.push_back(tag);
-    plan.hashes.push_back(meta.hasher.key(KeyKind::tag, tag));
 }
 
 /// What definitions make of the event: its type, and tags behind its own, `first` … Returns how

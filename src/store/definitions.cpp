@@ -98,10 +98,8 @@ std::vector<std::string> names_given(const Rule& rule, const Content& event) {
     const bool type = rule.says.kind == DefinitionKind::type;
     if (type && !event.names.type.empty()) return names;
     if (!index::matches(rule.selection, event.names)) return names;
-    match::Fields fields;
-    static_cast<void>(fields.add(rule.path));
     std::vector<match::Fields::Value> values;
-    fields.read(rule.in_metadata ? event.metadata : event.data, values);
+    rule.fields.read(rule.in_metadata ? event.metadata : event.data, values);
     for (const match::Fields::Value& value : values) {
         if (type && value.element) continue;
         std::string name = name_given(rule, value.token);
@@ -167,6 +165,7 @@ Result<void> RuleSet::define(const Meta& meta, const log::Define& define,
     if (rule->says.kind != DefinitionKind::stream) {
         rule->path = path_of(define.field);
         if (rule->path.empty()) return contradiction(meta, header, "names no field");
+        static_cast<void>(rule->fields.add(rule->path));
         rule->in_metadata = define.field.starts_with(kMetadata);
     } else {
         for (const RulePtr& one : naming_)

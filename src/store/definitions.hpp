@@ -32,6 +32,7 @@ struct Rule {
     Definition says;
     std::string mark;                ///< tag of a derived stream's events; empty: it needs none
     std::vector<std::string> path;   ///< of `field`, without its first part
+    match::Fields fields;            ///< that one alone
     bool in_metadata = false;        ///< the first part
     index::Selection selection;      ///< of `says.events`
     std::optional<Matcher> matcher;  ///< of `says.matcher`

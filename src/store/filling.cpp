@@ -80,6 +80,25 @@ Result<void> write_list(const Meta& meta, const PastName& name,
                            [&](index::Sink& to) { return to.write_at(0, bytes); });
 }
 
+/// Of a segment with damage: a question about it finds the damage by itself.
+Error unlistable(const Meta& meta, std::uint64_t segment, std::uint64_t offset) noexcept {
+    return base::failure(ErrorCode::corrupt,
+                         "a segment with damage is not listed: its events are looked at",
+                         meta.segment_path(segment), offset);
+}
+
+/// A body that fails its checksum: what was erased belongs nowhere, what is damaged may belong.
+Result<void> check_erased(const Meta& meta, const log::SegmentScanner& scanner) {
+    auto erased = meta.erasures->explain(meta, scanner.record().header.position);
+    if (!erased) return std::move(erased).error();
+    if (*erased) return {};
+    return base::failure(ErrorCode::corrupt,
+                         "the content of the event at position " +
+                             std::to_string(scanner.record().header.position) +
+                             " is damaged: its segment is not listed, its events are looked at",
+                         meta.log_directory(), scanner.offset());
+}
+
 }  // namespace
 
 /// One step, in the background. False if there is nothing to be listed, or if it failed and is
@@ -88,9 +107,13 @@ bool Writer::list_past() noexcept {
     if (defined_.load(std::memory_order_acquire) == 0) return false;
     try {
         const std::lock_guard lock(listing_mutex_);
+        // Damage does not go away: it is not read again and again.
+        const std::uint64_t version = defined_.load(std::memory_order_acquire);
+        if (unlistable_since_ == version) return false;
         std::uint64_t listed = 0;
         std::uint64_t total = 0;
         auto more = list_step(listed, total);
+        if (!more && more.error().code == ErrorCode::corrupt) unlistable_since_ = version;
         return more && *more;
     } catch (const std::bad_alloc&) {
         return false;
@@ -168,14 +191,13 @@ Result<void> Writer::list_segment(const RuleBook& book, const View& now, const P
          step = scanner.next()) {
         if (++seen % 1024 == 0 && stop_.load(std::memory_order_relaxed))
             return base::failure(ErrorCode::busy, "listing the past was given up");
-        // A question about what is damaged finds the damage by itself.
-        if (step == log::SegmentScanner::Step::damage) {
-            return base::failure(ErrorCode::corrupt,
-                                 "a segment with damage is not listed: its events are looked at",
-                                 meta_->segment_path(segment->number()), scanner.offset());
-        }
-        if (index::is_listed(scanner.record()) && scanner.body_intact())
+        if (step == log::SegmentScanner::Step::damage)
+            return unlistable(*meta_, segment->number(), scanner.offset());
+        if (!index::is_listed(scanner.record())) continue;
+        if (scanner.body_intact())
             lister.look(scanner.record(), builder);
+        else
+            VARVE_TRY(check_erased(*meta_, scanner));
     }
     const PastName name{group.first, group.last, segment->number()};
     VARVE_TRY(write_list(*meta_, name, builder.bytes()));

@@ -267,7 +267,9 @@ private:
     bool defined_unseen_ = false;  ///< under the place lock: readers have not been told
     std::mutex routing_mutex_;     // guards the next
     RoutingPtr routing_;
-    std::mutex listing_mutex_;  ///< one thread lists the past
+    /// Version of the definitions whose past could not be listed because of damage.
+    std::uint64_t unlistable_since_ = 0;
+    std::mutex listing_mutex_;  // one thread lists the past; guards the one before
 
     std::mutex list_change_;  ///< held from copying the list to replacing it
     mutable std::mutex list_mutex_;

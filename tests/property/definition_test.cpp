@@ -11,6 +11,7 @@
 #include <random>
 
 #include "os/sim_env.hpp"
+#include "support/small_store.hpp"
 #include "varve/varve.hpp"
 
 namespace varve::test {
@@ -255,11 +256,7 @@ private:
         return *(names.begin() + below(names.size()));
     }
     OpenOptions options() {
-        OpenOptions options;
-        options.env = &world_;
-        options.durability = Durability::os;
-        options.segment_size_first = 64 << 10;
-        options.segment_size_max = 64 << 10;
+        OpenOptions options = options_for(world_, Access::read_write, Durability::os);
         options.hash_bits = hash_bits_;
         return options;
     }

@@ -9,6 +9,7 @@
 
 #include "model/model_set.hpp"
 #include "os/sim_env.hpp"
+#include "support/small_store.hpp"
 
 namespace varve::test {
 namespace {
@@ -55,11 +56,7 @@ private:
         }
     }
     OpenOptions options() {
-        OpenOptions options;
-        options.env = &world_;
-        options.durability = Durability::os;
-        options.segment_size_first = 64 << 10;
-        options.segment_size_max = 64 << 10;
+        OpenOptions options = options_for(world_, Access::read_write, Durability::os);
         options.hash_bits = hash_bits_;
         return options;
     }

@@ -9,19 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "os/sim_env.hpp"
-#include "varve/varve.hpp"
+#include "support/small_store.hpp"
 
 namespace varve::test {
-
-inline OpenOptions options_for(os::SimEnv& world, Access access = Access::read_write) {
-    OpenOptions options;
-    options.env = &world;
-    options.access = access;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 64 << 10;
-    return options;
-}
 
 inline Result<Store> write(os::SimEnv& world) { return Store::open("store", options_for(world)); }
 inline Result<Store> read(os::SimEnv& world) {
