@@ -39,7 +39,10 @@ bool grow(std::vector<std::byte>& run, std::uint64_t bytes) noexcept {
 class PlanLease {
 public:
     PlanLease() noexcept : shared_(!in_use()) {
-        if (shared_) in_use() = true;
+        if (shared_)
+            in_use() = true;
+        else
+            own_.emplace();
     }
     PlanLease(const PlanLease&) = delete;
     PlanLease& operator=(const PlanLease&) = delete;
@@ -49,7 +52,7 @@ public:
     }
     [[nodiscard]] Plan& plan() noexcept {
         thread_local Plan kept;
-        return shared_ ? kept : own_;
+        return shared_ ? kept : *own_;
     }
 
 private:
@@ -58,7 +61,7 @@ private:
         return used;
     }
     bool shared_;
-    Plan own_;
+    std::optional<Plan> own_;  // made only where it is needed: an empty plan costs some allocations
 };
 
 Error conflict(const PlannedStream& stream) noexcept {
