@@ -52,7 +52,7 @@ Result<bool> read_slot(os::File& file, std::size_t n, const FileContent& content
            base::seeded(base::SeededBug::slot_unchecked);
 }
 
-Error damaged(const std::string& path, std::string what, std::uint64_t offset = 0) {
+Error damaged(const std::string& path, const std::string& what, std::uint64_t offset = 0) {
     return failure(ErrorCode::corrupt,
                    "consumer " + name_of(path) + " is damaged: " + what + how_to_reset(path), path,
                    offset);
@@ -284,7 +284,7 @@ Result<void> CheckpointFile::put(std::size_t n, Saved& saved) noexcept {
 /// as clean: the newest slot is stored once more as it is, and synced. The other one is untouched.
 Result<void> CheckpointFile::settle() noexcept {
     if (durable_ >= 0) return {};
-    VARVE_TRY(put(static_cast<std::size_t>(content_.newest), *content_.slots[content_.newest]));
+    VARVE_TRY(put(static_cast<std::size_t>(content_.newest), *content_.slot(content_.newest)));
     return sync();
 }
 
@@ -317,7 +317,7 @@ Result<void> CheckpointFile::write(Saved saved) noexcept {
     auto written = put(static_cast<std::size_t>(into), saved);
     failed_ = !written;  // what stands there now is not known
     if (!written) return written;
-    content_.slots[into] = std::move(saved);
+    content_.slot(into) = std::move(saved);
     content_.newest = into;
     tell(env_, words());
     return {};

@@ -6,6 +6,7 @@
 // sync nothing more is written.
 #pragma once
 
+#include <array>
 #include <optional>
 
 #include "base/assert.hpp"
@@ -36,13 +37,19 @@ inline constexpr char kBeside = '~';
 /// What a file says.
 struct FileContent {
     FileHeader header{};
-    std::optional<Selector> selector;  ///< absent: the header is damaged
-    std::optional<Saved> slots[2];     ///< absent: never written, or damaged
-    int newest = -1;                   ///< slot; -1: none can be read
-    std::optional<Error> error;        ///< why it cannot be used
+    std::optional<Selector> selector;           ///< absent: the header is damaged
+    std::array<std::optional<Saved>, 2> slots;  ///< absent: never written, or damaged
+    int newest = -1;                            ///< slot; -1: none can be read
+    std::optional<Error> error;                 ///< why it cannot be used
 
-    [[nodiscard]] const Saved& saved() const noexcept { return *slots[newest]; }
+    [[nodiscard]] std::optional<Saved>& slot(int n) noexcept {
+        return slots[static_cast<std::size_t>(n)];
+    }
+    [[nodiscard]] const Saved& saved() const noexcept {
+        return *slots[static_cast<std::size_t>(newest)];
+    }
 };
+
 /// Errors of the content are in the answer; `io` and the like are errors.
 [[nodiscard]] Result<FileContent> read_file(os::File& file, const std::string& path,
                                             const Uuid& uuid) noexcept;

@@ -53,7 +53,7 @@ struct Number {
 }
 
 [[nodiscard]] inline bool equal(const Token& string, std::string_view text) noexcept {
-    if (string.escaped) return compare(string, text) == 0;
+    if (string.escaped) return std::is_eq(compare(string, text));
     return string.raw.size() == text.size() &&
            same_bytes(string.raw.data(), text.data(), text.size());
 }
