@@ -6,6 +6,7 @@ const KINDS = { stream: 0, category: 1, type: 2, tag: 3 };
 // A stream whose name an accessor has made is a tag of its events that begins so.
 const MADE = 'stream:';
 const TAGS = 'tags/';
+const MOST_BYTES = 1024;  // of a name
 
 const engines = new WeakMap();
 
@@ -32,13 +33,15 @@ export class Engine {
         return this.native.published();
     }
 
+    // A name that no stream can have is not looked for.
     #has(set) {
-        return this.native.count([set], 1) > 0;
+        return Buffer.byteLength(set) <= MOST_BYTES + 1 && this.native.count([set], 1) > 0;
     }
 
     /** The sets of events that a name stands for, in the addon's spelling: none if there is no such stream. */
     setsOf(name) {
         const sets = [];
+        if (typeof name !== 'string' || name === '') return sets;
         if (this.native.version(name) > 0) sets.push(`s${name}`);
         if (this.#has(`t${name}`)) sets.push(`t${name}`);
         if (this.#has(`g${MADE}${name}`)) sets.push(`g${MADE}${name}`);
@@ -54,11 +57,12 @@ export class Engine {
     }
 
     has(name) {
-        return this.native.version(name) > 0 || this.setsOf(name).length > 0;
+        return this.setsOf(name).length > 0;
     }
 
     lengthOf(name) {
         if (name === ALL) return this.length;
+        if (typeof name !== 'string') return 0;
         const version = this.native.version(name);
         if (version > 0) return version;
         const set = this.#setOf(name);

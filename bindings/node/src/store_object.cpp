@@ -57,8 +57,10 @@ StoreObject::StoreObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Stor
     options.create = info[2].ToBoolean() ? Create::if_missing : Create::never;
     options.durability = durability_of(text_of(info.Env(), info[3]));
     auto store = Store::open(text_of(info.Env(), info[0]), options);
-    if (store) handle_ = std::make_shared<Handle>(std::move(*store));
-    else raise(info.Env(), store.error());
+    if (store)
+        handle_ = std::make_shared<Handle>(std::move(*store));
+    else
+        raise(info.Env(), store.error());
 }
 
 bool StoreObject::is_open(Napi::Env env) {

@@ -189,7 +189,10 @@ test('matches', () => {
 test('streams that are not there', t => {
     const store = numbers(t, 1);
     assert.equal(store.getEventStream('nope'), false);
-    assert.equal(store.getStreamVersion('nope'), -1);
+    for (const name of ['nope', '', 'x'.repeat(2000), 'é'.repeat(510), '\u0001', '$x', 'tags/', 7, undefined, null]) {
+        assert.equal(store.getStreamVersion(name), -1);
+        assert.equal(store.getEventStream(name), false);
+    }
     const stream = new EventStream('nope', store);
     assert.equal(stream.version, -1);
     assert.deepEqual(stream.events, []);
