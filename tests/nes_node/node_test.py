@@ -6,6 +6,7 @@ that says so, without Node, npm or network.
 """
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 SKIPPED = 77
+sys.path.insert(0, str(HERE.parent.parent / "scripts"))
+from find_node import MISSING, find_node  # noqa: E402
 
 
 def skip(why):
@@ -21,9 +24,12 @@ def skip(why):
 
 
 def install(work):
-    for tool in ("node", "npm"):
-        if shutil.which(tool) is None:
-            skip(tool)
+    node = find_node()
+    if node is None:
+        skip(MISSING)
+    if shutil.which("npm") is None:
+        skip("npm")
+    os.environ["PATH"] = os.pathsep.join([str(pathlib.Path(node).parent), os.environ.get("PATH", "")])
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "node_modules/event-storage").is_dir():
         (work / "package.json").write_text('{"private":true}\n')

@@ -1,0 +1,292 @@
+// Types of the npm package varve. What is called as in event-storage behaves as there, except where README.md says so.
+/// <reference types="node" />
+import { EventEmitter } from 'node:events';
+import { Readable } from 'node:stream';
+
+/** What is committed: anything that JSON can carry. */
+export type Payload = any;
+
+export interface Metadata {
+    /** Number of events in the store before the commit: that of its first event, counted from 0. */
+    commitId: number;
+    /** Milliseconds since 1970, the same for the whole commit. */
+    committedAt: number;
+    /** Place in the commit, counted from 0. */
+    commitVersion: number;
+    /** Number of events in the commit. */
+    commitSize: number;
+    /** Number of events in the stream before this one. */
+    streamVersion: number;
+    [key: string]: any;
+}
+
+export interface EventDocument<P = Payload> {
+    stream: string;
+    payload: P;
+    metadata: Metadata;
+}
+
+export interface RawDocument {
+    /** JSON of the document. */
+    buffer: Buffer;
+    /** Microseconds since 1970. */
+    time64: number;
+    /** Number of the event, counted from 0. */
+    sequenceNumber: number;
+}
+
+/** What `commit` hands to its callback and to the event `commit`. */
+export interface Commit {
+    commitId: number;
+    committedAt: number;
+    streamName: string;
+    /** Number of events in the stream before the commit. */
+    streamVersion: number;
+    events: Payload[];
+    [key: string]: any;
+}
+
+/** Operators of matchers. A value that is missing satisfies none of them. */
+export interface MatcherOperators {
+    $gt?: any;
+    $gte?: any;
+    $lt?: any;
+    $lte?: any;
+    $eq?: any;
+    $ne?: any;
+    /** The value is an array that has it. */
+    $has?: any;
+    /** The value is an array that has one of them. */
+    $hasAny?: any[];
+}
+
+/** All properties have to hold: a scalar equals, an array holds one of several, operators compare, objects nest. */
+export interface ObjectMatcher {
+    [key: string]: string | number | boolean | null | undefined | Array<string | number | boolean | null> | MatcherOperators | ObjectMatcher;
+}
+
+export type Matcher = ObjectMatcher | ((document: any) => boolean);
+
+/** A function over the payload and the metadata, or a matcher over `{stream, payload, metadata}`. */
+export type Predicate = ObjectMatcher | ((payload: any, metadata: Metadata) => boolean);
+/** The same in raw mode: a function gets the JSON of the document. */
+export type RawPredicate = ObjectMatcher | ((document: Buffer) => boolean);
+
+/** Names of streams; the outermost array is an OR, the next level an AND, and so on in turn. `_all` is everything. */
+export type Selector = Array<string | Selector>;
+
+/** Events that match at least one item: one of its types, and all of its tags. */
+export interface DcbQuery {
+    items: Array<{ types?: string[]; tags?: string[] }>;
+}
+
+export const ExpectedVersion: { readonly Any: -1; readonly EmptyStream: 0 };
+export const LOCK_RECLAIM: 1;
+export const LOCK_THROW: 2;
+export const VERSION: string;
+
+/** Fails a commit if an event that it asks for was committed after event number `noneMatchAfter`. */
+export class CommitCondition {
+    constructor(selector: Selector, matcher?: Predicate | RawPredicate | null, noneMatchAfter?: number, raw?: boolean);
+    selector: Selector;
+    matcher: Predicate | RawPredicate | null;
+    noneMatchAfter: number;
+    raw: boolean;
+}
+
+/** A stream is not at the expected version, or a condition does not hold any more. */
+export class OptimisticConcurrencyError extends Error {
+    code: 'wrong_expected_version' | 'condition_failed';
+    /** The stream of the wrong version, or that of the event in the way. */
+    stream?: string;
+    expected?: number;
+    version?: number;
+    /** Number of the event in the way, counted from 1. */
+    position?: number;
+    type?: string;
+    tags?: string[];
+    /** The event in the way. */
+    event?: EventDocument;
+}
+
+/** Another writer has the store. */
+export class StorageLockedError extends Error {
+    /** Who has it, for people. */
+    holder?: string;
+}
+
+export interface StreamIndex {
+    readonly name: string;
+    readonly length: number;
+    isOpen(): boolean;
+}
+
+export interface StreamEntry {
+    index: StreamIndex;
+    matcher?: ObjectMatcher;
+}
+
+/** Anything an EventStream can read from. */
+export interface EventStoreLike {
+    streams: { [name: string]: { index: { length: number } } | undefined };
+    storage: { readRange(from: number, until: number, index?: any, raw?: boolean): Iterable<any> };
+}
+
+/**
+ * A range of the events of a stream. Revisions count from 1; negative ones from the end, -1 is the last. Iterating gives payloads,
+ * or in raw mode lines of JSON.
+ */
+export class EventStream<P = Payload> extends Readable {
+    constructor(name: string, eventStore: EventStore | EventStoreLike, minRevision?: number, maxRevision?: number,
+        predicate?: Predicate | RawPredicate | boolean | null, raw?: boolean);
+    readonly name: string;
+    /** Number of events up to the upper end of the range; -1 if there is no such stream. */
+    version: number;
+    minRevision: number;
+    maxRevision: number;
+    readonly streamIndex: StreamIndex | undefined;
+    /** All payloads, read once. */
+    readonly events: P[];
+
+    from(revision: number): this;
+    until(revision: number): this;
+    fromStart(): this;
+    fromEnd(): this;
+    toStart(): this;
+    toEnd(): this;
+    first(amount: number): this;
+    last(amount: number): this;
+    previous(amount: number): this;
+    following(amount: number): this;
+    forwards(amount?: number): this;
+    backwards(amount?: number): this;
+    reverse(): this;
+    /** Begins anew. */
+    reset(): this;
+    /** Sets or clears the predicate, and begins anew. */
+    where(predicate?: Predicate | RawPredicate | null): this;
+    /** @deprecated Use `where`. With options it is that of Readable. */
+    filter(predicate: Predicate | RawPredicate): this;
+    filter(predicate: (data: any, options?: any) => boolean | Promise<boolean>, options: { concurrency?: number; signal?: AbortSignal }): Readable;
+    /** The next document; false at the end. */
+    next(): EventDocument<P> | false;
+    // Unlike that of Readable it is over when it returns.
+    forEach(callback: (payload: P, metadata: any, streamName: string) => any): any;
+    [Symbol.iterator](): IterableIterator<P>;
+}
+
+/** The events of a selector in the order of the store; revisions are numbers of events in the store. */
+export class JoinEventStream<P = Payload> extends EventStream<P> {
+    constructor(name: string, selector: string | Selector, eventStore: EventStore, minRevision?: number, maxRevision?: number,
+        predicate?: Predicate | RawPredicate | boolean | null, raw?: boolean);
+    readonly selector: string | Selector;
+}
+
+export interface Serializer {
+    serialize(document: EventDocument): string | { toString(): string };
+    deserialize(text: string): EventDocument;
+}
+
+export interface StreamSource {
+    /** Where in the payload the value is: a string, or an array of strings. */
+    path: string;
+    /** The name of the stream for a value. */
+    nameBuilder: (value: string) => string;
+}
+
+export interface EventStoreConfig {
+    /** Default `./data`. The store is the directory NAME.varve in it. */
+    storageDirectory?: string;
+    streamsDirectory?: string;
+    readOnly?: boolean;
+    /** Where in the payload the type is: each value is a stream. */
+    typeAccessor?: string;
+    /** Where in the payload an array of tags is: each is a stream `tags/VALUE`. */
+    tagsAccessor?: string;
+    streamSources?: StreamSource[];
+    /** What a commit waits for. Default `os`: every process sees it, it survives the process. `disk`: it survives a power cut. */
+    durability?: 'os' | 'interval' | 'disk';
+    /** Iteration ends silently where an error comes, as in event-storage. */
+    compat?: boolean;
+    storageConfig?: {
+        dataDirectory?: string;
+        indexDirectory?: string;
+        readOnly?: boolean;
+        serializer?: Serializer;
+        /** The same as `durability: 'disk'`. */
+        syncOnFlush?: boolean;
+        [option: string]: any;
+    };
+}
+
+export interface EngineStorage extends EventEmitter {
+    readonly length: number;
+    readonly index: StreamIndex;
+    read(number: number, index?: StreamIndex): EventDocument | false;
+    readRange(from: number, until?: number, index?: StreamIndex, raw?: false): IterableIterator<EventDocument>;
+    readRange(from: number, until: number, index: StreamIndex | undefined, raw: true): IterableIterator<Buffer>;
+    /** Makes everything that was committed durable. */
+    flush(): boolean;
+}
+
+export class EventStore extends EventEmitter {
+    constructor(storeName?: string, config?: EventStoreConfig);
+    constructor(config: EventStoreConfig);
+
+    static readonly VERSION: string;
+    static readonly ExpectedVersion: typeof ExpectedVersion;
+    static readonly OptimisticConcurrencyError: typeof OptimisticConcurrencyError;
+    static readonly LOCK_THROW: 2;
+    static readonly LOCK_RECLAIM: 1;
+
+    readonly storeName: string;
+    readonly storageDirectory: string;
+    readonly streamsDirectory: string;
+    readonly storage: EngineStorage;
+    /** By name; looked up as they are asked for. */
+    readonly streams: { readonly [name: string]: StreamEntry | undefined };
+    /** Number of events. */
+    readonly length: number;
+    readonly readOnly: boolean;
+
+    /**
+     * Commits all events or none. The callback gets the commit in a later turn; errors are thrown.
+     * @throws OptimisticConcurrencyError
+     */
+    commit(streamName: string, events: Payload | Payload[], expectedVersion?: number | CommitCondition, metadata?: object,
+        callback?: ((commit: Commit) => void) | null): void;
+    commit(streamName: string, events: Payload | Payload[], expectedVersion: number | CommitCondition, callback: (commit: Commit) => void): void;
+    commit(streamName: string, events: Payload | Payload[], callback: (commit: Commit) => void): void;
+    commit(streamName: string, events: Payload | Payload[], metadata: object, callback?: ((commit: Commit) => void) | null): void;
+
+    /** Number of events of a stream; -1 if there is no such stream. */
+    getStreamVersion(streamName: string): number;
+    getEventStream<P = Payload>(streamName: string, minRevision?: number, maxRevision?: number, predicate?: Predicate | boolean | null,
+        raw?: false): EventStream<P> | false;
+    getEventStream(streamName: string, minRevision: number | undefined, maxRevision: number | undefined,
+        predicate: RawPredicate | null | undefined, raw: true): EventStream<Buffer> | false;
+    getAllEvents<P = Payload>(minRevision?: number, maxRevision?: number, predicate?: Predicate | boolean | null, raw?: false): EventStream<P>;
+    getAllEvents(minRevision: number | undefined, maxRevision: number | undefined, predicate: RawPredicate | null | undefined, raw: true): EventStream<Buffer>;
+    fromStreams<P = Payload>(streamName: string, selector: Selector, minRevision?: number, maxRevision?: number,
+        predicate?: Predicate | RawPredicate | boolean | null, raw?: boolean): JoinEventStream<P>;
+    /** The streams whose names begin with the category and `-` or `/`, or the stream of that name. */
+    getEventStreamForCategory<P = Payload>(category: string, minRevision?: number, maxRevision?: number,
+        predicate?: Predicate | RawPredicate | boolean | null, raw?: boolean): EventStream<P>;
+    /** The events of a query, and the condition that none of them was committed since. */
+    query<P = Payload>(query: Selector | DcbQuery, matcher?: Predicate | RawPredicate | null, minRevision?: number, raw?: boolean):
+        { stream: JoinEventStream<P>; condition: CommitCondition };
+    /** Ends everything; streams that were begun throw. */
+    close(): void;
+
+    on(event: 'ready', listener: () => void): this;
+    on(event: 'commit', listener: (commit: Commit) => void): this;
+    on(event: 'stream-available' | 'stream-created', listener: (name: string) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+/** Whether a document satisfies a matcher. */
+export function matches(document: any, matcher?: Matcher | null): boolean;
+/** The same answer for the JSON of a document. */
+export function buildRawBufferMatcher(matcher: ObjectMatcher): (document: Buffer) => boolean;
+
+export default EventStore;

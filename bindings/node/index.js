@@ -1,0 +1,23 @@
+// The npm package varve: an event store for one process that writes and many that read.
+import { readFileSync } from 'node:fs';
+import { EventStore, ExpectedVersion } from './lib/eventStore.js';
+import { OptimisticConcurrencyError, StorageLockedError } from './lib/errors.js';
+import { EventStream, JoinEventStream } from './lib/eventStream.js';
+import { buildRawBufferMatcher, matches } from './lib/matcher.js';
+import { CommitCondition } from './lib/selector.js';
+
+const LOCK_RECLAIM = 1;
+const LOCK_THROW = 2;
+const VERSION = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')).version;
+
+EventStore.VERSION = VERSION;
+EventStore.ExpectedVersion = ExpectedVersion;
+EventStore.OptimisticConcurrencyError = OptimisticConcurrencyError;
+EventStore.LOCK_RECLAIM = LOCK_RECLAIM;
+EventStore.LOCK_THROW = LOCK_THROW;
+
+export {
+    buildRawBufferMatcher, CommitCondition, EventStore, EventStream, ExpectedVersion, JoinEventStream, LOCK_RECLAIM, LOCK_THROW, matches,
+    OptimisticConcurrencyError, StorageLockedError, VERSION,
+};
+export default EventStore;

@@ -1,0 +1,13 @@
+// What the addon keeps for one environment (a main thread or a worker): there is no state outside
+// of it.
+#pragma once
+
+#include <napi.h>
+
+namespace varve::node {
+
+struct Addon {
+    Napi::FunctionReference cursor;  ///< the class of cursors
+};
+
+}  // namespace varve::node

@@ -1,0 +1,143 @@
+#include "convert.hpp"
+
+#include <charconv>
+
+#include "error.hpp"
+
+namespace varve::node {
+
+namespace {
+
+void set(Napi::Object& object, const char* key, const std::string& text) {
+    if (!text.empty()) object.Set(key, text);
+}
+
+}  // namespace
+
+void raise(Napi::Env env, const Error& error) {
+    Napi::Error made = Napi::Error::New(env, error.message);
+    Napi::Object object = made.Value();
+    object.Set("code", std::string(to_string(error.code)));
+    set(object, "file", error.file);
+    if (!error.file.empty()) object.Set("offset", static_cast<double>(error.offset));
+    set(object, "stream", error.stream);
+    if (error.code == ErrorCode::wrong_expected_version)
+        object.Set("version", static_cast<double>(error.version));
+    if (error.position.value != 0) {
+        object.Set("position", static_cast<double>(error.position.value));
+        object.Set("type", error.type);
+        Napi::Array tags = Napi::Array::New(env, error.tags.size());
+        for (std::uint32_t n = 0; n < error.tags.size(); ++n) tags.Set(n, error.tags[n]);
+        object.Set("tags", tags);
+    }
+    made.ThrowAsJavaScriptException();
+}
+
+void raise_argument(Napi::Env env, const char* message) {
+    raise(env, error_of(ErrorCode::invalid_argument, message));
+}
+
+std::string text_of(napi_env env, napi_value value) {
+    std::size_t size = 0;
+    if (napi_get_value_string_utf8(env, value, nullptr, 0, &size) != napi_ok) return {};
+    std::string text(size, '\0');
+    napi_get_value_string_utf8(env, value, text.data(), size + 1, &size);
+    return text;
+}
+
+std::uint64_t number_of(napi_env env, napi_value value) noexcept {
+    double number = 0;
+    if (napi_get_value_double(env, value, &number) != napi_ok) return 0;
+    constexpr double kMost = 9007199254740991.0;
+    return number > 0 && number <= kMost ? static_cast<std::uint64_t>(number) : 0;
+}
+
+bool is_given(napi_env env, napi_value value) noexcept {
+    napi_valuetype type = napi_undefined;
+    return napi_typeof(env, value, &type) == napi_ok && type != napi_undefined && type != napi_null;
+}
+
+namespace {
+
+class Stack {
+public:
+    /// False where the text means nothing or asks for more than there is.
+    bool take(std::string_view text) {
+        if (text.empty()) return false;
+        const std::string_view rest = text.substr(1);
+        switch (text[0]) {
+            case '*': return push(Selector::all());
+            case 's': return push(Selector::stream(rest));
+            case 'c': return push(Selector::category(rest));
+            case 't': return push(Selector::type(rest));
+            case 'g': return push(Selector::tag(rest));
+            case 'd': return push(Selector::derived(rest));
+            case '|':
+            case '&': return join(text[0], rest);
+            case '!': return complement();
+            default: return false;
+        }
+    }
+    [[nodiscard]] bool is_one() const { return sets_.size() == 1; }
+    [[nodiscard]] const Selector& top() const { return sets_.back(); }
+
+private:
+    bool push(Selector set) {
+        sets_.push_back(std::move(set));
+        return true;
+    }
+    bool join(char op, std::string_view digits) {
+        std::size_t count = 0;
+        std::from_chars(digits.data(), digits.data() + digits.size(), count);
+        if (count > sets_.size()) return false;
+        const std::span<const Selector> last(sets_.data() + sets_.size() - count, count);
+        Selector joined = op == '|' ? Selector::any_of(last) : Selector::all_of(last);
+        sets_.resize(sets_.size() - count);
+        return push(std::move(joined));
+    }
+    bool complement() {
+        if (sets_.empty()) return false;
+        sets_.back() = Selector::none_of(sets_.back());
+        return true;
+    }
+    std::vector<Selector> sets_;
+};
+
+}  // namespace
+
+std::optional<Selector> selector_of(napi_env env, napi_value value) {
+    std::uint32_t count = 0;
+    if (napi_get_array_length(env, value, &count) != napi_ok) return std::nullopt;
+    Stack stack;
+    for (std::uint32_t n = 0; n < count; ++n) {
+        napi_value element = nullptr;
+        if (napi_get_element(env, value, n, &element) != napi_ok) return std::nullopt;
+        if (!stack.take(text_of(env, element))) return std::nullopt;
+    }
+    if (!stack.is_one()) return std::nullopt;
+    return stack.top();
+}
+
+std::size_t Texts::add(napi_env env, napi_value string) {
+    constexpr std::size_t kLongest = 4;  // bytes of one character: it is never cut
+    const std::size_t begin = ends_.back();
+    while (true) {
+        std::size_t written = 0;
+        const std::size_t room = bytes_.size() - begin;
+        if (napi_get_value_string_utf8(env, string, bytes_.data() + begin, room, &written) !=
+            napi_ok)
+            written = 0;
+        if (written + kLongest < room) {
+            ends_.push_back(begin + written);
+            return ends_.size() - 2;
+        }
+        bytes_.resize(2 * bytes_.size());
+    }
+}
+
+void Texts::clear() {
+    ends_.resize(1);
+    if (bytes_.size() > kKept) bytes_ = std::vector<char>(kFirst);
+}
+
+}  // namespace varve::node

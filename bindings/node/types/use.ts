@@ -1,0 +1,54 @@
+// Goal: what people write has types, and what would be wrong is refused. Method: tsc over this file; a line that must not compile
+// is marked, and tsc complains if it does.
+import EventStore, {
+    CommitCondition, EventStore as Named, EventStream, ExpectedVersion, JoinEventStream, OptimisticConcurrencyError, StorageLockedError,
+    VERSION, buildRawBufferMatcher, matches,
+} from 'varve';
+
+const store: Named = new EventStore('shop', { storageDirectory: './data', typeAccessor: 'type', durability: 'disk' });
+new EventStore({ readOnly: true, streamSources: [{ path: 'a', nameBuilder: value => value }] });
+store.on('ready', () => {});
+store.on('commit', commit => commit.events.length + commit.streamVersion);
+
+store.commit('foo', { a: 1 });
+store.commit('foo', [{ a: 1 }], ExpectedVersion.EmptyStream, { user: 'ann' }, commit => commit.commitId);
+store.commit('foo', [{ a: 1 }], { user: 'ann' }, commit => commit.streamName);
+store.commit('foo', [{ a: 1 }], commit => commit.streamName);
+
+const stream = store.getEventStream<{ a: number }>('foo', 1, -1, payload => payload.a === 1);
+if (stream) {
+    for (const payload of stream.from(2).following(3).backwards()) payload.a.toFixed();
+    const document = stream.next();
+    if (document) document.metadata.streamVersion.toFixed();
+    stream.forEach((payload, metadata, name) => [payload.a, metadata.commitId, name.length]);
+    const again: EventStream<{ a: number }> = stream.where({ payload: { a: { $gt: 1 } } }).reset();
+    again.pipe(process.stdout);
+}
+const raw = store.getEventStream('foo', 1, -1, null, true);
+if (raw) for (const line of raw) line.subarray(0, 1);
+
+const { stream: found, condition } = store.query({ items: [{ types: ['A'], tags: ['x'] }] });
+const joined: JoinEventStream = found;
+store.commit('foo', joined.events, condition);
+store.commit('foo', { a: 1 }, new CommitCondition(['foo', ['bar', 'baz']], null, 7));
+try {
+    store.commit('foo', { a: 1 }, 3);
+} catch (error) {
+    if (error instanceof OptimisticConcurrencyError) error.event?.payload;
+    if (error instanceof StorageLockedError) error.holder?.length;
+}
+matches({ a: 1 }, { a: [1, 2] });
+buildRawBufferMatcher({ a: { $has: 'x' } })(Buffer.from('{}'));
+store.streams.foo?.index.length.toFixed();
+VERSION.length;
+
+// @ts-expect-error an expected version is no text
+store.commit('foo', { a: 1 }, '3', {}, () => {});
+// @ts-expect-error a durability that does not exist
+new EventStore('shop', { durability: 'maybe' });
+// @ts-expect-error the stream may not be there
+store.getEventStream('foo').events;
+// @ts-expect-error the map of streams is not written to
+store.streams.foo = undefined;
+// @ts-expect-error a selector is an array
+store.fromStreams('join', 'foo');
