@@ -22,6 +22,7 @@ struct Parameters {
     std::vector<std::string> peers{"lmdb"};  ///< beside whom; those that this build has
     bool peers_asked = false;                ///< they were named, not taken by default
     bool threads_asked = false;              ///< the same for `threads`
+    bool readers_asked = false;              ///< and for `readers`
     std::uint64_t events = 0;                ///< 0: the scenario's own choice
     std::uint64_t threads = 1, batch = 1, size = 150, readers = 1, rounds = 3, repeat = 1;
     bool json = false, cold = false;
@@ -48,6 +49,9 @@ struct Side {
 
 /// A line per side, the first of which is ours, and a line of ratios per peer that was measured.
 void report(const Parameters& parameters, const std::vector<Side>& sides);
+/// A line per side, and a line of ratios for each of `ours` beside each of `theirs`.
+void report_all(const Parameters& parameters, const std::vector<Side>& ours,
+                const std::vector<Side>& theirs);
 
 [[nodiscard]] double seconds_now();
 [[nodiscard]] double cpu_seconds_now();
@@ -167,5 +171,6 @@ void run_contention(const Parameters& parameters);
 void run_speedrun(const Parameters& parameters);
 void run_consumer(const Parameters& parameters);
 void run_nes(const Parameters& parameters);
+void run_seed(const Parameters& parameters);
 
 }  // namespace varve::bench

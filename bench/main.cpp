@@ -27,6 +27,8 @@ const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
     {"query", run_query},
     {"contention", run_contention},
     {"nes", run_nes},
+    {"seed-index", run_seed},
+    {"seed-storage", run_seed},
     {"speedrun", run_speedrun},
     {"consumer", run_consumer}};
 
@@ -54,7 +56,7 @@ const std::map<std::string, std::vector<std::string>> kVariants = {
     {"query", {"rare"}},
     {"consumer", {"state", "each"}},
     {"visibility", {"nes-classic", "nes-mapped"}},
-    {"nes", {"nes-classic", "nes-mapped"}}};
+    {"nes", {"nes-classic", "nes-mapped", "open-close"}}};
 
 std::vector<std::string> all_variants() {
     std::vector<std::string> all;
@@ -77,8 +79,10 @@ void add_sizes(CLI::App& app, Parameters& parameters) {
     app.add_option("--batch", parameters.batch, "events per commit")->check(CLI::Range(1, 4096));
     app.add_option("--size", parameters.size, "bytes of data per event")
         ->check(CLI::Range(0, 1 << 20));
-    app.add_option("--readers", parameters.readers,
-                   "for visibility: reader processes; for consumer: consumer processes")
+    app.add_option(
+           "--readers", parameters.readers,
+           "for visibility: reader processes; for consumer: consumer processes; for seed-index and "
+           "seed-storage: passes over what was written (default: 1, 2, 4, 8, 16)")
         ->check(CLI::Range(1, 256));
     app.add_option("--rounds", parameters.rounds, "of which medians are taken")
         ->check(CLI::Range(1, 100));
@@ -98,16 +102,20 @@ void add_choices(CLI::App& app, Parameters& parameters) {
            "absent, absent-short; for derived: absent, unwanted, matching (what the JSON has of "
            "the fields that streams wait for); for contention: one (all threads on one boundary), "
            "disjoint (each on its own) (default: all of them); for visibility and nes: "
-           "nes-classic, nes-mapped; for query: rare (two rare tags); for consumer: state "
+           "nes-classic, nes-mapped; for nes also open-close (--events openings and closings of "
+           "files, which must leave nothing behind); for query: rare (two rare tags); for "
+           "consumer: state "
            "(acknowledgements carry 100 bytes of state), each (and every event has its "
            "own)")
         ->check(CLI::IsMember(all_variants()));
     app.add_option("--verify", parameters.verify, "checks while reading")
         ->check(CLI::IsMember({"always", "trusted"}));
-    app.add_option("--peer", parameters.peers, "beside whom; may be repeated (default: lmdb)")
+    app.add_option("--peer", parameters.peers,
+                   "beside whom; may be repeated (default: lmdb); node: node-event-storage, for "
+                   "seed-index and seed-storage, installed by npm at first use")
         ->delimiter(',')
         ->allow_extra_args(false)
-        ->check(CLI::IsMember({"lmdb", "sqlite", "rocksdb", "none"}));
+        ->check(CLI::IsMember({"lmdb", "sqlite", "rocksdb", "node", "none"}));
     app.add_option("--dir", parameters.directory, "where to make a directory for the run")
         ->check(CLI::ExistingDirectory);
     app.add_flag("--cold", parameters.cold,
@@ -129,6 +137,10 @@ const char* complaint(const Parameters& parameters) {
     const bool takes = scenario == "append" || scenario == "append-durable";
     if (parameters.conditional && (!takes || !parameters.variant.empty()))
         return "--conditional is for append and append-durable without a --variant";
+    const bool seed = scenario == "seed-index" || scenario == "seed-storage";
+    const auto is_node = [](const std::string& peer) { return peer == "node"; };
+    if (!seed && std::any_of(parameters.peers.begin(), parameters.peers.end(), is_node))
+        return "--peer node is for seed-index and seed-storage";
     return nullptr;
 }
 
@@ -160,6 +172,7 @@ int main(int count, char** values) {
     const bool wide = parameters.scenario == "open" || parameters.scenario == "seal";
     if (wide && app.count("--workload") == 0) parameters.workload = "wide";
     parameters.threads_asked = app.count("--threads") > 0;
+    parameters.readers_asked = app.count("--readers") > 0;
     parameters.peers_asked = app.count("--peer") > 0;
     std::erase_if(parameters.peers, [](const std::string& name) { return !peer_is_here(name); });
     kScenarios.at(parameters.scenario)(parameters);

@@ -1,10 +1,12 @@
 // nes: files of node-event-storage. Appends to a partition and to an index, flushed at the end, and
-// a scan of the partition; and how `visibility` follows such files.
+// a scan of the partition; opening and closing for ever; and how `visibility` follows such files.
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <thread>
 #include <varve/nes.hpp>
 
+#include "processes.hpp"
 #include "visibility.hpp"
 
 namespace varve::bench {
@@ -63,6 +65,54 @@ Metrics nes_round(const std::string& path, std::uint64_t count, bool mapped) {
     return metrics;
 }
 
+double mappings() {
+    std::ifstream maps("/proc/self/maps");
+    double lines = 0;
+    for (std::string line; std::getline(maps, line);) ++lines;
+    return lines;
+}
+
+/// Opens, uses and closes a partition and an index, as writer and as reader in turn.
+void open_and_close(const std::string& path, bool mapped, std::uint64_t n) {
+    nes::PartitionOptions reading = partition_options(mapped);
+    nes::IndexOptions index_reading{file_options(mapped), {}};
+    if (n % 2 != 0) reading.access = index_reading.access = Access::read_only;
+    auto partition = must(nes::Partition::open(path, reading), "open");
+    auto index = must(nes::Index::open(path + ".index", index_reading), "open");
+    if (n % 1'000 == 0) {
+        const auto number = static_cast<std::uint32_t>(n + 1);
+        const auto at = must(partition.write("one more document", number), "write");
+        must(index.add({number, static_cast<std::uint32_t>(at), 17, 1}), "add");
+    }
+    if (!must(partition.last(), "read")) must_do(Error{.message = "nothing is there"}, "read");
+    must_do(partition.close(), "close");
+    must_do(index.close(), "close");
+}
+
+/// The original's mapped classes die of this: it ends with an error if anything is left behind.
+Metrics open_close_round(const std::string& directory, std::uint64_t count) {
+    constexpr double kMostMb = 2;
+    constexpr std::uint64_t kWarmUp = 100;
+    const std::string paths[] = {directory + "/classic", directory + "/mapped"};
+    const auto both = [&](std::uint64_t n) {
+        for (const bool mapped : {false, true}) open_and_close(paths[mapped ? 1 : 0], mapped, n);
+    };
+    for (std::uint64_t n = 0; n < kWarmUp; ++n) both(n);
+    const std::uint64_t loops = count / 4 + 1;
+    const double maps = mappings();
+    const double memory = anonymous_mb();
+    const double begin = seconds_now();
+    for (std::uint64_t n = 0; n < loops; ++n) both(kWarmUp + n);
+    const double seconds = seconds_now() - begin;
+    const double more_maps = mappings() - maps;
+    const double more_mb = anonymous_mb() - memory;
+    if (more_maps > 0 || more_mb > kMostMb)
+        must_do(Error{.message = "opening and closing leaves something behind"}, "open-close");
+    return {{"open_close_us", seconds * 1e6 / static_cast<double>(loops * 4)},
+            {"mappings_more", more_maps},
+            {"anon_mb_more", more_mb}};
+}
+
 }  // namespace
 
 Followed followed_partition(const std::string& path, bool mapped) {
@@ -107,13 +157,17 @@ Followed followed_partition(const std::string& path, bool mapped) {
 
 void run_nes(const Parameters& given) {
     Parameters parameters = given;
-    if (parameters.events == 0) parameters.events = 2'000'000;
+    const bool opening = parameters.variant == "open-close";
+    if (parameters.events == 0) parameters.events = opening ? 100'000 : 2'000'000;
     const bool mapped = parameters.variant != "nes-classic";
     const Scratch scratch(parameters.directory);
     Side side{mapped ? "nes-mapped" : "nes-classic", {}};
+    if (opening) side.variant = "open-close";
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         const Scratch own(scratch.path());
-        side.rounds.push_back(nes_round(own.path("partition"), parameters.events, mapped));
+        side.rounds.push_back(opening
+                                  ? open_close_round(own.path(), parameters.events)
+                                  : nes_round(own.path("partition"), parameters.events, mapped));
     }
     report(parameters, {side});
 }

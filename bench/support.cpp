@@ -158,14 +158,21 @@ std::string json_of(const Metrics& metrics) {
     return values;
 }
 
-/// `peer`: beside whom, for a line of ratios.
+/// For a line of ratios: whose, and beside whom.
+struct Beside {
+    std::string of, peer;
+};
+
 void print_line(const Parameters& parameters, const std::string& variant, const Metrics& metrics,
-                const std::string& peer = {}) {
+                const Beside& beside = {}) {
     if (!parameters.json) {
         const std::string scenario = parameters.variant.empty()
                                          ? parameters.scenario
                                          : parameters.scenario + " " + parameters.variant;
-        fmt::print("{:<16} {:<8}", scenario, peer.empty() ? variant : variant + " " + peer);
+        std::string whose = variant;
+        for (const std::string& word : {beside.of, beside.peer})
+            if (!word.empty()) whose += " " + word;
+        fmt::print("{:<16} {:<8}", scenario, whose);
         for (const auto& [name, value] : metrics)
             fmt::print("  {} {:.{}f}", name, value, value < 10 ? 3 : value < 1000 ? 1 : 0);
         fmt::print("\n");
@@ -173,6 +180,9 @@ void print_line(const Parameters& parameters, const std::string& variant, const 
     }
     utsname system{};
     ::uname(&system);
+    const auto words = [](const char* name, const std::string& word) {
+        return word.empty() ? "" : fmt::format("\"{}\":\"{}\",", name, word);
+    };
     fmt::print(
         "{{\"scenario\":\"{}\",\"variant\":\"{}\",{}\"params\":{{\"events\":{},\"threads\":{},"
         "\"batch\":{},\"size\":{},\"readers\":{},\"variant\":\"{}\",\"cold\":{},"
@@ -180,7 +190,7 @@ void print_line(const Parameters& parameters, const std::string& variant, const 
         "\"environment\":{{"
         "\"fs\":\"{}\",\"kernel\":\"{}\","
         "\"cpu\":\"{}\",\"level\":\"{}\",\"verify\":\"{}\"}}}}\n",
-        parameters.scenario, variant, peer.empty() ? "" : fmt::format("\"peer\":\"{}\",", peer),
+        parameters.scenario, variant, words("of", beside.of) + words("peer", beside.peer),
         parameters.events, parameters.threads, parameters.batch, parameters.size,
         parameters.readers, parameters.variant, parameters.cold, parameters.conditional,
         parameters.workload, parameters.rounds, parameters.repeat, json_of(metrics),
@@ -199,22 +209,35 @@ bool is_time(const std::string& name) {
            ends_with_one_of(name, {"_ns", "_us", "_ms"});
 }
 
+/// Above 1: ours is faster, for times and for rates.
+Metrics ratios(const Metrics& ours, const Metrics& theirs) {
+    Metrics ratio;
+    for (const auto& [name, their] : theirs) {
+        const auto own = ours.find(name);
+        if (own == ours.end() || own->second == 0 || their == 0) continue;
+        if (is_rate(name)) ratio[name] = own->second / their;
+        if (is_time(name)) ratio[name] = their / own->second;
+    }
+    return ratio;
+}
+
 }  // namespace
 
 void report(const Parameters& parameters, const std::vector<Side>& sides) {
     for (const Side& side : sides) print_line(parameters, side.variant, side.medians());
     const Metrics ours = sides.front().medians();
-    for (auto side = sides.begin() + 1; side != sides.end(); ++side) {
-        // Above 1: ours is faster, for times and for rates.
-        Metrics ratio;
-        for (const auto& [name, theirs] : side->medians()) {
-            const auto own = ours.find(name);
-            if (own == ours.end() || own->second == 0 || theirs == 0) continue;
-            if (is_rate(name)) ratio[name] = own->second / theirs;
-            if (is_time(name)) ratio[name] = theirs / own->second;
-        }
-        print_line(parameters, "ratio", ratio, side->variant);
-    }
+    for (auto side = sides.begin() + 1; side != sides.end(); ++side)
+        print_line(parameters, "ratio", ratios(ours, side->medians()), {"", side->variant});
+}
+
+void report_all(const Parameters& parameters, const std::vector<Side>& ours,
+                const std::vector<Side>& theirs) {
+    for (const auto* sides : {&ours, &theirs})
+        for (const Side& side : *sides) print_line(parameters, side.variant, side.medians());
+    for (const Side& side : theirs)
+        for (const Side& own : ours)
+            print_line(parameters, "ratio", ratios(own.medians(), side.medians()),
+                       {own.variant, side.variant});
 }
 
 }  // namespace varve::bench
