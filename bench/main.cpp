@@ -56,7 +56,9 @@ const std::map<std::string, std::vector<std::string>> kVariants = {
     {"query", {"rare"}},
     {"consumer", {"state", "each"}},
     {"visibility", {"nes-classic", "nes-mapped"}},
-    {"nes", {"nes-classic", "nes-mapped", "open-close"}}};
+    {"nes", {"nes-classic", "nes-mapped", "open-close"}},
+    {"seed-index", {"varve", "nes-classic", "nes-mapped"}},
+    {"seed-storage", {"varve", "nes-classic", "nes-mapped"}}};
 
 std::vector<std::string> all_variants() {
     std::vector<std::string> all;
@@ -103,7 +105,8 @@ void add_choices(CLI::App& app, Parameters& parameters) {
            "the fields that streams wait for); for contention: one (all threads on one boundary), "
            "disjoint (each on its own) (default: all of them); for visibility and nes: "
            "nes-classic, nes-mapped; for nes also open-close (--events openings and closings of "
-           "files, which must leave nothing behind); for query: rare (two rare tags); for "
+           "files, which must leave nothing behind); for seed-index and seed-storage: varve, "
+           "nes-classic, nes-mapped (default: all of them); for query: rare (two rare tags); for "
            "consumer: state "
            "(acknowledgements carry 100 bytes of state), each (and every event has its "
            "own)")

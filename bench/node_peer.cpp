@@ -108,7 +108,8 @@ SeedRound NodePeer::round(const Parameters& parameters, const std::string& direc
     }
     SeedRound round;
     std::istringstream numbers(answer);
-    numbers >> round.operations >> round.seconds >> round.steady_operations >> round.steady_seconds;
+    for (Taken* taken : {&round.cycles, &round.steady})
+        numbers >> taken->operations >> taken->seconds >> taken->cpu_seconds;
     if (!alive || !numbers)
         must_do(Error{.message = "the process of the peer has ended; see above"}, "node");
     return round;

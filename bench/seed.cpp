@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kBudgetS = 0.3;  // of each half of a round
 constexpr double kWarmUpS = 0.1;
-constexpr double kMostSteady = 1'000;  // operations of a round, so that files stay small
+constexpr std::uint64_t kMostSteady = 1'000;  // operations of a round, so that files stay small
 constexpr std::array<std::uint64_t, 5> kReaders{1, 2, 4, 8, 16};
 
 void read_all(SeedSubject& subject, std::uint64_t first, double wanted, std::uint64_t readers) {
@@ -23,53 +23,73 @@ void read_all(SeedSubject& subject, std::uint64_t first, double wanted, std::uin
             must_do(Error{.message = "what was read is not what was written"}, "seed");
 }
 
+/// Adds what `work` takes.
+template <class Work>
+void take(Taken& into, Work&& work) {
+    const double begin = seconds_now();
+    const double cpu = cpu_seconds_now();
+    work();
+    into.seconds += seconds_now() - begin;
+    into.cpu_seconds += cpu_seconds_now() - cpu;
+    ++into.operations;
+}
+
 SeedRound round_of(const Parameters& parameters, const std::string& variant,
                    const std::string& directory, double budget_s) {
     const auto subject = seed_subject(parameters, variant);
-    const std::string path = directory + "/" + variant;
     SeedRound round;
     double wanted = subject->expected(1);
-    while (round.seconds < budget_s) {
-        const double begin = seconds_now();
-        subject->open(path, true);
-        subject->write(1);
-        subject->close();
-        subject->open(path, false);
-        read_all(*subject, 1, wanted, parameters.readers);
-        subject->close();
-        round.seconds += seconds_now() - begin;
-        ++round.operations;
-        std::filesystem::remove_all(path);
+    for (int n = 0; round.cycles.seconds < budget_s; ++n) {
+        const std::string path = directory + "/" + variant + "-" + std::to_string(n);
+        take(round.cycles, [&] {
+            subject->open(path, true);
+            subject->write(1);
+            subject->close();
+            subject->open(path, false);
+            read_all(*subject, 1, wanted, parameters.readers);
+            subject->close();
+        });
     }
-    subject->open(path, true);
-    while (round.steady_seconds < budget_s && round.steady_operations < kMostSteady) {
-        const auto first = static_cast<std::uint64_t>(round.steady_operations) * kSeedWrites + 1;
+    subject->open(directory + "/" + variant, true);
+    for (std::uint64_t n = 0; round.steady.seconds < budget_s && n < kMostSteady; ++n) {
+        const std::uint64_t first = n * kSeedWrites + 1;
         wanted = subject->expected(first);
-        const double begin = seconds_now();
-        subject->write(first);
-        read_all(*subject, first, wanted, parameters.readers);
-        round.steady_seconds += seconds_now() - begin;
-        ++round.steady_operations;
+        take(round.steady, [&] {
+            subject->write(first);
+            read_all(*subject, first, wanted, parameters.readers);
+        });
     }
     subject->close();
-    std::filesystem::remove_all(path);
     return round;
 }
 
 Metrics metrics_of(const SeedRound& round) {
-    return {{"ops_per_s", round.operations / round.seconds},
-            {"steady_ops_per_s", round.steady_operations / round.steady_seconds}};
+    const auto cpu_us = [](const Taken& taken) {
+        return taken.cpu_seconds / taken.operations * 1e6;
+    };
+    return {{"ops_per_s", round.cycles.operations / round.cycles.seconds},
+            {"cpu_per_op_us", cpu_us(round.cycles)},
+            {"steady_ops_per_s", round.steady.operations / round.steady.seconds},
+            {"steady_cpu_per_op_us", cpu_us(round.steady)}};
 }
 
 void run_with(const Parameters& parameters, const Scratch& scratch, NodePeer* node) {
-    std::vector<Side> ours{{"varve", {}}, {"nes-classic", {}}, {"nes-mapped", {}}};
+    std::vector<Side> ours;
+    for (const char* variant : {"varve", "nes-classic", "nes-mapped"})
+        if (parameters.variant.empty() || parameters.variant == variant)
+            ours.push_back({variant, {}});
     std::vector<Side> theirs;
     if (node != nullptr) theirs = {{"node", {}}, {"node-no-sync", {}}};
+    // What a round has made is removed when all are done: for some seconds after files were removed
+    // a file system takes long to make others.
+    std::uint64_t rounds = 0;
     const auto each = [&](double budget_s, auto&& take) {
-        for (Side& side : ours)
-            take(side, round_of(parameters, side.variant, scratch.path(), budget_s));
+        const std::string directory = scratch.path("readers-" + std::to_string(parameters.readers) +
+                                                   "-round-" + std::to_string(rounds++));
+        std::filesystem::create_directory(directory);
+        for (Side& side : ours) take(side, round_of(parameters, side.variant, directory, budget_s));
         for (Side& side : theirs)
-            take(side, node->round(parameters, scratch.path(), budget_s, side.variant == "node"));
+            take(side, node->round(parameters, directory, budget_s, side.variant == "node"));
     };
     each(kWarmUpS, [](Side&, const SeedRound&) {});
     for (std::uint64_t n = 0; n < parameters.rounds; ++n)

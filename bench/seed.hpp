@@ -59,9 +59,14 @@ public:
 [[nodiscard]] std::unique_ptr<SeedSubject> seed_subject(const Parameters& parameters,
                                                         const std::string& variant);
 
-/// Operations of one round: with a new store each, and with one that stays open.
+/// Operations, what they took by the clock and of processors.
+struct Taken {
+    double operations = 0, seconds = 0, cpu_seconds = 0;
+};
+
+/// One round: operations with a new store each, and with one that stays open.
 struct SeedRound {
-    double operations = 0, seconds = 0, steady_operations = 0, steady_seconds = 0;
+    Taken cycles, steady;
 };
 
 /// The original in a process of its own, which lives as long as this object.

@@ -1,7 +1,7 @@
 // The original's side of seed-index and seed-storage: node-event-storage with its own settings, the documents of bench/seed_orders.cpp.
 //
-// One line in: SCENARIO READERS DIRECTORY BUDGET_S as-is|no-sync. One line out: operations and seconds, with a new store each, then
-// with one that stays open.
+// One line in: SCENARIO READERS DIRECTORY BUDGET_S as-is|no-sync, with tabs between. One line out: operations, seconds by the clock and
+// of processors; with a new store for each operation, then with one that stays open.
 'use strict';
 const fs = require('fs');
 const readline = require('readline');
@@ -55,59 +55,68 @@ class IndexSubject {
     close() { this.index.close(); }
 }
 
-function readAll(subject, first, readers) {
+function wantedFrom(subject, first) {
     let wanted = 0;
     for (let n = first; n < first + WRITES; ++n) wanted += subject.expected(n);
-    const begin = process.hrtime.bigint();
-    for (let n = 0; n < readers; ++n)
-        if (subject.read(first) !== wanted) throw new Error('what was read is not what was written');
-    return Number(process.hrtime.bigint() - begin) / 1e9;
+    return wanted;
+}
+
+function readAll(subject, first, wanted, readers) {
+    for (let n = 0; n < readers; ++n) {
+        const sum = subject.read(first);
+        if (sum !== wanted) throw new Error(`what was read is not what was written: ${sum} and not ${wanted}, from ${first}`);
+    }
 }
 
 const rest = () => new Promise((resolve) => setImmediate(resolve)); // what it has put off, not timed
 
-function timed(work) {
+function take(into, work) {
     const begin = process.hrtime.bigint();
+    const cpu = process.cpuUsage();
     work();
-    return Number(process.hrtime.bigint() - begin) / 1e9;
+    into.seconds += Number(process.hrtime.bigint() - begin) / 1e9;
+    const used = process.cpuUsage(cpu);
+    into.cpu += (used.user + used.system) / 1e6;
+    ++into.operations;
 }
 
 async function round(scenario, readers, path, budget) {
     const subject = scenario === 'seed-storage' ? new StorageSubject() : new IndexSubject();
-    const all = {operations: 0, seconds: 0, steadyOperations: 0, steadySeconds: 0};
-    while (all.seconds < budget) {
-        all.seconds += timed(() => {
-            subject.open(path);
+    const cycles = {operations: 0, seconds: 0, cpu: 0};
+    const steady = {operations: 0, seconds: 0, cpu: 0};
+    let wanted = wantedFrom(subject, 1);
+    while (cycles.seconds < budget) {
+        const one = path + '-' + cycles.operations;
+        take(cycles, () => {
+            subject.open(one);
             subject.write(1);
             subject.close();
-            subject.open(path);
+            subject.open(one);
+            readAll(subject, 1, wanted, readers);
+            subject.close();
         });
-        all.seconds += readAll(subject, 1, readers);
-        all.seconds += timed(() => subject.close());
-        ++all.operations;
         await rest();
-        fs.rmSync(path, {recursive: true});
     }
     subject.open(path);
-    while (all.steadySeconds < budget && all.steadyOperations < MOST_STEADY) {
-        const first = all.steadyOperations * WRITES + 1;
-        all.steadySeconds += timed(() => subject.write(first));
-        all.steadySeconds += readAll(subject, first, readers);
-        ++all.steadyOperations;
+    while (steady.seconds < budget && steady.operations < MOST_STEADY) {
+        const first = steady.operations * WRITES + 1;
+        wanted = wantedFrom(subject, first);
+        take(steady, () => {
+            subject.write(first);
+            readAll(subject, first, wanted, readers);
+        });
         await rest();
     }
     subject.close();
     await rest();
-    fs.rmSync(path, {recursive: true});
-    return all;
+    return [cycles, steady].map((taken) => `${taken.operations} ${taken.seconds} ${taken.cpu}`).join(' ');
 }
 
 async function main() {
     for await (const line of readline.createInterface({input: process.stdin})) {
         const [scenario, readers, directory, budget, how] = line.split('\t');
         Object.assign(fs, how === 'no-sync' ? {fsyncSync: () => {}, fdatasyncSync: () => {}} : sync);
-        const all = await round(scenario, Number(readers), directory + '/node', Number(budget));
-        process.stdout.write(`${all.operations} ${all.seconds} ${all.steadyOperations} ${all.steadySeconds}\n`);
+        process.stdout.write(await round(scenario, Number(readers), directory + '/node-' + how, Number(budget)) + '\n');
     }
 }
 

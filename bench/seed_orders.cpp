@@ -1,4 +1,5 @@
 // The documents of seed-storage, written and parsed.
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -17,17 +18,25 @@ void put_number(std::string& into, Number value) {
     into.append(digits, end.ptr);
 }
 
+bool must_be_escaped(char letter) {
+    return letter == '"' || letter == '\\' || static_cast<unsigned char>(letter) < 0x20;
+}
+
 void put_string(std::string& into, std::string_view text) {
     into.push_back('"');
-    for (const char letter : text) {
-        // Orders have nothing to escape; a writer of JSON has to look all the same.
-        if (letter == '"' || letter == '\\' || static_cast<unsigned char>(letter) < 0x20) {
+    // Orders have nothing to escape; a writer of JSON has to look all the same.
+    if (std::none_of(text.begin(), text.end(), must_be_escaped)) {
+        into.append(text);
+    } else {
+        for (const char letter : text) {
             constexpr char kHex[] = "0123456789abcdef";
+            if (!must_be_escaped(letter)) {
+                into.push_back(letter);
+                continue;
+            }
             into += "\\u00";
             into.push_back(kHex[static_cast<unsigned char>(letter) >> 4]);
             into.push_back(kHex[letter & 15]);
-        } else {
-            into.push_back(letter);
         }
     }
     into.push_back('"');
