@@ -138,7 +138,10 @@ std::strong_ordering compare(const Number& left, const Number& right) noexcept {
     const std::strong_ordering size = left.exponent != right.exponent
                                           ? left.exponent <=> right.exponent
                                           : compare_digits(left.digits, right.digits);
-    return left.negative ? 0 <=> size : size;
+    if (!left.negative) return size;
+    return std::is_lt(size)   ? std::strong_ordering::greater
+           : std::is_gt(size) ? std::strong_ordering::less
+                              : size;
 }
 
 std::string canonical(const Number& number) {
@@ -202,7 +205,7 @@ Scalar to_scalar(const Token& token) {
 bool equal(const Token& token, const Scalar& scalar) noexcept {
     if (token.kind != scalar.kind) return false;
     if (token.kind == Kind::string) return equal(token, std::string_view(scalar.text));
-    return token.kind != Kind::number || order(token, scalar) == 0;
+    return token.kind != Kind::number || std::is_eq(order(token, scalar));
 }
 
 std::partial_ordering order(const Token& token, const Scalar& scalar) noexcept {

@@ -26,7 +26,6 @@ std::span<std::byte> KeptScratch::take(std::uint64_t bytes) noexcept {
         if (bytes > block.size - used_) continue;
         const std::span<std::byte> taken{block.memory.get() + used_, bytes};
         used_ += bytes;
-        std::fill(taken.begin(), taken.end(), std::byte{0});
         return taken;
     }
     try {
@@ -75,7 +74,7 @@ public:
         constexpr std::uint64_t kSmall = 1 << 20;
         try {
             if (bytes <= kSmall) {
-                small_.push_back(std::make_unique<std::byte[]>(bytes));
+                small_.push_back(std::make_unique_for_overwrite<std::byte[]>(bytes));
                 return {small_.back().get(), bytes};
             }
             auto mapped = map(bytes);
