@@ -135,13 +135,11 @@ std::strong_ordering compare(const Number& left, const Number& right) noexcept {
     };
     if (sign(left) != sign(right)) return sign(left) <=> sign(right);
     if (sign(left) == 0) return std::strong_ordering::equal;
-    const std::strong_ordering size = left.exponent != right.exponent
-                                          ? left.exponent <=> right.exponent
-                                          : compare_digits(left.digits, right.digits);
-    if (!left.negative) return size;
-    return std::is_lt(size)   ? std::strong_ordering::greater
-           : std::is_gt(size) ? std::strong_ordering::less
-                              : size;
+    // Of two negative numbers the larger size is the lesser.
+    const Number& a = left.negative ? right : left;
+    const Number& b = left.negative ? left : right;
+    return a.exponent != b.exponent ? a.exponent <=> b.exponent
+                                    : compare_digits(a.digits, b.digits);
 }
 
 std::string canonical(const Number& number) {
