@@ -4,6 +4,7 @@
 // it. A large segment is therefore taken in runs that fit into memory which is kept from run to
 // run; each run becomes an index of its own in a file without a name, and these are merged.
 #include <algorithm>
+#include <atomic>
 #include <new>
 
 #include "base/assert.hpp"
@@ -52,10 +53,12 @@ private:
     os::File& file_;
 };
 
-/// Makes a file that goes away with its last user.
+/// Makes a file that goes away with its last user. Two threads may do that at once.
 Result<std::unique_ptr<os::File>> nameless_file(const Meta& meta) noexcept {
+    static std::atomic<std::uint32_t> made{0};
     os::Env& env = *meta.env;
-    const std::string path = meta.index_directory() + "/scratch";
+    const std::string path = meta.index_directory() + "/" + std::string(kScratchName) +
+                             std::to_string(made.fetch_add(1, std::memory_order_relaxed));
     auto stale = env.exists(path);
     if (stale && *stale) VARVE_TRY(env.remove(path));
     auto file = env.open(path, os::OpenMode::create, 0600);
