@@ -128,6 +128,9 @@ struct ImportReport {
     [[nodiscard]] VARVE_EXPORT Weight weight() const noexcept;
 };
 
+/// Says whether the storage is there and can be read, without a store. Errors: as `import_storage`.
+[[nodiscard]] VARVE_EXPORT Result<void> check_source(const ImportOptions& options) noexcept;
+
 /// Appends everything that `target` does not have yet, at the store's level: open it at level `os`
 /// and sync at the end. `progress` gets documents. Errors: `not_found` (no such storage),
 /// `not_a_store`, `unsupported_version`, `corrupt` (the primary index), `invalid_argument`, and

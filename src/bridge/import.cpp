@@ -1,5 +1,6 @@
 // An import from its beginning to its end. One thread.
 #include <algorithm>
+#include <map>
 #include <new>
 
 #include "base/assert.hpp"
@@ -24,6 +25,29 @@ Path path_or(const std::optional<std::string>& given, const std::optional<Path>&
     return detected ? *detected : split_path(usual);
 }
 
+std::string index_directory_of(const nes::ImportOptions& options) {
+    if (!options.index_directory.empty()) return options.index_directory;
+    os::Env& env = options.env != nullptr ? *options.env : os::posix_env();
+    std::string usual = options.directory + "/streams";
+    const auto kind = env.name_kind(usual + "/" + options.name + ".index");
+    return kind && *kind == os::NameKind::file ? usual : options.directory;
+}
+
+Result<nes::Storage> open_storage(const nes::ImportOptions& options) {
+    nes::StorageOptions source;
+    source.name = options.name;
+    source.access = Access::read_only;
+    source.env = options.env;
+    source.index_directory = index_directory_of(options);
+    auto opened = nes::Storage::open(options.directory, source);
+    if (!opened && opened.error().code == ErrorCode::not_found)
+        return failure(ErrorCode::not_found,
+                       "there is no storage of that name: it would have this index; give its name, "
+                       "and its index directory if that is not `streams` in the data directory",
+                       source.index_directory + "/" + options.name + ".index");
+    return opened;
+}
+
 }  // namespace
 
 Importing::Importing(Store& target, const nes::ImportOptions& options, const Progress& progress)
@@ -37,10 +61,11 @@ Importing::Importing(Store& target, const nes::ImportOptions& options, const Pro
 Result<nes::ImportReport> Importing::run() {
     VARVE_TRY(open_source());
     VARVE_TRY(look_at_source());
-    VARVE_TRY(define_streams());
     VARVE_TRY(import_indexed());
     if (report_.complete) VARVE_TRY(import_unindexed());
     if (report_.complete) {
+        VARVE_TRY(define_streams());
+        VARVE_TRY(target_.list_past());
         VARVE_TRY(close_streams());
         // A consumer cannot stand beyond what is durable.
         if (auto synced = target_.sync(); !synced) return std::move(synced).error();
@@ -52,27 +77,10 @@ Result<nes::ImportReport> Importing::run() {
 }
 
 Result<void> Importing::open_source() {
-    nes::StorageOptions source;
-    source.name = options_.name;
-    source.access = Access::read_only;
-    source.env = options_.env;
-    source.index_directory = options_.index_directory;
-    os::Env& env = options_.env != nullptr ? *options_.env : os::posix_env();
-    if (source.index_directory.empty()) {
-        const std::string usual = options_.directory + "/streams";
-        auto kind = env.name_kind(usual + "/" + options_.name + ".index");
-        const bool there = kind && *kind == os::NameKind::file;
-        source.index_directory = there ? usual : options_.directory;
-    }
-    index_directory_ = source.index_directory;
-    auto opened = nes::Storage::open(options_.directory, source);
-    if (!opened && opened.error().code == ErrorCode::not_found)
-        return failure(ErrorCode::not_found,
-                       "there is no storage of that name: it would have this index; give its name, "
-                       "and its index directory if that is not `streams` in the data directory",
-                       index_directory_ + "/" + options_.name + ".index");
+    auto opened = open_storage(options_);
     if (!opened) return std::move(opened).error();
     source_.emplace(std::move(*opened));
+    index_directory_ = index_directory_of(options_);
     nes::IndexOptions reading;
     reading.access = Access::read_only;
     reading.env = options_.env;
@@ -93,13 +101,7 @@ Result<void> Importing::look_at_source() {
     auto indexes = source_->indexes();
     if (!indexes) return std::move(indexes).error();
     indexes_ = std::move(*indexes);
-    for (const nes::PartitionInfo& one : tiling_->partitions()) {
-        const auto members = nes::json_members(one.metadata);
-        if (members && members->size() > 1)
-            findings_.add(Finding::partition_metadata,
-                          "the metadata of the partition stay behind: " + one.metadata, one.path,
-                          0);
-    }
+    tell_metadata();
     const Accessors accessors = accessors_of(indexes_);
     paths_.stream = split_path(options_.stream_path);
     paths_.type = path_or(options_.type_path, accessors.type, "type");
@@ -124,8 +126,35 @@ Result<void> Importing::look_at_source() {
     return {};
 }
 
-/// Streams that the original keeps by a matcher, and closed ones. They are defined before the
-/// events come, which are then looked at as they are appended.
+/// What a user has put into the headers of partitions, once for all that have the same.
+void Importing::tell_metadata() {
+    struct Same {
+        std::string path;  ///< of the first one
+        std::uint64_t partitions = 0;
+    };
+    std::map<std::string, Same> all;
+    for (const nes::PartitionInfo& one : tiling_->partitions()) {
+        const auto members = nes::json_members(one.metadata);
+        std::string text;
+        for (const nes::JsonField& member : members.value_or(std::vector<nes::JsonField>{})) {
+            if (member.key == "epoch") continue;
+            text.append(text.empty() ? "{\"" : ",\"").append(member.key);
+            text.append("\":").append(*member.value);
+        }
+        if (text.empty()) continue;
+        Same& same = all[text.append(1, '}')];
+        if (same.partitions++ == 0) same.path = one.path;
+    }
+    for (const auto& [text, same] : all)
+        findings_.add(Finding::partition_metadata,
+                      "metadata stay behind that " + std::to_string(same.partitions) +
+                          " partitions have, this one for instance: " + text,
+                      same.path);
+}
+
+/// Streams that the original keeps by a matcher, and closed ones. They are defined behind the
+/// events, so that these have the positions that are their numbers in the source; definitions take
+/// positions as well.
 Result<void> Importing::define_streams() {
     std::vector<std::size_t> wanted;
     for (std::size_t n = 0; n < indexes_.size(); ++n) {
@@ -214,6 +243,12 @@ void Importing::found(Finding finding, std::string what, const Place& place) {
 namespace varve {
 inline namespace v0 {
 namespace nes {
+
+Result<void> check_source(const ImportOptions& options) noexcept {
+    auto opened = bridge::open_storage(options);
+    if (!opened) return std::move(opened).error();
+    return {};
+}
 
 Result<ImportReport> import_storage(Store& target, const ImportOptions& options,
                                     const Progress& progress) noexcept {

@@ -81,6 +81,7 @@ private:
     // import.cpp: the order of things.
     [[nodiscard]] Result<void> open_source();
     [[nodiscard]] Result<void> look_at_source();
+    void tell_metadata();
     [[nodiscard]] Result<void> define_streams();
     [[nodiscard]] Result<void> define(std::span<const std::size_t> wanted);
     [[nodiscard]] Result<void> close_streams();
