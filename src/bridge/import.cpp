@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <new>
+#include <system_error>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
@@ -61,8 +62,10 @@ Importing::Importing(Store& target, const nes::ImportOptions& options, const Pro
 Result<nes::ImportReport> Importing::run() {
     VARVE_TRY(open_source());
     VARVE_TRY(look_at_source());
+    appender_.emplace(target_);
     VARVE_TRY(import_indexed());
     if (report_.complete) VARVE_TRY(import_unindexed());
+    VARVE_TRY(finish_appending());
     if (report_.complete) {
         VARVE_TRY(define_streams());
         VARVE_TRY(target_.list_past());
@@ -111,7 +114,7 @@ Result<void> Importing::look_at_source() {
     // The first document that can be read tells what wrote them.
     auto cursor = source_->range();
     if (!cursor) return std::move(cursor).error();
-    std::deque<std::string> texts;
+    std::list<std::string> texts;
     for (std::uint64_t n = 0; n < indexed_; ++n) {
         nes::StoredDocument document;
         if (!cursor->next(document)) {
@@ -256,6 +259,9 @@ Result<ImportReport> import_storage(Store& target, const ImportOptions& options,
         return bridge::Importing(target, options, progress).run();
     } catch (const std::bad_alloc&) {
         return base::failure(ErrorCode::out_of_memory, "there is no memory for the import");
+    } catch (const std::system_error& error) {
+        return base::failure(ErrorCode::out_of_memory,
+                             std::string("the import cannot begin its thread: ") + error.what());
     }
 }
 

@@ -125,20 +125,23 @@ Result<void> Importing::take(const nes::StoredDocument& document) {
                       place);
             return {};
     }
-    if (!read_event(document, paths_, batch_.texts, scratch_)) {
+    texts_.clear();
+    if (!read_event(document, paths_, texts_, scratch_)) {
         leave_out(Finding::not_json, "the document is no JSON object", place);
         return {};
     }
     if (!usable(scratch_, place)) return {};
     scratch_.event.id = id_of(document, mark_);
     VARVE_TRY(make_room(scratch_, place));
-    if (batch_.count == batch_.events.size()) batch_.events.emplace_back();
-    std::swap(batch_.events[batch_.count], scratch_.event);
-    batch_.bytes += bytes_of(batch_.events[batch_.count++]);
+    Load& load = *batch_.load;
+    if (load.count == load.events.size()) load.events.emplace_back();
+    std::swap(load.events[load.count], scratch_.event);
+    load.texts.splice(load.texts.end(), texts_);
+    batch_.bytes += bytes_of(load.events[load.count++]);
     batch_.commit = scratch_.commit;
     batch_.open = scratch_.commit.version + 1 < scratch_.commit.size;
     if (batch_.open)
-        batch_.stream = batch_.events[batch_.count - 1].stream;
+        batch_.stream = load.events[load.count - 1].stream;
     else
         close_commit();
     return {};
@@ -151,14 +154,14 @@ Result<void> Importing::make_room(const SourceEvent& source, const Place& place)
         close_commit();
         const bool full = batch_.bytes >= kBytesPerAppend ||
                           source.commit.size > kEventsPerAppend ||
-                          batch_.count + source.commit.size > kEventsPerAppend;
+                          batch_.load->count + source.commit.size > kEventsPerAppend;
         if (full) VARVE_TRY(append_batch());
         batch_.began = place;
         batch_.split = false;
         ++report_.commits;
         return {};
     }
-    if (batch_.count < kEventsPerCommit && batch_.bytes < kBytesPerCommit) return {};
+    if (batch_.load->count < kEventsPerCommit && batch_.bytes < kBytesPerCommit) return {};
     if (!batch_.split)
         found(Finding::split_commit, "the commit is too large for one append: it takes several",
               batch_.began);
@@ -217,49 +220,33 @@ bool Importing::continues(const SourceEvent& source) const {
 }
 
 void Importing::close_commit() {
-    for (; batch_.closed < batch_.count; ++batch_.closed) sums_.add(batch_.events[batch_.closed]);
+    for (; batch_.closed < batch_.load->count; ++batch_.closed)
+        sums_.add(batch_.load->events[batch_.closed]);
 }
 
+/// Hands over what is collected. No commit goes on then.
 Result<void> Importing::append_batch() {
-    const std::span<const NewEvent> events(batch_.events.data(), batch_.closed);
-    if (!events.empty()) {
-        auto done = target_.append(events);
-        if (!done && done.error().code != ErrorCode::id_conflict) return std::move(done).error();
-        if (!done)
-            VARVE_TRY(append_unknown(events));
-        else
-            (done->duplicate ? report_.present : report_.imported) += events.size();
-    }
-    batch_.count = batch_.closed = 0;
+    batch_.closed = 0;
     batch_.bytes = 0;
-    // The event that was read last comes into the next append, and its texts are among these.
-    batch_.older_texts = std::move(batch_.texts);
-    batch_.texts.clear();
+    if (batch_.load->count == 0) return {};
+    auto next = appender_->give(std::move(batch_.load));
+    if (!next) return std::move(next).error();
+    batch_.load = std::move(*next);
     return {};
 }
 
-/// Some of the events are there: the last append of an earlier run ended where the source did.
-Result<void> Importing::append_unknown(std::span<const NewEvent> events) {
-    auto snapshot = target_.snapshot();
-    if (!snapshot) return std::move(snapshot).error();
-    std::vector<NewEvent> unknown;
-    for (const NewEvent& event : events) {
-        const auto there = snapshot->find(*event.id, Verify::trusted);
-        if (!there && there.error().code != ErrorCode::not_found) return Error(there.error());
-        if (!there) unknown.push_back(event);
-    }
-    report_.present += events.size() - unknown.size();
-    if (unknown.empty()) return {};
-    auto done = target_.append(unknown);
+Result<void> Importing::finish_appending() {
+    auto done = appender_->finish();
     if (!done) return std::move(done).error();
-    report_.imported += unknown.size();
+    report_.imported = done->imported;
+    report_.present = done->present;
     return {};
 }
 
 /// The last commit of the source lacks events. The original drops such a commit when it opens the
 /// storage for writing.
 void Importing::drop_unfinished() {
-    const std::size_t events = batch_.count - batch_.closed;
+    const std::size_t events = batch_.load->count - batch_.closed;
     if (events == 0) return;
     found(Finding::unfinished_commit,
           "of the last commit there are " + std::to_string(batch_.commit.version + 1) + " of " +
@@ -267,9 +254,9 @@ void Importing::drop_unfinished() {
           batch_.began);
     report_.left_out += events;
     --report_.commits;
-    for (std::size_t n = batch_.closed; n < batch_.count; ++n)
-        left_out_.push_back(number_in(batch_.events[n].id->bytes.data(), mark_));
-    batch_.count = batch_.closed;
+    for (std::size_t n = batch_.closed; n < batch_.load->count; ++n)
+        left_out_.push_back(number_in(batch_.load->events[n].id->bytes.data(), mark_));
+    batch_.load->count = batch_.closed;
 }
 
 }  // namespace varve::bridge

@@ -5,12 +5,14 @@
 // from the documents alone, so a repetition makes the same ones.
 #pragma once
 
-#include <deque>
+#include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "bridge/appender.hpp"
 #include "bridge/findings.hpp"
 #include "bridge/meaning.hpp"
 #include "bridge/source_event.hpp"
@@ -63,19 +65,16 @@ private:
         std::uint64_t offset = 0;
         std::uint64_t number = 0;
     };
-    /// Events that wait for their append; those behind `closed` belong to a commit that goes on.
+    /// The append that is being put together.
     struct Batch {
-        std::vector<NewEvent> events;  ///< beyond `count`, memory to be used again
-        std::size_t count = 0;
-        std::size_t closed = 0;
+        std::unique_ptr<Load> load = std::make_unique<Load>();
+        std::size_t closed = 0;  ///< events behind these belong to a commit that goes on
         std::uint64_t bytes = 0;
-        std::deque<std::string> texts;
-        std::deque<std::string> older_texts;
         CommitPlace commit;  ///< of the last event
         std::string stream;  ///< of the commit that goes on
         bool open = false;   ///< one goes on
-        Place began;         ///< where the commit that goes on begins
-        bool split = false;  ///< it was told that this commit is split
+        Place began;         ///< where it begins
+        bool split = false;  ///< it was told that it is split
     };
 
     // import.cpp: the order of things.
@@ -100,7 +99,7 @@ private:
     [[nodiscard]] bool continues(const SourceEvent& source) const;
     void close_commit();
     [[nodiscard]] Result<void> append_batch();
-    [[nodiscard]] Result<void> append_unknown(std::span<const NewEvent> events);
+    [[nodiscard]] Result<void> finish_appending();
     void drop_unfinished();
 
     // import_consumers.cpp
@@ -140,7 +139,9 @@ private:
     std::uint64_t taken_ = 0;
     std::size_t problems_told_ = 0;
     SourceEvent scratch_;
+    std::list<std::string> texts_;  ///< of the event that was read last
     Batch batch_;
+    std::optional<Appender> appender_;
     Sums sums_;                            ///< of the source
     std::vector<std::uint32_t> left_out_;  ///< numbers, ascending
 };

@@ -16,7 +16,7 @@ using nes::JsonField;
 namespace {
 
 /// The string that a JSON text denotes; where it needs no decoding, where it stands.
-std::optional<std::string_view> text_of(std::string_view value, std::deque<std::string>& texts) {
+std::optional<std::string_view> text_of(std::string_view value, std::list<std::string>& texts) {
     if (value.size() < 2 || value.front() != '"') return std::nullopt;
     const std::string_view plain = value.substr(1, value.size() - 2);
     if (plain.find('\\') == std::string_view::npos) return plain;
@@ -62,7 +62,7 @@ void read_metadata(std::string_view metadata, SourceEvent& into) {
 
 /// Calls `use` with each string that is not empty: of the value itself, or of its elements.
 template <class Use>
-void each_name(std::string_view value, std::deque<std::string>& texts, const Use& use) {
+void each_name(std::string_view value, std::list<std::string>& texts, const Use& use) {
     if (value.front() == '"') {
         if (const auto name = text_of(value, texts); name && !name->empty()) use(*name);
         return;
@@ -74,7 +74,7 @@ void each_name(std::string_view value, std::deque<std::string>& texts, const Use
         if (const auto name = text_of(element, texts); name && !name->empty()) use(*name);
 }
 
-void read_names(std::string_view data, const Paths& paths, std::deque<std::string>& texts,
+void read_names(std::string_view data, const Paths& paths, std::list<std::string>& texts,
                 SourceEvent& into) {
     if (data.empty() || data.front() != '{') return;
     JsonField wanted[] = {
@@ -92,7 +92,7 @@ void read_names(std::string_view data, const Paths& paths, std::deque<std::strin
 }
 
 std::string_view stream_of_document(const nes::StoredDocument& document, const Paths& paths,
-                                    std::deque<std::string>& texts) {
+                                    std::list<std::string>& texts) {
     if (paths.stream.empty()) return document.partition;
     const auto found = descend(nes::json_field(document.data, paths.stream[0]), paths.stream);
     const auto name = found ? text_of(*found, texts) : std::nullopt;
@@ -118,7 +118,7 @@ std::string joined(const Path& path) {
 }
 
 bool read_event(const nes::StoredDocument& document, const Paths& paths,
-                std::deque<std::string>& texts, SourceEvent& into) {
+                std::list<std::string>& texts, SourceEvent& into) {
     into.event.tags.clear();  // its memory is used again
     NewEvent& event = into.event;
     event = NewEvent{{}, {}, std::move(event.tags), {}, {}, {}, {}};

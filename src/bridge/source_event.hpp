@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +42,7 @@ struct SourceEvent {
 
 /// False if the document is no JSON object.
 [[nodiscard]] bool read_event(const nes::StoredDocument& document, const Paths& paths,
-                              std::deque<std::string>& texts, SourceEvent& into);
+                              std::list<std::string>& texts, SourceEvent& into);
 
 /// The id of the event that a document becomes. Begins with the document's number and
 /// `source_mark`.
