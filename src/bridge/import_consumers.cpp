@@ -16,14 +16,15 @@ namespace {
 
 constexpr std::string_view kAll = "_all";
 
-/// A name that a consumer may have, made of one that it may not have.
+/// A name that a consumer may have, made of one that it may not have. It begins with a letter or
+/// digit.
 std::string allowed(std::string name) {
     for (char& c : name) {
         const bool fine = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
                           (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
         if (!fine) c = '_';
     }
-    return name;
+    return name.substr(std::min(name.size(), name.find_first_not_of("._-")));
 }
 
 /// The error if the events or the store are to blame; else it is told of this consumer alone.
