@@ -122,21 +122,41 @@ public:
         return {};
     }
     Result<bool> try_lock() noexcept override {
-        if (inode_->lock_holder != nullptr && inode_->lock_holder != this) return false;
+        if (locked_by_others()) return false;
         inode_->lock_holder = this;
         return true;
     }
     void unlock() noexcept override {
         if (inode_->lock_holder == this) inode_->lock_holder = nullptr;
+        std::erase_if(inode_->byte_locks, [&](const auto& lock) { return lock.second == this; });
     }
-    Result<bool> is_locked() noexcept override {
-        return inode_->lock_holder != nullptr && inode_->lock_holder != this;
+    Result<bool> is_locked() noexcept override { return locked_by_others(); }
+    Result<bool> try_lock_byte(std::uint64_t offset) noexcept override {
+        if (byte_locked_by_others(offset)) return false;
+        inode_->byte_locks[offset] = this;
+        return true;
+    }
+    Result<bool> is_byte_locked(std::uint64_t offset) noexcept override {
+        return byte_locked_by_others(offset);
     }
     Result<FileIdentity> identity() noexcept override {
         return FileIdentity{1, inode_->number(), inode_->birth_ns(), env_.mount_};
     }
 
 private:
+    [[nodiscard]] bool whole_locked_by_others() const noexcept {
+        return inode_->lock_holder != nullptr && inode_->lock_holder != this;
+    }
+    [[nodiscard]] bool byte_locked_by_others(std::uint64_t offset) const noexcept {
+        const auto found = inode_->byte_locks.find(offset);
+        const bool taken = found != inode_->byte_locks.end() && found->second != this;
+        return taken || whole_locked_by_others();
+    }
+    [[nodiscard]] bool locked_by_others() const noexcept {
+        for (const auto& [offset, holder] : inode_->byte_locks)
+            if (holder != this) return true;
+        return whole_locked_by_others();
+    }
     Result<void> sync_bytes(std::uint64_t offset, std::uint64_t length) noexcept {
         if (auto failed = env_.step(path_, true); !failed) {
             inode_->lose(offset, length, env_.random_);
@@ -364,6 +384,13 @@ bool SimEnv::wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expec
     if (wakes_ != before && word.load() != expected) return true;
     clock_us_ += timeout_us;  // nobody else can change it
     return false;
+}
+
+bool SimEnv::wait_on_any(std::span<const Watched> words, std::uint64_t timeout_us) noexcept {
+    VARVE_ASSERT(!words.empty() && words.size() <= kMostWatched);
+    for (const Watched& other : words.subspan(1))
+        if (other.word->load() != other.seen) return true;
+    return wait_on(*words[0].word, words[0].seen, timeout_us);
 }
 
 void SimEnv::wake_all(const std::atomic<std::uint32_t>&) noexcept { ++wakes_; }
