@@ -340,6 +340,11 @@ std::size_t Active::in_flight() const noexcept {
     return in_flight_.size();
 }
 
+bool Active::replays() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return !replays_.empty() || replayed_ != 0;
+}
+
 bool Active::has_in_flight(Position position) const noexcept {
     const std::lock_guard lock(mutex_);
     return in_flight_.has(position.value) || (replayed_ != 0 && replayed_ == position.value);

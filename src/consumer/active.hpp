@@ -71,6 +71,8 @@ public:
     [[nodiscard]] Checkpoint checkpoint() const noexcept;
     [[nodiscard]] bool caught_up() const noexcept;
     [[nodiscard]] std::size_t in_flight() const noexcept;
+    /// Parked events are to be delivered once more, or one was and is not handled.
+    [[nodiscard]] bool replays() const noexcept;
     /// It was delivered and the checkpoint has not passed it.
     [[nodiscard]] bool has_in_flight(Position position) const noexcept;
     [[nodiscard]] const std::string& name() const noexcept { return name_; }

@@ -141,9 +141,13 @@ Result<Batch> Member::wait_and_take(std::size_t max_events, std::uint32_t timeou
 Result<Polled> Member::poll_all(std::size_t max_events) {
     Polled all;
     all.due_us = kNever;
+    if (replays_.load() && std::none_of(held_.begin(), held_.end(),
+                                        [](const Held& one) { return one.lane->replays(); }))
+        replays_.store(false);
+    const bool nothing_new = replays_.load();
     for (std::size_t n = 0; n < held_.size(); ++n) {
         const std::size_t at = (turn_ + n) % held_.size();
-        auto polled = held_[at].lane->poll(max_events, at >= share_);
+        auto polled = held_[at].lane->poll(max_events, at >= share_ || nothing_new);
         if (!polled) return polled;
         all.more = all.more || polled->more;
         all.due_us = std::min(all.due_us, polled->due_us);
@@ -241,6 +245,7 @@ Result<std::uint64_t> Member::replay() noexcept {
             if (!own) return own;
             events += *own;
         }
+        replays_.store(events > 0);
         wake_own();
         return events;
     } catch (const std::bad_alloc&) {

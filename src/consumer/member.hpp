@@ -78,6 +78,7 @@ private:
     Lanes lanes_;
 
     std::atomic<std::uint32_t> handled_{0};  ///< bumped with each ack and failure; a futex word
+    std::atomic<bool> replays_{false};       ///< parked events come before anything else
     std::atomic<std::uint32_t> members_{1};  ///< at the last look
     std::uint32_t seen_moves_ = 0;           ///< the group's word at the last look
     std::uint64_t look_at_us_ = 0;           ///< when to look at the latest

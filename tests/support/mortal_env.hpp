@@ -5,6 +5,7 @@
 // prove nothing.
 #pragma once
 
+#include "base/assert.hpp"
 #include "support/passing_env.hpp"
 
 namespace varve::test {
