@@ -291,6 +291,12 @@ Result<std::unique_ptr<CheckpointFile>> CheckpointFile::open(const Place& place,
     }
 }
 
+Result<void> make_names_durable(os::Env& env, const std::string& path) noexcept {
+    const std::string directory = path.substr(0, path.rfind('/'));
+    VARVE_TRY(env.sync_directory(directory));
+    return env.sync_directory(directory.substr(0, directory.rfind('/')));
+}
+
 CheckpointFile::~CheckpointFile() {
     if (file_ == nullptr || file_->file() == nullptr) return;
     // The lock goes first: whoever wakes up now gets it.
@@ -320,8 +326,10 @@ Result<void> CheckpointFile::put(std::size_t n, Saved& saved) noexcept {
 
 /// What an earlier holder has left may not be on the disk, and after a failed sync its pages count
 /// as clean: the newest slot is stored once more as it is, and synced. The other one is untouched.
+/// Whoever made the file may have died before its name was durable.
 Result<void> CheckpointFile::settle() noexcept {
     if (durable_ >= 0) return {};
+    VARVE_TRY(make_names_durable(env_, path_));
     VARVE_TRY(put(static_cast<std::size_t>(content_.newest), *content_.slot(content_.newest)));
     return sync();
 }

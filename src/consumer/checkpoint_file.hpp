@@ -61,6 +61,8 @@ struct FileContent {
 [[nodiscard]] Result<void> create_file(const Place& place, std::string_view name,
                                        const Selector& selector, Saved first, bool replace = false,
                                        const Lanes& lanes = {}) noexcept;
+/// Whoever made the file may have died before its name, or its directory's, was on the disk.
+[[nodiscard]] Result<void> make_names_durable(os::Env& env, const std::string& path) noexcept;
 /// Name of the file of a lane, of the group with this id.
 [[nodiscard]] std::string lane_name(std::uint64_t group, std::uint32_t lane);
 

@@ -66,6 +66,7 @@ Result<std::unique_ptr<Membership>> Membership::join(const Place& place, std::st
         member->content_ = std::move(*content);
         member->words_ = std::move(*words);
         member->file_ = std::make_unique<os::ForkGuard>(std::move(*file));
+        VARVE_TRY(make_names_durable(*place.env, path));
         member->tell();
         return member;
     }

@@ -73,7 +73,8 @@ Result<void> check_checkpoint(const Slot& slot, const store::View& view, const s
     const std::string what = "the checkpoint of " + title_of(path);
     if (slot.position > view.published)
         return beyond(what, slot.position, "the store", view.published, path);
-    if (slot.epoch > view.epoch)
+    // A store without events may lose its epoch in a power cut: nothing was built on it.
+    if (slot.epoch > view.epoch && slot.position > 0)
         return failure(ErrorCode::stale,
                        what + " was written in epoch " + std::to_string(slot.epoch) +
                            " of the store, which is now in epoch " + std::to_string(view.epoch) +
