@@ -76,7 +76,7 @@ public:
     [[nodiscard]] static Result<GroupMember> join(const Store& store, std::string_view name,
                                                   const Selector& selector,
                                                   const GroupOptions& options = {}) noexcept;
-    /// The same for one that exists, with the selector it has.
+    /// The same for one that exists, with the selector and, if nothing is said, the tag it has.
     [[nodiscard]] static Result<GroupMember> join(const Store& store, std::string_view name,
                                                   const GroupOptions& options = {}) noexcept;
 

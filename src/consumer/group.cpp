@@ -78,8 +78,7 @@ Result<void> Member::obtain(const Selector* selector, const Lanes& lanes) {
 /// What the group has must be what was asked for.
 Result<void> Member::check(const Selector* selector, const GroupOptions& options) const {
     const std::string path = place_of(*engine_).file_of(name_);
-    if (selector == nullptr) return {};
-    if (!(*selector == membership_->selector()))
+    if (selector != nullptr && !(*selector == membership_->selector()))
         return failure(ErrorCode::invalid_argument,
                        "consumer group " + name_ + " follows " + membership_->selector().text() +
                            ", not " + selector->text() + ": use another name, or remove it first",
@@ -90,7 +89,8 @@ Result<void> Member::check(const Selector* selector, const GroupOptions& options
                        "consumer group " + name_ + " has " + std::to_string(has.count) +
                            " lanes, not " + std::to_string(options.lanes),
                        path);
-    if (options.order_by_tag != has.tag)
+    const bool asked = selector != nullptr || !options.order_by_tag.empty();
+    if (asked && options.order_by_tag != has.tag)
         return failure(ErrorCode::invalid_argument,
                        "consumer group " + name_ + " keeps the order by " +
                            (has.tag.empty() ? "stream" : "tags " + has.tag + "…") +

@@ -291,6 +291,10 @@ TEST(Group, OrderByTag) {
     ASSERT_FALSE(other);
     EXPECT_NE(other.error().message.find("customer/"), std::string::npos);
     EXPECT_TRUE(GroupMember::join(store, "team")) << "without a word about it";
+    EXPECT_TRUE(GroupMember::join(store, "team", options));
+    options.order_by_tag = "other/";
+    EXPECT_FALSE(GroupMember::join(store, "team", options));
+    EXPECT_FALSE(GroupMember::join(store, "team", of_lanes(7)));
     EXPECT_TRUE(Consumer::verify(store, "team")->good);
 }
 
