@@ -242,9 +242,23 @@ Result<Words> Words::map(os::File& file, os::MapAccess access) noexcept {
 }
 
 void tell(os::Env& env, SharedWords& words) noexcept {
+    if (base::seeded(base::SeededBug::consumer_wake_lost)) return;
     words.wake.fetch_add(1, std::memory_order_release);
     env.wake_all(words.wake);
 }
+
+namespace {
+
+/// A deliberate defect: nobody is dead because of a time.
+bool seems_dead(const Place& place, os::File& file, const std::string& path) {
+    if (!base::seeded(base::SeededBug::takeover_by_time_out)) return false;
+    constexpr std::int64_t kSecondUs = 1'000'000;
+    auto content = read_file(file, path, place.uuid);
+    return content && content->newest >= 0 &&
+           place.env->now_us() - content->saved().slot.time_us > kSecondUs;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<CheckpointFile>> CheckpointFile::open(const Place& place,
                                                              std::string_view name) noexcept {
@@ -260,7 +274,7 @@ Result<std::unique_ptr<CheckpointFile>> CheckpointFile::open(const Place& place,
         if (*size < kSelectorOffset) return damaged(path, "it is too short");
         auto words = Words::map(**file, os::MapAccess::read_write);
         if (!words) return std::move(words).error();
-        if (!*locked) {
+        if (!*locked && !seems_dead(place, **file, path)) {
             const std::string_view holder(words->get().holder, kHolderSize);
             return failure(ErrorCode::locked,
                            title_of(path) + " is in use by " +

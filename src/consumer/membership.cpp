@@ -1,6 +1,7 @@
 #include "consumer/membership.hpp"
 
 #include "base/error.hpp"
+#include "base/seeded_bug.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -19,6 +20,7 @@ Result<std::uint32_t> count_members(os::File& file) noexcept {
 }
 
 void tell_moves(os::Env& env, SharedWords& words) noexcept {
+    if (base::seeded(base::SeededBug::consumer_wake_lost)) return;
     words.moves.fetch_add(1, std::memory_order_release);
     env.wake_all(words.moves);
 }

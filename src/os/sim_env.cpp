@@ -377,20 +377,24 @@ void SimEnv::populate(const Mapping&, std::uint64_t, std::uint64_t) noexcept {}
 
 bool SimEnv::wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                      std::uint64_t timeout_us) noexcept {
-    if (wait_hook_) wait_hook_(false);
-    if (word.load() != expected) return true;
-    const std::uint64_t before = wakes_;
-    if (wait_hook_) wait_hook_(true);
-    if (wakes_ != before && word.load() != expected) return true;
-    clock_us_ += timeout_us;  // nobody else can change it
-    return false;
+    const Watched only{&word, expected};
+    return wait_on_any({&only, 1}, timeout_us);
 }
 
 bool SimEnv::wait_on_any(std::span<const Watched> words, std::uint64_t timeout_us) noexcept {
     VARVE_ASSERT(!words.empty() && words.size() <= kMostWatched);
-    for (const Watched& other : words.subspan(1))
-        if (other.word->load() != other.seen) return true;
-    return wait_on(*words[0].word, words[0].seen, timeout_us);
+    const auto changed = [&] {
+        return std::any_of(words.begin(), words.end(), [](const Watched& watched) {
+            return watched.word->load() != watched.seen;
+        });
+    };
+    if (wait_hook_) wait_hook_(false);
+    if (changed()) return true;
+    const std::uint64_t before = wakes_;
+    if (wait_hook_) wait_hook_(true);
+    if (wakes_ != before && changed()) return true;
+    clock_us_ += timeout_us;  // nobody else can change it
+    return false;
 }
 
 void SimEnv::wake_all(const std::atomic<std::uint32_t>&) noexcept { ++wakes_; }

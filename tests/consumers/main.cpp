@@ -32,6 +32,8 @@ constexpr BugName kBugs[] = {
     {"parked_counted_as_acknowledged", SeededBug::parked_counted_as_acknowledged},
     {"consumer_verify_says_yes", SeededBug::consumer_verify_says_yes},
     {"group_order_broken_after_death", SeededBug::group_order_broken_after_death, true},
+    {"consumer_wake_lost", SeededBug::consumer_wake_lost},
+    {"takeover_by_time_out", SeededBug::takeover_by_time_out},
 };
 
 struct Arguments {
@@ -81,6 +83,8 @@ Tally run_all(const Arguments& arguments) {
     };
     for (std::uint64_t n = 0; n < kForged && arguments.consumers && all.violation.empty(); ++n)
         all.violation = forged_skip(arguments.seed + n);
+    for (std::uint64_t n = 0; n < kForged && all.violation.empty(); ++n)
+        all.violation = slept_through(arguments.seed + n);
     for (std::uint64_t n = 0; n < arguments.rounds && all.violation.empty(); ++n) {
         const std::uint64_t seed = arguments.seed + n;
         if (arguments.consumers) add(Rig(seed).run(kOperations), seed);
