@@ -55,7 +55,7 @@ const std::map<std::string, std::vector<std::string>> kVariants = {
     {"derived", {"absent", "unwanted", "matching"}},
     {"contention", {"one", "disjoint"}},
     {"query", {"rare"}},
-    {"consumer", {"state", "each"}},
+    {"consumer", {"state", "each", "group"}},
     {"visibility", {"nes-classic", "nes-mapped"}},
     {"nes", {"nes-classic", "nes-mapped", "open-close"}},
     {"seed-index", {"varve", "nes-classic", "nes-mapped"}},

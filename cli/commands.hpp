@@ -62,12 +62,13 @@ struct QueryArguments {
     bool count = false, seen = false, json = false;
 };
 struct TailArguments {
-    std::string store, match, consumer;
+    std::string store, match, consumer, order_by_tag;
     SourceArguments source;
     AskedArguments asked;
     std::uint64_t after = ~0ULL, limit = ~0ULL;
+    std::uint32_t lanes = 0;
     double timeout_s = 0;
-    bool json = false, durable = false;
+    bool json = false, durable = false, group = false;
 };
 struct ListArguments {
     std::string store, prefix, after;

@@ -168,6 +168,19 @@ private:
                         "as the consumer of this name, which is made if there is none: goes on "
                         "where it was, and acknowledges what standard output has taken")
             ->excludes(tail.get_option("--match"));
+        auto* group = tail.add_flag("--group", tail_.group,
+                                    "as a member of the consumer group of that name: several of "
+                                    "them share its events, those of a stream in order")
+                          ->needs(tail.get_option("--consumer"));
+        tail.add_option("--lanes", tail_.lanes,
+                        "of a group that is made now: into how many lanes its events are divided, "
+                        "at most 256; so many members can work at a time; 16 if nothing is said")
+            ->check(CLI::Range(1, 256))
+            ->needs(group);
+        tail.add_option("--order-by-tag", tail_.order_by_tag,
+                        "of a group that is made now: keeps those events in order whose first tag "
+                        "that begins so is the same, instead of those of a stream")
+            ->needs(group);
         runs(tail, [this] { return run_tail(tail_); });
     }
 
