@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.hpp"
+#include "nes/storage_files.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -68,8 +69,10 @@ Result<std::unique_ptr<AppendFile>> AppendFile::open(const std::string& path,
 Result<void> AppendFile::begin(const FileOptions& options) noexcept {
     const auto mode = writable_ ? os::OpenMode::read_write : os::OpenMode::read;
     auto file = env_.open(path_, mode);
-    if (!file && file.error().code == ErrorCode::not_found && writable_ && options.create)
+    if (!file && file.error().code == ErrorCode::not_found && writable_ && options.create) {
         file = env_.open(path_, os::OpenMode::create, 0644);
+        nameless_ = file.has_value();
+    }
     if (!file) return std::move(file).error();
     file_ = std::move(*file);
     open_ = true;
@@ -293,7 +296,16 @@ Result<void> AppendFile::store_marker(std::uint64_t size) noexcept {
 
 Result<bool> AppendFile::flush() noexcept {
     VARVE_TRY(usable());
-    return layout_ == Layout::mapped ? flush_mapped() : flush_classic();
+    auto flushed = layout_ == Layout::mapped ? flush_mapped() : flush_classic();
+    if (flushed && sync_ && nameless_) VARVE_TRY(sync_name());
+    return flushed;
+}
+
+/// Content that nobody finds is not durable.
+Result<void> AppendFile::sync_name() noexcept {
+    VARVE_TRY(synced(env_.sync_directory(directory_of(path_))));
+    nameless_ = false;
+    return {};
 }
 
 Result<bool> AppendFile::flush_mapped() noexcept {
@@ -349,6 +361,7 @@ Result<void> AppendFile::close() noexcept {
     if (writable_ && !poisoned_)
         if (auto flushed = flush(); !flushed) done = std::move(flushed).error();
     open_ = false;
+    watch_.reset();
     file_.reset();
     mapping_ = {};
     retired_.clear();

@@ -81,6 +81,7 @@ private:
     [[nodiscard]] Result<void> clear_behind_end() noexcept;
     [[nodiscard]] Result<void> store_marker(std::uint64_t size) noexcept;
     [[nodiscard]] Result<void> synced(Result<void> done) noexcept;
+    [[nodiscard]] Result<void> sync_name() noexcept;
     [[nodiscard]] Result<void> usable() const noexcept;
     [[nodiscard]] Result<void> reach() noexcept;
     [[nodiscard]] Result<void> release() noexcept;
@@ -94,12 +95,14 @@ private:
     [[nodiscard]] Result<bool> looks_mapped() noexcept;
     void note(std::uint64_t offset, std::uint64_t length) const noexcept;
     void set_room() noexcept;
-    [[nodiscard]] bool sleep_until_changed(std::uint64_t timeout_us) noexcept;
+    [[nodiscard]] Result<void> begin_watching() noexcept;
+    void sleep_until_changed(std::uint64_t nap_us, std::uint64_t timeout_us) noexcept;
 
     os::Env& env_;
     std::string path_;
     Extent extent_;
-    std::unique_ptr<os::File> file_;  ///< null when closed, or between two looks of a reader
+    std::unique_ptr<os::File> file_;    ///< null when closed, or between two looks of a reader
+    std::unique_ptr<os::Watch> watch_;  ///< of a follower in the classic layout that has waited
     std::optional<os::FileIdentity> identity_;  ///< of a file that is opened again
     os::Mapping mapping_;
     std::vector<os::Mapping> retired_;  ///< views may point into them
@@ -118,8 +121,10 @@ private:
     bool writable_ = false;
     bool sync_ = false;
     bool touch_ = true;
+    bool unwatched_ = false;  ///< the system cannot watch it
     bool recovered_ = false;
     bool poisoned_ = false;
+    bool nameless_ = false;     ///< made here, and its name may not survive a power cut yet
     bool unannounced_ = false;  ///< the marker was stored, but not all of its flush succeeded
 };
 

@@ -87,12 +87,15 @@ Result<std::vector<std::string>> find_consumers(os::Env& env, const std::string&
     return names;
 }
 
-Result<void> make_directories(os::Env& env, const std::string& directory) noexcept {
+Result<void> make_directories(os::Env& env, const std::string& directory, bool durable) noexcept {
     for (std::size_t at = directory.find('/', 1);; at = directory.find('/', at + 1)) {
         const std::string part = directory.substr(0, at);
         auto kind = env.name_kind(part);
         if (!kind) return std::move(kind).error();
-        if (*kind == os::NameKind::none) VARVE_TRY(env.make_directory(part, 0755));
+        if (*kind == os::NameKind::none) {
+            VARVE_TRY(env.make_directory(part, 0755));
+            if (durable) VARVE_TRY(env.sync_directory(directory_of(part)));
+        }
         if (at == std::string::npos) return {};
     }
 }

@@ -208,6 +208,10 @@ Result<bool> PosixFile::is_locked() noexcept {
     return lock.l_type != F_UNLCK;
 }
 
+Result<std::unique_ptr<Watch>> PosixFile::watch() noexcept {
+    return posix_watch(descriptor_, path_);
+}
+
 Result<FileIdentity> PosixFile::identity() noexcept { return posix_identity(descriptor_, path_); }
 
 Result<FileIdentity> posix_identity(int descriptor, const std::string& path) noexcept {

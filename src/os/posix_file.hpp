@@ -39,11 +39,16 @@ public:
     void unlock() noexcept override;
     Result<bool> is_locked() noexcept override;
     Result<FileIdentity> identity() noexcept override;
+    Result<std::unique_ptr<Watch>> watch() noexcept override;
 
 private:
     int descriptor_;
     std::string path_;
 };
+
+/// Watches an open file. `path` for messages.
+[[nodiscard]] Result<std::unique_ptr<Watch>> posix_watch(int descriptor,
+                                                         const std::string& path) noexcept;
 
 /// Identity of an open file, or of `path` in the directory AT_FDCWD if `descriptor` is negative.
 [[nodiscard]] Result<FileIdentity> posix_identity(int descriptor, const std::string& path) noexcept;

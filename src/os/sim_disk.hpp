@@ -114,6 +114,7 @@ public:
                                                       std::uint64_t& page) const;
 
     void* lock_holder = nullptr;  ///< the open file that holds the lock
+    std::uint64_t changes = 0;    ///< calls that watchers are told of; stores are not
 
 private:
     void choose(Sector& sector, const std::vector<Sector>& versions,

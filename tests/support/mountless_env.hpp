@@ -45,6 +45,7 @@ public:
         if (identity) identity->mount = 0;
         return identity;
     }
+    Result<std::unique_ptr<os::Watch>> watch() noexcept override { return file_->watch(); }
 
 private:
     std::unique_ptr<os::File> file_;
