@@ -13,7 +13,8 @@ namespace {
 constexpr std::uint64_t kMappedNapUs = 20'000;  // for writers that wake nobody
 constexpr std::uint64_t kFirstNapUs = 200;      // unwatched: doubled up to the next
 constexpr std::uint64_t kLongestNapUs = 5'000;
-constexpr int kMostGrowths = 64;  // that one look follows
+constexpr std::uint64_t kWatchedNapUs = 250'000;  // should the system have missed something
+constexpr int kMostGrowths = 64;                  // that one look follows
 
 }  // namespace
 
@@ -89,6 +90,9 @@ Result<Change> AppendFile::refresh() noexcept {
 /// watch begins before the first look, so that nothing comes between the two.
 Result<void> AppendFile::begin_watching() noexcept {
     if (layout_ != Layout::classic || writable_ || watch_ != nullptr || unwatched_) return {};
+    const auto kind = env_.file_system(path_);
+    unwatched_ = !kind || *kind == os::FileSystemKind::unsupported;  // others' hosts are not seen
+    if (unwatched_) return {};
     VARVE_TRY(reach());
     auto watch = file_->watch();
     unwatched_ = !watch;
@@ -98,7 +102,7 @@ Result<void> AppendFile::begin_watching() noexcept {
 
 void AppendFile::sleep_until_changed(std::uint64_t nap_us, std::uint64_t timeout_us) noexcept {
     if (watch_ != nullptr) {
-        static_cast<void>(watch_->wait(timeout_us));
+        static_cast<void>(watch_->wait(std::min(kWatchedNapUs, timeout_us)));
         return;
     }
     const std::uint64_t least = std::min(nap_us, timeout_us);

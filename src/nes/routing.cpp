@@ -20,7 +20,8 @@ std::optional<std::string> only_stream(std::string_view matcher) {
     return json_string(*field);
 }
 
-bool is_plain(std::string_view key) { return key.find('\\') == std::string_view::npos; }
+/// Documents can spell such a key in one way only, but for escapes by number.
+bool is_plain(std::string_view key) { return key.find_first_of("\\/") == std::string_view::npos; }
 
 /// Where a matcher demands a string, and which ones satisfy it.
 struct Demand {

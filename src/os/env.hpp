@@ -129,8 +129,8 @@ public:
     /// True if some other open file holds the lock. Takes nothing.
     virtual Result<bool> is_locked() noexcept = 0;
     virtual Result<FileIdentity> identity() noexcept = 0;
-    /// Watches this file. `unsupported_filesystem` where changes may be missed, `io` where the
-    /// system gives no more watches: then somebody has to look again and again.
+    /// Watches this file. An error if the system gives no more watches: then somebody has to look
+    /// again and again, as where `file_system` is `unsupported`, since other hosts are not seen.
     virtual Result<std::unique_ptr<Watch>> watch() noexcept = 0;
 };
 
