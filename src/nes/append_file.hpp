@@ -22,13 +22,20 @@ namespace nes {
 
 class AppendFile {
 public:
-    /// Where the content ends whose last word that is not zero ends at `end`: what a kind of file
-    /// knows about the zeros with which its content may end. Used when there is no valid marker.
-    using Extent = std::uint64_t (*)(base::Bytes file, std::uint64_t end) noexcept;
+    /// How a kind of file is made.
+    struct Shape {
+        /// Whether a file with these last 16 bytes, which may be taken for zeros and a marker, is
+        /// in the classic layout all the same.
+        bool (*ends_classic)(base::Bytes last) noexcept;
+        /// Where the content ends whose last word that is not zero ends at `end`: what is known
+        /// about the zeros with which it may end. Used when there is no valid marker.
+        std::uint64_t (*extent)(base::Bytes file, std::uint64_t end) noexcept;
+    };
 
+    /// `shape` lives as long as the program; null for a file of any bytes, which is always mapped.
     [[nodiscard]] static Result<std::unique_ptr<AppendFile>> open(const std::string& path,
                                                                   const FileOptions& options,
-                                                                  Extent extent) noexcept;
+                                                                  const Shape* shape) noexcept;
     AppendFile(const AppendFile&) = delete;
     AppendFile& operator=(const AppendFile&) = delete;
     ~AppendFile();
@@ -68,7 +75,8 @@ public:
     [[nodiscard]] os::Env& env() const noexcept { return env_; }
 
 private:
-    AppendFile(os::Env& env, std::string path, const FileOptions& options, Extent extent) noexcept;
+    AppendFile(os::Env& env, std::string path, const FileOptions& options,
+               const Shape* shape) noexcept;
     [[nodiscard]] Result<void> begin(const FileOptions& options) noexcept;
     [[nodiscard]] Result<void> begin_mapped() noexcept;
     [[nodiscard]] Result<void> choose_layout(Layout wanted) noexcept;
@@ -100,7 +108,7 @@ private:
 
     os::Env& env_;
     std::string path_;
-    Extent extent_;
+    const Shape* shape_;
     std::unique_ptr<os::File> file_;    ///< null when closed, or between two looks of a reader
     std::unique_ptr<os::Watch> watch_;  ///< of a follower in the classic layout that has waited
     std::optional<os::FileIdentity> identity_;  ///< of a file that is opened again
