@@ -229,6 +229,43 @@ export interface EngineStorage extends EventEmitter {
     flush(): boolean;
 }
 
+/**
+ * The documents of a stream, from where it left off. What a listener of `data` has handled without an error is consumed; its
+ * position is stored together with its state.
+ */
+export class Consumer<S = any> extends Readable {
+    constructor(storage: EngineStorage, indexName: string, identifier: string, initialState?: S | number, startFrom?: number);
+    /** `stream-NAME.IDENTIFIER` */
+    readonly name: string;
+    readonly streamName: string;
+    readonly indexName: string;
+    readonly identifier: string;
+    /** How many documents of the stream were consumed; of all events, the number of the last. */
+    readonly position: number;
+    readonly state: Readonly<S>;
+    start(): void;
+    /** Ends it where it is, and leaves it to whoever wants it. */
+    stop(): void;
+    /** Begins anew behind `startFrom` documents. Durable when it returns. */
+    reset(initialState?: S | number, startFrom?: number): void;
+    /** Only while a document is handled. `persist: false`: it need not be stored at once. */
+    setState(state: S | ((state: Readonly<S>) => S), persist?: boolean): void;
+
+    on(event: 'data', listener: (document: EventDocument) => void): this;
+    on(event: 'caught-up', listener: () => void): this;
+    /** Position and state are stored; with the JSON of the state. */
+    on(event: 'persisted', listener: (state: string) => void): this;
+    on(event: 'progress', listener: (position: number, state: S) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+export interface ConsumerName {
+    /** `stream-NAME.IDENTIFIER` */
+    name: string;
+    stream: string;
+    identifier: string;
+}
+
 export class EventStore extends EventEmitter {
     constructor(storeName?: string, config?: EventStoreConfig);
     constructor(config: EventStoreConfig);
@@ -275,6 +312,13 @@ export class EventStore extends EventEmitter {
     /** The events of a query, and the condition that none of them was committed since. */
     query<P = Payload>(query: Selector | DcbQuery, matcher?: Predicate | RawPredicate | null, minRevision?: number, raw?: boolean):
         { stream: JoinEventStream<P>; condition: CommitCondition };
+    /** The consumer of that identifier, which goes on where it was; a new one begins behind `since` documents. */
+    getConsumer<S = any>(streamName: string, identifier: string, initialState?: S | number, since?: number): Consumer<S>;
+    /** The one that was last got under this identifier. */
+    getConsumer<S = any>(identifier: string): Consumer<S> | null;
+    /** All consumers of this store, of whatever process. */
+    scanConsumers(callback: (error: Error | null, consumers: ConsumerName[]) => void, autoStart?: boolean): void;
+    readonly consumers: Map<string, Consumer>;
     /** Ends everything; streams that were begun throw. */
     close(): void;
 

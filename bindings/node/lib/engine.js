@@ -22,11 +22,54 @@ export function tagOfStream(name) {
 export class Engine {
     compat = false;
     serializer = null;
+    durability = 'os';
+    /** Those that follow what is committed: objects with a function `notify`. */
+    consumers = new Set();
+    #watching = false;
+    #told = false;
 
-    constructor(native, eventStore) {
+    constructor(native, readOnly, eventStore) {
         this.native = native;
+        this.readOnly = readOnly;
         engines.set(eventStore, this);
     }
+
+    /** Also finds it by `other`. */
+    belongsTo(other) {
+        engines.set(other, this);
+    }
+
+    /** The same store, opened anew. */
+    reopen(native, readOnly) {
+        this.native = native;
+        this.readOnly = readOnly;
+        this.#watching = false;
+    }
+
+    // ---- What comes
+
+    /** From now on those in `consumers` are told of what other processes commit; a writer knows what it commits itself. */
+    follow() {
+        if (!this.readOnly || this.#watching) return;
+        this.#watching = true;
+        this.native.watch(() => this.tell());
+    }
+
+    /** Tells those that follow, once the caller's turn is over. */
+    changed() {
+        if (this.#told || this.consumers.size === 0) return;
+        this.#told = true;
+        process.nextTick(() => {
+            this.#told = false;
+            this.tell();
+        });
+    }
+
+    tell() {
+        for (const one of [...this.consumers]) one.notify();
+    }
+
+    // ---- Names
 
     /** Number of events. */
     get length() {
@@ -57,7 +100,28 @@ export class Engine {
     }
 
     has(name) {
-        return this.setsOf(name).length > 0;
+        return name === ALL || this.setsOf(name).length > 0;
+    }
+
+    /** The selector of a consumer of a stream. */
+    consumerSets(name) {
+        if (name === ALL) return ['*'];
+        return this.native.version(name) > 0 ? [`s${name}`] : this.#setOf(name);
+    }
+
+    /** Which of the events between two positions that a consumer of a stream gets belong to it; null: all. */
+    membership() {
+        return null;
+    }
+
+    /** Where in the store event number `revision` of a stream is. */
+    positionOf(name, revision) {
+        const cursor = this.readStream(name, revision, revision, null, null);
+        if (!cursor) return 0;
+        const reader = new BatchReader(cursor);
+        const count = reader.loadTexts();
+        reader.close();
+        return count > 0 ? reader.positions[0] : 0;
     }
 
     lengthOf(name) {

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { Consumer, parseConsumerName } from './consumer.js';
 import { Engine } from './engine.js';
 import { StorageLockedError, conditionConflict, invalidArgument, versionConflict } from './errors.js';
 import { EventStream, JoinEventStream } from './eventStream.js';
@@ -65,6 +66,9 @@ export class EventStore extends EventEmitter {
     #results = new Float64Array(1);
     #flushed = [];
     #closed = false;
+    #place = '';
+    #durability = 'os';
+    #watch = null;      // of a reader: tells of streams that come
 
     constructor(storeName = 'eventstore', config = {}) {
         super();
@@ -91,10 +95,14 @@ export class EventStore extends EventEmitter {
             throw new Error(`${old} belongs to a store that event-storage has written. Make a varve store of it with: ` +
                 `varve import ${place} --from node-event-storage ${this.storageDirectory} --name ${this.storeName}`);
         if (!this.#readOnly) fs.mkdirSync(this.storageDirectory, { recursive: true });
-        this.#native = openNative(place, this.storeName, this.#readOnly, durabilityOf(config, this.storageConfig));
-        this.#engine = new Engine(this.#native, this);
+        this.#place = place;
+        this.#durability = durabilityOf(config, this.storageConfig);
+        this.#native = openNative(place, this.storeName, this.#readOnly, this.#durability);
+        this.#engine = new Engine(this.#native, this.#readOnly, this);
+        this.#engine.durability = this.#durability;
         this.#engine.compat = Boolean(config.compat);
         this.#engine.serializer = this.storageConfig.serializer ?? null;
+        this.consumers = new Map();
         this.streams = streamsOf(this.#engine, name => this.#matcherOf(name));
         this.storage = new EngineStorage(this.#engine, this);
         setImmediate(() => {
@@ -118,6 +126,7 @@ export class EventStore extends EventEmitter {
     close() {
         if (this.#closed) return;
         this.#closed = true;
+        this.#stopConsumers();
         this.#native.close();
         this.storage.emit('closed');
     }
@@ -141,6 +150,7 @@ export class EventStore extends EventEmitter {
         const committedAt = Date.now();
         const { texts, members, whole } = this.#write(streamName, asked, committedAt);
         const commitId = this.#append(streamName, texts, names, members, whole, committedAt, expected, condition) - 1;
+        this.#engine.changed();
         this.#report(streamName, asked, newNames, { commitId, committedAt, streamVersion: this.#results[0] });
     }
 
@@ -274,6 +284,34 @@ export class EventStore extends EventEmitter {
         const condition = new CommitCondition(typeof normal === 'string' ? [normal] : normal, matcher, this.length, raw);
         const stream = new JoinEventStream(`_query_${Date.now()}`, normal, this, minRevision, -1, matcher, raw);
         return { stream, condition };
+    }
+
+    // ---- Consumers
+
+    /**
+     * The consumer `identifier` of a stream, which goes on where it was; with one argument the one that this store has under that
+     * identifier, or null.
+     */
+    getConsumer(streamName, identifier, initialState = {}, since = 0) {
+        if (identifier === undefined) return this.consumers.get(streamName) ?? null;
+        const known = this.consumers.get(identifier);
+        if (known && !known.destroyed && known.streamName === streamName) return known;
+        known?.stop();
+        const consumer = new Consumer(this.storage, streamName === ALL ? ALL : `stream-${streamName}`, identifier, initialState, since);
+        this.consumers.set(identifier, consumer);
+        return consumer;
+    }
+
+    /** All consumers that this store has had: `callback(null, [{name, stream, identifier}, …])`. */
+    scanConsumers(callback, autoStart = false) {
+        const found = this.#native.consumers().map(parseConsumerName).filter(one => one !== null);
+        if (autoStart) for (const { stream, identifier } of found) this.getConsumer(stream, identifier);
+        callback(null, found);
+    }
+
+    #stopConsumers() {
+        for (const consumer of this.consumers.values()) consumer.stop();
+        this.consumers.clear();
     }
 
     #matcherOf(name) {

@@ -52,3 +52,10 @@ store.getEventStream('foo').events;
 store.streams.foo = undefined;
 // @ts-expect-error a selector is an array
 store.fromStreams('join', 'foo');
+
+const consumer = store.getConsumer('foo', 'sum', { sum: 0 });
+consumer.on('data', ({ payload }) => consumer.setState(state => ({ sum: state.sum + payload.n })));
+consumer.on('progress', (position, state) => position + state.sum);
+store.scanConsumers((error, found) => error ?? found.map(one => one.identifier));
+// @ts-expect-error a state of another kind
+consumer.setState({ total: 1 });
