@@ -319,6 +319,15 @@ export class EventStore extends EventEmitter {
     /** All consumers of this store, of whatever process. */
     scanConsumers(callback: (error: Error | null, consumers: ConsumerName[]) => void, autoStart?: boolean): void;
     readonly consumers: Map<string, Consumer>;
+    /**
+     * Documents behind event number `since` of the store, then those that come, whoever commits them: for `for await`. It ends with
+     * the store, or with the error of `signal`.
+     */
+    follow<P = Payload>(selector?: string | Selector, options?: { since?: number; signal?: AbortSignal | null; raw?: false }):
+        AsyncIterable<EventDocument<P>>;
+    follow(selector: string | Selector, options: { since?: number; signal?: AbortSignal | null; raw: true }): AsyncIterable<RawDocument>;
+    /** Gives up writing. Consumers end; they can be got anew. */
+    makeReadOnly(callback?: () => void): void;
     /** Ends everything; streams that were begun throw. */
     close(): void;
 

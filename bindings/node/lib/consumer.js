@@ -65,6 +65,7 @@ export class Consumer extends Readable {
     #batch = null;     // that #handled is of
     #halted = false;   // by `stop`, or by what it threw: it does not start by itself
     #persisting = false;
+    #untold = null;    // what is to be told when it is stored
     #state;
 
     constructor(storage, indexName, identifier, initialState = {}, startFrom = 0) {
@@ -143,6 +144,7 @@ export class Consumer extends Readable {
         this.#handled = null;
         this.#caughtUp = false;
         this.#persisting = false;
+        this.#untold = null;
     }
 
     #acknowledge() {
@@ -274,33 +276,44 @@ export class Consumer extends Readable {
     }
 
     #reachedEnd() {
+        this.#tellStored();
         if (!this.#native.caughtUp()) return this.#schedule();
         if (this.#caughtUp) return;
         this.#caughtUp = true;
         this.emit('caught-up');
     }
 
-    /** Stores what was handled; tells of it if `tell`. */
+    /** Stores what was handled; tells of it if `tell`, once it is stored. */
     #store(tell) {
         const handled = this.#handled;
         this.#acknowledge();
-        if (!tell || handled === null) return this.#schedule();
-        const text = JSON.stringify(this.#state);
-        if (this.#engine.durability !== 'disk' && this.#native.stored() >= handled) {
+        if (tell && handled !== null) this.#untold = { handled, text: JSON.stringify(this.#state) };
+        this.#tellStored();
+        this.#schedule();
+    }
+
+    #tellStored() {
+        if (!this.#untold) return;
+        const { handled, text } = this.#untold;
+        const stored = this.#native.stored() >= handled;
+        if (stored && (this.#engine.readOnly || this.#engine.durability !== 'disk')) {
+            this.#untold = null;
             this.emit('persisted', text);
-            return this.#schedule();
+        } else if (!this.#engine.readOnly) {
+            this.#sync(text);
+        } else {
+            // The writer makes durable what it has committed; meanwhile it goes on.
+            setTimeout(() => this.notify(), RETRY_MS).unref();
         }
-        this.#sync(handled, text);
     }
 
     // On another thread: what comes meanwhile waits.
-    #sync(handled, text) {
+    #sync(text) {
         const native = this.#native;
+        this.#untold = null;
         this.#persisting = true;
         native.sync(error => {
             if (this.#native !== native) return;
-            if (!error && native.stored() < handled)
-                return void setTimeout(() => this.#native === native && this.#sync(handled, text), RETRY_MS).unref();
             this.#persisting = false;
             if (error) return void this.destroy(error);
             this.emit('persisted', text);

@@ -69,6 +69,12 @@ export class Engine {
         for (const one of [...this.consumers]) one.notify();
     }
 
+    /** The store was closed: nothing comes any more. */
+    end() {
+        for (const one of [...this.consumers]) one.end?.();
+        this.consumers.clear();
+    }
+
     // ---- Names
 
     /** Number of events. */
@@ -133,10 +139,9 @@ export class Engine {
         return set.length === 0 ? 0 : this.native.count(set, 0);
     }
 
-    /** Names of all streams. */
-    names() {
-        const native = this.native;
-        const of = (kind, prefix = '') => native.names(kind, prefix, '', 0).filter((_, n) => n % 2 === 0);
+    /** Names of all streams, or of those whose first event lies behind a position. */
+    names(since = 0) {
+        const of = kind => this.native.names(kind, '', '', 0, since).filter((_, n) => n % 2 === 0);
         const tags = of(KINDS.tag).map(tag => tag.startsWith(MADE) ? tag.slice(MADE.length) : TAGS + tag);
         return [...new Set([...of(KINDS.stream), ...of(KINDS.type), ...tags])];
     }

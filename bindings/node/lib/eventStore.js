@@ -7,6 +7,7 @@ import { Consumer, parseConsumerName } from './consumer.js';
 import { Engine } from './engine.js';
 import { StorageLockedError, conditionConflict, invalidArgument, versionConflict } from './errors.js';
 import { EventStream, JoinEventStream } from './eventStream.js';
+import { Following } from './follow.js';
 import { toJson } from './json.js';
 import { split } from './matcher.js';
 import { Store } from './native.js';
@@ -68,6 +69,7 @@ export class EventStore extends EventEmitter {
     #closed = false;
     #place = '';
     #durability = 'os';
+    #ready = false;
     #watch = null;      // of a reader: tells of streams that come
 
     constructor(storeName = 'eventstore', config = {}) {
@@ -107,11 +109,41 @@ export class EventStore extends EventEmitter {
         this.storage = new EngineStorage(this.#engine, this);
         setImmediate(() => {
             if (this.#closed) return;
-            if (this.listenerCount('stream-available') > 0)
-                for (const name of this.#engine.names()) this.emit('stream-available', name);
+            this.#ready = true;
+            this.#announce();
             this.emit('ready');
             this.storage.emit('opened');
         });
+    }
+
+    /** Tells of streams, and in a reader of those that come from now on. */
+    #announce() {
+        if (this.listenerCount('stream-available') === 0) return;
+        if (this.#readOnly) this.#watchStreams();
+        for (const name of this.#engine.names()) this.emit('stream-available', name);
+    }
+
+    #watchStreams() {
+        let seen = this.#engine.length;
+        const notify = () => {
+            const before = seen;
+            seen = this.#engine.length;
+            if (seen > before) for (const name of this.#engine.names(before)) this.emit('stream-available', name);
+        };
+        this.#watch = { notify };
+        this.#engine.consumers.add(this.#watch);
+        this.#engine.follow();
+    }
+
+    /** A listener that comes after `ready` is told of what comes after it. */
+    on(event, listener) {
+        super.on(event, listener);
+        if (event === 'stream-available' && this.#ready && this.#readOnly && !this.#watch) this.#watchStreams();
+        return this;
+    }
+
+    addListener(event, listener) {
+        return this.on(event, listener);
     }
 
     /** Number of events. */
@@ -123,11 +155,36 @@ export class EventStore extends EventEmitter {
         return this.#readOnly;
     }
 
+    /**
+     * Gives up writing: other processes may write from then on. What they commit is there like one's own; consumers are to be got
+     * anew. `callback` is called when it is done.
+     */
+    makeReadOnly(callback = () => {}) {
+        if (!this.#readOnly) {
+            this.#stopConsumers();
+            this.#native.close();
+            this.#readOnly = true;
+            this.#native = openNative(this.#place, this.storeName, true, this.#durability);
+            this.#engine.reopen(this.#native, true);
+            if (this.listenerCount('stream-available') > 0) this.#watchStreams();
+        }
+        callback();
+    }
+
+    /**
+     * Documents that are there behind event number `since` (of the store), then those that come: an asynchronous iterable without
+     * an end, but for that of the store or of `signal`. `selector` is a name or a selector.
+     */
+    follow(selector = ALL, { since = 0, signal = null, raw = false } = {}) {
+        return new Following(this, this.#engine, selector, { since, signal, raw });
+    }
+
     close() {
         if (this.#closed) return;
         this.#closed = true;
         this.#stopConsumers();
         this.#native.close();
+        this.#engine.end();
         this.storage.emit('closed');
     }
 

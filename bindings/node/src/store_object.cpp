@@ -168,6 +168,7 @@ Napi::Value StoreObject::names(const Napi::CallbackInfo& info) {
     options.prefix = prefix;
     options.after = after;
     if (const std::uint64_t limit = number_of(env, info[3]); limit > 0) options.limit = limit;
+    options.since = Position{number_of(env, info[4])};
     const auto kind = static_cast<NameKind>(std::min<std::uint64_t>(number_of(env, info[0]), 3));
     auto entries = now->names(kind, options);
     if (!entries) {

@@ -33,7 +33,7 @@ private:
     Napi::Value version(const Napi::CallbackInfo& info);
     /// count(selector, limit): number of its events, counted up to `limit`; 0: all of them.
     Napi::Value count(const Napi::CallbackInfo& info);
-    /// names(kind, prefix, after, limit): [name, count, name, count, …]; kinds: 0 stream, 1
+    /// names(kind, prefix, after, limit, since): [name, count, name, count, …]; kinds: 0 stream, 1
     /// category, 2 type, 3 tag.
     Napi::Value names(const Napi::CallbackInfo& info);
     /// commit(stream, data, types, tags, members, metadata, committedAt, expected, condition,

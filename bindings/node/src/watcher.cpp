@@ -38,24 +38,28 @@ void Watcher::run(const std::shared_ptr<Shared>& shared) noexcept {
 
 void Watcher::watch(const std::shared_ptr<Shared>& shared) noexcept {
     const Store& store = shared->handle->store();
-    auto seen = store.snapshot();
-    if (!seen) return;
-    std::uint64_t position = seen->published().value;
+    // Also at once: something may have come since JavaScript has looked.
     while (!shared->stopping) {
-        auto more = store.wait(Position{position + 1}, Durability::os, kSleepMs);
-        if (!more) return;  // the store is closed, or reads say what is wrong
-        if (!*more) continue;
         auto now = store.snapshot();
-        if (!now) return;
-        position = std::max(position, now->published().value);
-        if (shared->called.exchange(true)) continue;
-        const napi_status told =
-            shared->function.NonBlockingCall([shared](Napi::Env env, Napi::Function callback) {
-                shared->called = false;
-                if (env != nullptr && !shared->stopping) callback.Call({});
-            });
-        if (told != napi_ok) return;
+        if (!now || !tell(shared)) return;
+        const std::uint64_t position = now->published().value;
+        bool more = false;
+        while (!more && !shared->stopping) {
+            auto came = store.wait(Position{position + 1}, Durability::os, kSleepMs);
+            if (!came) return;  // the store is closed, or reads say what is wrong
+            more = *came;
+        }
     }
+}
+
+bool Watcher::tell(const std::shared_ptr<Shared>& shared) noexcept {
+    if (shared->called.exchange(true)) return true;
+    const napi_status told =
+        shared->function.NonBlockingCall([shared](Napi::Env env, Napi::Function callback) {
+            shared->called = false;
+            if (env != nullptr && !shared->stopping) callback.Call({});
+        });
+    return told == napi_ok;
 }
 
 }  // namespace varve::node

@@ -36,6 +36,7 @@ private:
 
     static void run(const std::shared_ptr<Shared>& shared) noexcept;
     static void watch(const std::shared_ptr<Shared>& shared) noexcept;
+    static bool tell(const std::shared_ptr<Shared>& shared) noexcept;
     static void on_environment_end(void* shared) noexcept;
 
     std::shared_ptr<Shared> shared_;

@@ -57,5 +57,8 @@ const consumer = store.getConsumer('foo', 'sum', { sum: 0 });
 consumer.on('data', ({ payload }) => consumer.setState(state => ({ sum: state.sum + payload.n })));
 consumer.on('progress', (position, state) => position + state.sum);
 store.scanConsumers((error, found) => error ?? found.map(one => one.identifier));
+for await (const document of store.follow(['foo'], { since: 3, signal: AbortSignal.timeout(1) })) document.metadata.commitId.toFixed();
+for await (const document of store.follow('_all', { raw: true })) document.buffer.length;
+store.makeReadOnly();
 // @ts-expect-error a state of another kind
 consumer.setState({ total: 1 });
