@@ -123,7 +123,9 @@ export interface StreamIndex {
 
 export interface StreamEntry {
     index: StreamIndex;
-    matcher?: ObjectMatcher;
+    matcher?: Matcher;
+    /** Nothing is added to it any more. */
+    closed?: true;
 }
 
 /** Anything an EventStream can read from. */
@@ -208,7 +210,13 @@ export interface EventStoreConfig {
     durability?: 'os' | 'interval' | 'disk';
     /** Iteration ends silently where an error comes, as in event-storage. */
     compat?: boolean;
+    /** Metadata of streams, by name: kept when a stream is first written, given to the hooks. */
+    streamMetadata?: { [stream: string]: object } | ((stream: string) => object);
     storageConfig?: {
+        /** Signs the functions that derived streams are made of. */
+        hmacSecret?: string;
+        /** The same for all streams, or a function of their names, before `streamMetadata`. */
+        metadata?: object | ((stream: string) => object);
         dataDirectory?: string;
         indexDirectory?: string;
         readOnly?: boolean;
@@ -312,6 +320,19 @@ export class EventStore extends EventEmitter {
     /** The events of a query, and the condition that none of them was committed since. */
     query<P = Payload>(query: Selector | DcbQuery, matcher?: Predicate | RawPredicate | null, minRevision?: number, raw?: boolean):
         { stream: JoinEventStream<P>; condition: CommitCondition };
+    /**
+     * Makes a stream of all events that satisfy a matcher: those that are there, unless `reindex` is false, and those that come. A
+     * function is stored as its text: what it takes from around itself is lost when the store is opened again.
+     */
+    createEventStream<P = Payload>(streamName: string, matcher: Matcher, reindex?: boolean): EventStream<P> | false;
+    /** Takes a stream out of the list; its events stay. A stream that is written to again is there again. */
+    deleteEventStream(streamName: string): void;
+    /** Nothing is added to the stream from now on. */
+    closeEventStream(streamName: string): void;
+    /** Before a document is committed; what the hook throws keeps the commit from happening. */
+    preCommit(hook: (document: EventDocument, streamMetadata: any) => void): void;
+    /** Before a document is handed out; what the hook throws ends the read. */
+    preRead(hook: (position: number, streamMetadata: any) => void): void;
     /** The consumer of that identifier, which goes on where it was; a new one begins behind `since` documents. */
     getConsumer<S = any>(streamName: string, identifier: string, initialState?: S | number, since?: number): Consumer<S>;
     /** The one that was last got under this identifier. */
@@ -333,7 +354,7 @@ export class EventStore extends EventEmitter {
 
     on(event: 'ready', listener: () => void): this;
     on(event: 'commit', listener: (commit: Commit) => void): this;
-    on(event: 'stream-available' | 'stream-created', listener: (name: string) => void): this;
+    on(event: 'stream-available' | 'stream-created' | 'stream-closed' | 'stream-deleted', listener: (name: string) => void): this;
     on(event: string | symbol, listener: (...args: any[]) => void): this;
 }
 

@@ -1,10 +1,11 @@
 // The npm package varve: an event store for one process that writes and many that read.
 import { readFileSync } from 'node:fs';
 import { Consumer } from './lib/consumer.js';
-import { EventStore, ExpectedVersion } from './lib/eventStore.js';
+import { EventStore } from './lib/eventStore.js';
 import { OptimisticConcurrencyError, StorageLockedError } from './lib/errors.js';
 import { EventStream, JoinEventStream } from './lib/eventStream.js';
 import { buildRawBufferMatcher, matches } from './lib/matcher.js';
+import { ExpectedVersion } from './lib/options.js';
 import { CommitCondition } from './lib/selector.js';
 
 const LOCK_RECLAIM = 1;

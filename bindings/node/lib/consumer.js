@@ -259,10 +259,12 @@ export class Consumer extends Readable {
         const count = serializer ? reader.loadTexts() : reader.load(WANT_METADATA | WANT_STREAM);
         if (count === 0) return false;
         const batch = Symbol('batch');
+        const hook = this.#engine.readHook();
         const belongs = this.#engine.membership(this.streamName, reader.positions[0], reader.positions[count - 1]);
         for (let n = 0; n < count; ++n) {
             const position = reader.positions[n];
             const document = !belongs || belongs(position) ? this.#documentAt(n, serializer) : null;
+            if (document) hook?.(position, document.stream);
             this.#waiting.push({ document, position, batch });
         }
         return true;

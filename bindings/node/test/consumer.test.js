@@ -5,17 +5,12 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import EventStore, { Consumer } from 'varve';
-import { directoryFor, numbers, openStore, turn } from './support.js';
+import { directoryFor, numbers, openStore, turn, until } from './support.js';
 
 function collect(consumer) {
     const got = [];
     consumer.on('data', document => got.push(document.payload.n));
     return got;
-}
-
-async function until(condition) {
-    for (let n = 0; n < 2000 && !condition(); ++n) await new Promise(resolve => setTimeout(resolve, 2));
-    assert.ok(condition());
 }
 
 const upTo = count => Array.from({ length: count }, (_, n) => n + 1);

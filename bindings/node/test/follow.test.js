@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { test } from 'node:test';
 import EventStore from 'varve';
-import { directoryFor, numbers, openStore, turn } from './support.js';
+import { directoryFor, numbers, openStore, turn, until } from './support.js';
 
 /** A store of another process: `commit(...)` and so on are done there. */
 async function writerIn(t, storageDirectory, config = {}) {
@@ -22,11 +22,6 @@ async function writerIn(t, storageDirectory, config = {}) {
         await once(child, 'exit');
     };
     return { call, commit: (...values) => call('commit', ...values), close };
-}
-
-async function until(condition) {
-    for (let n = 0; n < 2000 && !condition(); ++n) await new Promise(resolve => setTimeout(resolve, 2));
-    assert.ok(condition());
 }
 
 test('a reader follows another process: streams, consumers, iteration', async t => {

@@ -60,5 +60,13 @@ store.scanConsumers((error, found) => error ?? found.map(one => one.identifier))
 for await (const document of store.follow(['foo'], { since: 3, signal: AbortSignal.timeout(1) })) document.metadata.commitId.toFixed();
 for await (const document of store.follow('_all', { raw: true })) document.buffer.length;
 store.makeReadOnly();
+store.createEventStream('even', document => document.payload.n % 2 === 0);
+store.createEventStream('ann', { metadata: { user: 'ann' } }, false);
+store.closeEventStream('ann');
+store.deleteEventStream('ann');
+store.preCommit((document, { owner }) => [document.payload, owner]);
+store.preRead((position, { owner }) => [position, owner]);
+// @ts-expect-error a matcher is a function or an object
+store.createEventStream('even', 'even');
 // @ts-expect-error a state of another kind
 consumer.setState({ total: 1 });
