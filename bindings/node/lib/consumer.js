@@ -6,6 +6,7 @@ import { engineOf } from './engine.js';
 import { ALL } from './selector.js';
 
 const MOST_NAME = 100;  // bytes, of the store
+const MOST_AT_ONCE = 1000;  // characters of a state, three bytes each at most
 const RETRY_MS = 100;
 const PREFIX = 'stream-';
 
@@ -149,7 +150,7 @@ export class Consumer extends Readable {
 
     #acknowledge() {
         if (!this.#handled) return;
-        this.#native.ack(this.#handled, JSON.stringify({ position: this.position, state: this.#state }));
+        this.#native.ack(this.#handled, this.#stateText());
         this.#handled = null;
     }
 
@@ -288,10 +289,24 @@ export class Consumer extends Readable {
     /** Stores what was handled; tells of it if `tell`, once it is stored. */
     #store(tell) {
         const handled = this.#handled;
+        if (handled !== null && !this.#engine.readOnly && this.#storeLarge(handled)) return;
         this.#acknowledge();
         if (tell && handled !== null) this.#untold = { handled, text: JSON.stringify(this.#state) };
         this.#tellStored();
         this.#schedule();
+    }
+
+    // A state that does not fit into a page is synced with every acknowledgement: not on this thread.
+    #storeLarge(handled) {
+        const text = this.#stateText();
+        if (text.length <= MOST_AT_ONCE) return false;
+        this.#handled = null;
+        this.#sync(JSON.stringify(this.#state), handled, text);
+        return true;
+    }
+
+    #stateText() {
+        return JSON.stringify({ position: this.position, state: this.#state });
     }
 
     #tellStored() {
@@ -310,7 +325,7 @@ export class Consumer extends Readable {
     }
 
     // On another thread: what comes meanwhile waits.
-    #sync(text) {
+    #sync(text, handled = null, stored = null) {
         const native = this.#native;
         this.#untold = null;
         this.#persisting = true;
@@ -320,7 +335,7 @@ export class Consumer extends Readable {
             if (error) return void this.destroy(error);
             this.emit('persisted', text);
             this.#schedule();
-        });
+        }, handled, stored);
     }
 
     // The store acknowledges batch by batch; the state is that of before.

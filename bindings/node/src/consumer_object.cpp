@@ -8,13 +8,30 @@ namespace varve::node {
 
 namespace {
 
-/// Makes log and checkpoint durable; keeps both alive until it is done.
+/// What is acknowledged on another thread.
+struct Acknowledged {
+    Position position{};
+    std::string state{};
+};
+
+/// Acknowledges, if there is something to, and makes log and checkpoint durable; keeps both alive
+/// until it is done.
 class Syncing : public Napi::AsyncWorker {
 public:
-    Syncing(const Napi::Function& callback, std::shared_ptr<ConsumerState> state)
-        : Napi::AsyncWorker(callback), state_(std::move(state)) {}
+    Syncing(const Napi::Function& callback, std::shared_ptr<ConsumerState> state,
+            std::optional<Acknowledged> acknowledged)
+        : Napi::AsyncWorker(callback),
+          state_(std::move(state)),
+          acknowledged_(std::move(acknowledged)) {}
 
     void Execute() override {
+        if (acknowledged_) {
+            auto done = state_->consumer.ack(acknowledged_->position, acknowledged_->state);
+            if (!done) {
+                SetError(done.error().message);
+                return;
+            }
+        }
         if (auto log = state_->handle->store().sync(); !log && !is_reader(log.error())) {
             SetError(log.error().message);
             return;
@@ -27,6 +44,7 @@ private:
     static bool is_reader(const Error& error) { return error.code == ErrorCode::permission; }
 
     std::shared_ptr<ConsumerState> state_;
+    std::optional<Acknowledged> acknowledged_;
 };
 
 }  // namespace
@@ -116,7 +134,11 @@ Napi::Value ConsumerObject::sync(const Napi::CallbackInfo& info) {
         raise_argument(env, "sync needs a function.");
         return {};
     }
-    (new Syncing(info[0].As<Napi::Function>(), state_))->Queue();  // it deletes itself
+    std::optional<Acknowledged> acknowledged;
+    if (is_given(env, info[1]))
+        acknowledged = Acknowledged{Position{number_of(env, info[1])}, text_of(env, info[2])};
+    // It deletes itself.
+    (new Syncing(info[0].As<Napi::Function>(), state_, std::move(acknowledged)))->Queue();
     return env.Undefined();
 }
 

@@ -35,8 +35,8 @@ private:
     Napi::Value ack(const Napi::CallbackInfo& info);
     /// seek(position, state): goes on behind `position`; durable when it returns.
     Napi::Value seek(const Napi::CallbackInfo& info);
-    /// sync(callback): makes log and checkpoint durable on another thread, then calls
-    /// callback(error).
+    /// sync(callback, position, state): acknowledges, if `position` is given, and makes log and
+    /// checkpoint durable, on another thread; then calls callback(error).
     Napi::Value sync(const Napi::CallbackInfo& info);
     Napi::Value state(const Napi::CallbackInfo& info);
     /// stored(): position of the stored checkpoint.

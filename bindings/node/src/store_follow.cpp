@@ -25,6 +25,11 @@ Napi::Value StoreObject::consumer(const Napi::CallbackInfo& info) {
         raise(env, opened.error());
         return {};
     }
+    // What an earlier holder has left is synced now, so that acknowledging need not do it.
+    if (auto settled = opened->sync(); !settled) {
+        raise(env, settled.error());
+        return {};
+    }
     auto state = std::make_shared<ConsumerState>(ConsumerState{handle_, std::move(*opened)});
     std::erase_if(consumers_, [](const auto& one) { return one.expired(); });
     consumers_.push_back(state);

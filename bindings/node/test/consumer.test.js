@@ -207,3 +207,20 @@ test('streams of accessors and their consumers', async t => {
     await until(() => types.length === 3 && tags.length === 2);
     assert.deepEqual([types, tags], [[1, 3, 4], [1, 4]]);
 });
+
+test('large states are stored too, and one that is too large is an error', async t => {
+    const storageDirectory = directoryFor(t);
+    const store = numbers(t, 300, { storageDirectory });
+    const consumer = store.getConsumer('foo', 'one', { text: '' });
+    consumer.on('data', ({ payload: { n } }) => consumer.setState({ n, text: 'é'.repeat(100 * n) }));
+    await until(() => consumer.position === 300);
+    await once(consumer, 'persisted');
+    store.close();
+    const again = openStore(t, { storageDirectory });
+    const restored = again.getConsumer('foo', 'one');
+    assert.deepEqual([restored.position, restored.state], [300, { n: 300, text: 'é'.repeat(30000) }]);
+    again.commit('foo', { n: 301 });
+    restored.on('data', () => restored.setState('x'.repeat(1 << 20)));
+    const [error] = await once(restored, 'error');
+    assert.match(error.message, /larger than the limit of 1 MiB/);
+});
