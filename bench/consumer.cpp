@@ -92,6 +92,35 @@ void catch_up(const std::string& directory, const Parameters& parameters, std::u
     ::_exit(0);
 }
 
+/// The process of one member: what is there of its lanes, until the whole group is caught up.
+void catch_up_together(const std::string& directory, const Parameters& parameters, int out) {
+    OpenOptions options;
+    options.access = Access::read_only;
+    const Store store = must(Store::open(directory, options), "open");
+    GroupOptions how;
+    how.consumer.verify = parameters.verification();
+    GroupMember member = must(GroupMember::join(store, "team", Selector::all(), how), "join");
+    Told told;
+    const double begin = seconds_now();
+    double end = begin;
+    while (true) {
+        const Batch batch = must(member.next(kBatch, 100), "next");
+        if (batch.empty()) {
+            const auto group = must(Consumer::find(store, "team"), "find");
+            if (group.checkpoint.position.value >= parameters.events) break;
+            continue;
+        }
+        for (const EventView& event : batch) told.bytes += event.data.size();
+        told.events += batch.size();
+        must_do(member.ack(batch.last()), "ack");
+        end = seconds_now();
+    }
+    told.seconds = end - begin;
+    must_do(member.close(), "close");
+    write_exactly(out, &told, sizeof told);
+    ::_exit(0);
+}
+
 /// The process of one consumer that is caught up: handles what comes and measures how old it is.
 void live(const std::string& directory, const Parameters& parameters, std::uint64_t number,
           std::uint64_t events, int ready, int out) {
@@ -176,6 +205,29 @@ double catch_up_rate(const Parameters& parameters, const std::string& directory)
     return rate;
 }
 
+/// Events per second of a group with so many members, all together.
+Metrics group_round(const Parameters& parameters, const std::string& directory) {
+    fill(directory, parameters);
+    const Children children = fork_all(parameters.readers, [&](std::uint64_t, int out) {
+        catch_up_together(directory, parameters, out);
+    });
+    std::uint64_t events = 0;
+    double seconds = 0;
+    std::uint64_t least = parameters.events;
+    for (const auto& [child, pipe] : children) {
+        Told told;
+        read_exactly(pipe, &told, sizeof told);
+        events += told.events;
+        seconds = std::max(seconds, told.seconds);
+        least = std::min(least, told.events);
+    }
+    end(children);
+    if (events < parameters.events) std::exit(3);
+    return {{"events_per_s", static_cast<double>(parameters.events) / seconds},
+            {"least_share", static_cast<double>(least) / static_cast<double>(parameters.events)},
+            {"again", static_cast<double>(events - parameters.events)}};
+}
+
 /// Latencies of all consumers in µs, sorted: from before the append to where the event is handled.
 std::vector<double> live_latencies(const Parameters& parameters, const std::string& directory) {
     constexpr std::uint64_t kEvents = 1'000;
@@ -252,7 +304,9 @@ void run_consumer(const Parameters& given) {
     Side ours{"varve", {}};
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         const Scratch own(scratch.path());
-        ours.rounds.push_back(consumer_round(parameters, own.path("store")));
+        const bool group = parameters.variant == "group";
+        ours.rounds.push_back(group ? group_round(parameters, own.path("store"))
+                                    : consumer_round(parameters, own.path("store")));
     }
     report(parameters, {ours});
 }

@@ -36,7 +36,20 @@ std::string json_text(std::string_view text) {
     return out;
 }
 
-void print_as_json(const ConsumerInfo& info) {
+std::string json_of(const LaneInfo& lane) {
+    const Checkpoint& at = lane.checkpoint;
+    std::string out =
+        fmt::format("{{\"lane\":{},\"health\":\"{}\"", lane.number, spelt(lane.health));
+    if (!lane.error.empty()) out += fmt::format(",\"error\":{}", json_text(lane.error));
+    out += fmt::format(
+        ",\"position\":{},\"acknowledged\":{},\"parked\":{},\"waiting\":{},\"state_bytes\":{},"
+        "\"active\":{}",
+        at.position.value, at.acknowledged, at.parked, lane.waiting, lane.state_bytes, lane.active);
+    if (lane.active) out += fmt::format(",\"holder\":{}", json_text(lane.holder));
+    return out + "}";
+}
+
+void print_as_json(const ConsumerInfo& info, const std::vector<LaneInfo>& lanes = {}) {
     const Checkpoint& at = info.checkpoint;
     std::string out =
         fmt::format("{{\"name\":{},\"health\":\"{}\"", json_text(info.name), spelt(info.health));
@@ -48,7 +61,15 @@ void print_as_json(const ConsumerInfo& info) {
         "\"paused\":{}",
         at.position.value, at.acknowledged, at.parked, info.waiting, info.behind,
         at.counted_after.value, at.epoch, at.time_us, info.state_bytes, info.active, info.paused);
-    if (info.active) out += fmt::format(",\"holder\":{}", json_text(info.holder));
+    if (info.active && info.lanes == 0)
+        out += fmt::format(",\"holder\":{}", json_text(info.holder));
+    if (info.lanes != 0)
+        out += fmt::format(",\"lanes\":{},\"members\":{}", info.lanes, info.members);
+    if (!lanes.empty()) {
+        std::string each;
+        for (const LaneInfo& lane : lanes) each += (each.empty() ? "" : ",") + json_of(lane);
+        out += fmt::format(",\"each_lane\":[{}]", each);
+    }
     print("{}}}\n", out);
 }
 
@@ -73,10 +94,30 @@ int list_all(const Store& store, bool json) {
     return kOk;
 }
 
+std::vector<LaneInfo> lanes_of(const Store& store, const ConsumerInfo& info) {
+    if (info.lanes == 0) return {};
+    auto lanes = GroupMember::lanes_of(store, info.name);
+    if (!lanes) throw Failed(lanes.error());
+    return std::move(*lanes);
+}
+
+void print_lanes(const ConsumerInfo& info, const std::vector<LaneInfo>& lanes) {
+    if (lanes.empty()) return;
+    print("group         {} members, {} lanes\n\n", info.members, info.lanes);
+    print("{:>4} {:>12} {:>12} {:>9}  {:<8}  {}\n", "lane", "position", "acknowledged", "parked",
+          "health", "held by");
+    for (const LaneInfo& lane : lanes) {
+        print("{:>4} {:>12} {:>12} {:>9}  {:<8}  {}\n", lane.number, lane.checkpoint.position.value,
+              lane.checkpoint.acknowledged, lane.waiting, spelt(lane.health),
+              lane.active ? printable(lane.holder) : "nobody");
+    }
+}
+
 int show(const Store& store, const ConsumersArguments& arguments) {
     auto info = Consumer::find(store, arguments.name);
     if (!info) throw Failed(info.error());
-    if (arguments.json) return print_as_json(*info), kOk;
+    const std::vector<LaneInfo> lanes = lanes_of(store, *info);
+    if (arguments.json) return print_as_json(*info, lanes), kOk;
     const Checkpoint& at = info->checkpoint;
     print("consumer      {}\n", printable(info->name));
     print("health        {}\n", spelt(info->health));
@@ -87,8 +128,10 @@ int show(const Store& store, const ConsumersArguments& arguments) {
     print("parked        {} events, {} of them still wait\n", at.parked, info->waiting);
     print("behind        {} events\n", info->behind);
     print("state         {}\n", human_bytes(info->state_bytes));
-    print("active        {}{}\n", info->active ? "yes, " + printable(info->holder) : "no",
+    const std::string holder = info->holder.empty() ? "" : ", " + printable(info->holder);
+    print("active        {}{}\n", info->active ? "yes" + holder : "no",
           info->paused ? ", paused" : "");
+    print_lanes(*info, lanes);
     return kOk;
 }
 
@@ -143,14 +186,13 @@ int list_parked(const Store& store, const ConsumersArguments& arguments) {
     return kOk;
 }
 
-int replay(const Store& store, const ConsumersArguments& arguments) {
-    auto consumer = Consumer::open(store, arguments.name);
-    if (!consumer) throw Failed(consumer.error());
-    auto left = consumer->replay();
+template <class Taker>
+int replay_all(Taker& taker, const ConsumersArguments& arguments) {
+    auto left = taker.replay();
     if (!left) throw Failed(left.error());
     std::string buffer;
     for (; *left > 0; --*left) {
-        auto batch = consumer->next(1, 0);
+        auto batch = taker.next(1, 0);
         if (!batch) throw Failed(batch.error());
         if (batch->empty()) {
             complain("consumer {} is paused; see `varve consumers STORE resume NAME`",
@@ -159,12 +201,33 @@ int replay(const Store& store, const ConsumersArguments& arguments) {
         }
         print_event(batch->events().front(), arguments.json, buffer);
         flush_events(buffer);
-        auto taken = consumer->ack(batch->last());
+        auto taken = taker.ack(batch->last());
         if (!taken) throw Failed(taken.error());
     }
-    auto closed = consumer->close();
+    auto closed = taker.close();
     if (!closed) throw Failed(closed.error());
     return kOk;
+}
+
+/// Of a group only who has all its lanes can replay what was parked in any of them.
+int replay(const Store& store, const ConsumersArguments& arguments) {
+    auto info = Consumer::find(store, arguments.name);
+    if (!info) throw Failed(info.error());
+    if (info->lanes == 0) {
+        auto consumer = Consumer::open(store, arguments.name);
+        if (!consumer) throw Failed(consumer.error());
+        return replay_all(*consumer, arguments);
+    }
+    auto member = GroupMember::join(store, arguments.name);
+    if (!member) throw Failed(member.error());
+    if (member->lanes().size() < member->lane_count()) {
+        complain(
+            "consumer group {} has {} other members: its parked events are replayed when "
+            "nobody is in it",
+            arguments.name, member->members() - 1);
+        return kRefused;
+    }
+    return replay_all(*member, arguments);
 }
 
 int say_done(const char* what, const ConsumersArguments& arguments) {

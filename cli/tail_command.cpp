@@ -68,36 +68,66 @@ int follow_store(const Store& store, const TailArguments& arguments) {
 
 /// An event is acknowledged when standard output has taken it: a pipe that breaks before loses
 /// none.
-int follow_as_consumer(const Store& store, const TailArguments& arguments) {
+template <class Taker>
+int print_and_acknowledge(Taker& taker, const TailArguments& arguments) {
     constexpr std::uint64_t kBatch = 256;
-    ConsumerOptions options;
-    if (arguments.after != ~0ULL) options.after = Position{arguments.after};
-    const Selector selector = selector_of_tail(arguments);
-    // Without a word about which events, it is the one that exists.
-    auto consumer = selector.is_all()
-                        ? Consumer::open(store, arguments.consumer, options)
-                        : Consumer::open(store, arguments.consumer, selector, options);
-    if (!consumer && selector.is_all() && consumer.error().code == ErrorCode::not_found)
-        consumer = Consumer::open(store, arguments.consumer, selector, options);
-    if (!consumer) throw Failed(consumer.error());
     std::uint64_t left = arguments.limit;
     Patience patience(arguments.timeout_s);
     std::string buffer;
     while (interrupted == 0 && left > 0 && !patience.over()) {
-        auto batch = consumer->next(std::min(left, kBatch), kSliceMs);
+        auto batch = taker.next(std::min(left, kBatch), kSliceMs);
         if (!batch) throw Failed(batch.error());
         if (batch->empty() && output_abandoned()) break;
         if (batch->empty()) continue;
         for (const EventView& event : *batch) print_event(event, arguments.json, buffer);
         flush_events(buffer);
-        auto taken = consumer->ack(batch->last());
+        auto taken = taker.ack(batch->last());
         if (!taken) throw Failed(taken.error());
         left -= batch->size();
         patience.renew();
     }
-    auto closed = consumer->close();
+    auto closed = taker.close();
     if (!closed) throw Failed(closed.error());
     return kOk;
+}
+
+/// Without a word about which events, it is the one that exists.
+template <class Taker, class Open>
+Taker open_or_make(const TailArguments& arguments, Open open) {
+    const Selector selector = selector_of_tail(arguments);
+    auto opened = open(selector.is_all() ? nullptr : &selector);
+    if (!opened && selector.is_all() && opened.error().code == ErrorCode::not_found)
+        opened = open(&selector);
+    if (!opened) throw Failed(opened.error());
+    return std::move(*opened);
+}
+
+ConsumerOptions consumer_options(const TailArguments& arguments) {
+    ConsumerOptions options;
+    if (arguments.after != ~0ULL) options.after = Position{arguments.after};
+    return options;
+}
+
+int follow_as_consumer(const Store& store, const TailArguments& arguments) {
+    const ConsumerOptions options = consumer_options(arguments);
+    Consumer consumer = open_or_make<Consumer>(arguments, [&](const Selector* selector) {
+        return selector == nullptr ? Consumer::open(store, arguments.consumer, options)
+                                   : Consumer::open(store, arguments.consumer, *selector, options);
+    });
+    return print_and_acknowledge(consumer, arguments);
+}
+
+int follow_as_member(const Store& store, const TailArguments& arguments) {
+    GroupOptions options;
+    options.lanes = arguments.lanes;
+    options.order_by_tag = arguments.order_by_tag;
+    options.consumer = consumer_options(arguments);
+    GroupMember member = open_or_make<GroupMember>(arguments, [&](const Selector* selector) {
+        return selector == nullptr
+                   ? GroupMember::join(store, arguments.consumer, options)
+                   : GroupMember::join(store, arguments.consumer, *selector, options);
+    });
+    return print_and_acknowledge(member, arguments);
 }
 
 }  // namespace
@@ -106,8 +136,9 @@ int run_tail(const TailArguments& arguments) {
     const Store store = open_to_read(arguments.store);
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
-    return arguments.consumer.empty() ? follow_store(store, arguments)
-                                      : follow_as_consumer(store, arguments);
+    if (arguments.consumer.empty()) return follow_store(store, arguments);
+    return arguments.group ? follow_as_member(store, arguments)
+                           : follow_as_consumer(store, arguments);
 }
 
 }  // namespace varve::cli

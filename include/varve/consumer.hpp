@@ -73,8 +73,9 @@ struct Checkpoint {
 class Batch {
 public:
     Batch() noexcept = default;
-    Batch(std::vector<EventView> events, std::shared_ptr<const void> keeps) noexcept
-        : events_(std::move(events)), keeps_(std::move(keeps)) {}
+    Batch(std::vector<EventView> events, std::shared_ptr<const void> keeps,
+          std::uint32_t lane = 0) noexcept
+        : events_(std::move(events)), keeps_(std::move(keeps)), lane_(lane) {}
     Batch(Batch&&) noexcept = default;
     Batch& operator=(Batch&&) noexcept = default;
 
@@ -88,9 +89,13 @@ public:
         return events_.empty() ? Position{} : events_.back().position;
     }
 
+    /// Of a consumer group: the lane whose events these are; else 0.
+    [[nodiscard]] std::uint32_t lane() const noexcept { return lane_; }
+
 private:
     std::vector<EventView> events_;
     std::shared_ptr<const void> keeps_;
+    std::uint32_t lane_ = 0;
 };
 
 /// What became of an event that failed.
@@ -129,8 +134,12 @@ struct ConsumerInfo {
     std::uint64_t behind = 0;   ///< matching events beyond the checkpoint
     std::uint64_t waiting = 0;  ///< parked events that were neither replayed nor dropped
     bool active = false;        ///< some process has it
-    std::string holder;         ///< which, for people
+    std::string holder;         ///< which, for people; empty for a group
     bool paused = false;
+    /// Of a consumer group: into how many lanes its events are divided; else 0. Its checkpoint is
+    /// where the last of its lanes stands, with the counts of all.
+    std::uint32_t lanes = 0;
+    std::uint32_t members = 0;  ///< of a group: how many it has now
 };
 
 /// What counting again found.

@@ -3,6 +3,7 @@
 
 #include "varve/consumer.hpp"
 #include "varve/event.hpp"
+#include "varve/group.hpp"
 #include "varve/maintenance.hpp"
 #include "varve/matcher.hpp"
 #include "varve/options.hpp"

@@ -49,6 +49,9 @@ enum class SeededBug : std::uint8_t {
     checkpoint_beyond_durable,
     parked_counted_as_acknowledged,
     consumer_verify_says_yes,
+    group_order_broken_after_death,
+    consumer_wake_lost,
+    takeover_by_time_out,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::uint64_t kNever = ~0ULL;
 constexpr std::size_t kUsualBatch = 1024;  // events: room for so many at once
+// Events of other lanes that are passed before the clock and the other lanes are looked at.
+constexpr std::size_t kPassedAtOnce = 1 << 14;
 
 Error no_memory() noexcept {
     return failure(ErrorCode::out_of_memory, "no memory for what a consumer delivers");
@@ -116,6 +118,10 @@ Result<Batch> Active::next(std::size_t max_events, std::uint32_t timeout_ms) noe
     }
 }
 
+/// Somebody handles what was delivered. Of a lane no more is delivered then: whichever threads
+/// handle its batches, they do so one after the other.
+bool Active::in_hands() const noexcept { return in_flight_.size() > retries_.size(); }
+
 Result<Active::Turn> Active::turn(std::uint64_t now_us, std::uint64_t deadline_us) {
     VARVE_TRY(usable());
     Turn turn;
@@ -123,7 +129,8 @@ Result<Active::Turn> Active::turn(std::uint64_t now_us, std::uint64_t deadline_u
     if (held_) VARVE_TRY(store_checkpoint());
     VARVE_TRY(sync_if_due(now_us));
     const bool paused = file_->words().paused.load(std::memory_order_acquire) != 0;
-    if (!paused) {
+    const bool lane_is_busy = lanes_.count != 0 && (in_hands() || replayed_ != 0);
+    if (!paused && !lane_is_busy) {
         auto again = due_again(now_us);
         if (!again) return std::move(again).error();
         turn.again = std::move(*again);
@@ -132,11 +139,14 @@ Result<Active::Turn> Active::turn(std::uint64_t now_us, std::uint64_t deadline_u
     std::uint64_t until_us = std::max(now_us, deadline_us);
     if (unsynced_since_us_ != 0)
         until_us = std::min(until_us, unsynced_since_us_ + std::uint64_t{options_.sync_ms} * 1000);
-    for (const Retry& retry : retries_) until_us = std::min(until_us, retry.due_us);
+    if (!lane_is_busy)
+        for (const Retry& retry : retries_) until_us = std::min(until_us, retry.due_us);
     turn.sleep_us = until_us > now_us ? until_us - now_us : 0;
     const bool behind_one = options_.keep_order && !retries_.empty();
-    if (paused || behind_one || replayed_ != 0) return turn;
-    if (in_flight_.size() >= options_.in_flight_max) {
+    if (paused || lane_is_busy || behind_one || replayed_ != 0) return turn;
+    const bool full = in_flight_.size() >= options_.in_flight_max;
+    if (full && lanes_.count != 0) return turn;
+    if (full) {
         return failure(ErrorCode::busy,
                        std::to_string(in_flight_.size()) +
                            " events are in flight: acknowledge some of them first");
@@ -163,22 +173,70 @@ Result<Batch> Active::wait_and_take(std::size_t max_events, std::uint32_t timeou
             env_.wait_on(wake, turn->word, std::min(turn->sleep_us, kSecondUs));
             continue;
         }
-        if (run_.empty()) {
-            using Until = store::Following::Until;
-            const auto sleep_ms = static_cast<std::uint32_t>((turn->sleep_us + 999) / 1000);
-            auto run = following_->next(sleep_ms, held ? Until::change : Until::moved);
-            if (!run) return std::move(run).error();
-            run_ = *run;
-        }
-        if (!run_.empty()) return gather(std::min(max_events, turn->room));
-        lock.lock();
-        VARVE_TRY(usable());
-        followed_ = following_->position().value;
-        caught_up_ = following_->caught_up();
-        if (following_->pinned() != nullptr) epoch_ = following_->pinned()->view().epoch;
-        VARVE_TRY(advance());
-        if (env_.monotonic_us() >= deadline_us) return Batch{};
+        using Until = store::Following::Until;
+        auto batch = look(std::min(max_events, turn->room), turn->sleep_us,
+                          held ? Until::change : Until::moved);
+        if (!batch || !batch->empty() || env_.monotonic_us() >= deadline_us) return batch;
     }
+}
+
+Result<Polled> Active::poll(std::size_t max_events, bool leaving) {
+    Polled polled;
+    std::unique_lock lock(mutex_);
+    const std::uint64_t now_us = env_.monotonic_us();
+    auto turn = this->turn(now_us, kNever);
+    if (!turn) return std::move(turn).error();
+    polled.due_us = now_us + turn->sleep_us;
+    if (turn->again) {
+        polled.batch = std::move(*turn->again);
+        return polled;
+    }
+    if (leaving || turn->room == 0) {
+        caught_up_ = false;
+        return polled;
+    }
+    lock.unlock();
+    auto batch = look(std::min(max_events, turn->room), 0, store::Following::Until::moved);
+    if (!batch) return std::move(batch).error();
+    polled.batch = std::move(*batch);
+    polled.more = !caught_up();
+    return polled;
+}
+
+/// What comes next, at most `room` events; empty when the position has moved, or nothing came.
+Result<Batch> Active::look(std::size_t room, std::uint64_t sleep_us,
+                           store::Following::Until until) {
+    if (run_.empty()) {
+        auto run = following_->next(static_cast<std::uint32_t>((sleep_us + 999) / 1000), until);
+        if (!run) return std::move(run).error();
+        run_ = *run;
+    }
+    if (!run_.empty()) return gather(room);
+    const std::lock_guard lock(mutex_);
+    VARVE_TRY(usable());
+    followed_ = following_->position().value;
+    caught_up_ = following_->caught_up();
+    if (following_->pinned() != nullptr) epoch_ = following_->pinned()->view().epoch;
+    VARVE_TRY(advance());
+    return Batch{};
+}
+
+/// Moves what is ours from the run, at most so many events. Returns how many were passed.
+std::size_t Active::take_from_run(std::vector<EventView>& events, std::size_t room) {
+    std::size_t passed = 0;
+    if (lanes_.count == 0) {
+        passed = std::min(room, run_.size());
+        events.insert(events.end(), run_.begin(),
+                      run_.begin() + static_cast<std::ptrdiff_t>(passed));
+    }
+    for (std::size_t taken = 0; lanes_.count != 0 && taken < room && passed < run_.size();) {
+        const EventView& event = run_[passed++];
+        if (lanes_.of(event) != lane_) continue;
+        events.push_back(event);
+        ++taken;
+    }
+    run_ = run_.subspan(passed);
+    return passed;
 }
 
 /// Copies views of what is there now, as long as they come from one view of the store.
@@ -186,12 +244,10 @@ Result<Batch> Active::gather(std::size_t room) {
     const std::shared_ptr<store::Pinned> pinned = following_->pinned();
     std::vector<EventView> events;
     events.reserve(std::min<std::size_t>(room, kUsualBatch));
-    while (true) {
-        const std::size_t count = std::min(room - events.size(), run_.size());
-        events.insert(events.end(), run_.begin(),
-                      run_.begin() + static_cast<std::ptrdiff_t>(count));
-        run_ = run_.subspan(count);
+    for (std::size_t passed = 0; true;) {
+        passed += take_from_run(events, room - events.size());
         if (!run_.empty() || events.size() == room) break;
+        if (lanes_.count != 0 && passed >= kPassedAtOnce) break;
         auto more = following_->next(0, store::Following::Until::moved);
         if (!more) break;  // the same error comes with the next call
         run_ = *more;
@@ -203,7 +259,8 @@ Result<Batch> Active::gather(std::size_t room) {
     epoch_ = pinned->view().epoch;
     followed_ = run_.empty() ? following_->position().value : run_.front().position.value - 1;
     caught_up_ = run_.empty() && following_->caught_up();
-    return Batch(std::move(events), pinned);
+    if (events.empty()) VARVE_TRY(advance());
+    return events.empty() ? Batch{} : Batch(std::move(events), pinned, lane_);
 }
 
 // ---- Acknowledging
@@ -281,6 +338,16 @@ bool Active::caught_up() const noexcept {
 std::size_t Active::in_flight() const noexcept {
     const std::lock_guard lock(mutex_);
     return in_flight_.size();
+}
+
+bool Active::replays() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return !replays_.empty() || replayed_ != 0;
+}
+
+bool Active::has_in_flight(Position position) const noexcept {
+    const std::lock_guard lock(mutex_);
+    return in_flight_.has(position.value) || (replayed_ != 0 && replayed_ == position.value);
 }
 
 }  // namespace consumer

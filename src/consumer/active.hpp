@@ -20,6 +20,28 @@ namespace consumer {
 
 [[nodiscard]] Place place_of(const store::Engine& engine);
 
+/// Makes a consumer, or a group of so many lanes, that begins behind `after`. `invalid_argument` if
+/// there is one of this name.
+[[nodiscard]] Result<void> make_consumer(store::Engine& engine, const Place& place,
+                                         std::string_view name, const Selector& selector,
+                                         Position after, const Lanes& lanes);
+
+/// One of the lanes into which the events of a group are divided.
+struct GroupLane {
+    std::uint64_t group = 0;  ///< its id
+    std::uint32_t number = 0;
+    Lanes lanes;
+    std::string_view name;          ///< of the group, for messages
+    std::uint64_t begin_after = 0;  ///< only with a seeded bug: not before this position
+};
+
+/// What a lane had when nobody waited for it.
+struct Polled {
+    Batch batch;
+    bool more = false;         ///< there is more to be looked at now
+    std::uint64_t due_us = 0;  ///< monotonic: something has to be done then
+};
+
 class Active {
 public:
     /// `selector`: null for the one the consumer has.
@@ -27,7 +49,15 @@ public:
         std::shared_ptr<store::Engine> engine, std::string_view name, const Selector* selector,
         const ConsumerOptions& options) noexcept;
 
+    /// One lane of a group. `shared`: the words of the group, which outlive this. `locked` if
+    /// another member has it.
+    [[nodiscard]] static Result<std::unique_ptr<Active>> open_lane(
+        std::shared_ptr<store::Engine> engine, const GroupLane& lane,
+        const ConsumerOptions& options, SharedWords& shared);
+
     [[nodiscard]] Result<Batch> next(std::size_t max_events, std::uint32_t timeout_ms) noexcept;
+    /// Without waiting. `leaving`: nothing new is delivered. May throw bad_alloc.
+    [[nodiscard]] Result<Polled> poll(std::size_t max_events, bool leaving);
     [[nodiscard]] Result<void> ack(Position position,
                                    std::optional<std::string_view> state) noexcept;
     [[nodiscard]] Result<Failure> fail(Position position, std::string_view reason) noexcept;
@@ -41,6 +71,10 @@ public:
     [[nodiscard]] Checkpoint checkpoint() const noexcept;
     [[nodiscard]] bool caught_up() const noexcept;
     [[nodiscard]] std::size_t in_flight() const noexcept;
+    /// Parked events are to be delivered once more, or one was and is not handled.
+    [[nodiscard]] bool replays() const noexcept;
+    /// It was delivered and the checkpoint has not passed it.
+    [[nodiscard]] bool has_in_flight(Position position) const noexcept;
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
 private:
@@ -68,6 +102,8 @@ private:
 
     [[nodiscard]] Result<void> take(const Place& place, const Selector* selector);
     [[nodiscard]] Result<void> obtain(const Place& place, const Selector* selector);
+    [[nodiscard]] Result<void> begin(const Place& place, const std::string& path,
+                                     std::uint64_t at_least);
     [[nodiscard]] Result<void> begin_after(std::uint64_t position);
     [[nodiscard]] Result<void> load_parked(const Place& place);
 
@@ -80,6 +116,7 @@ private:
     [[nodiscard]] Result<void> sync_log();
     [[nodiscard]] Result<void> sync_file() noexcept;
     [[nodiscard]] Result<Turn> turn(std::uint64_t now_us, std::uint64_t deadline_us);
+    [[nodiscard]] bool in_hands() const noexcept;
     [[nodiscard]] Result<std::optional<Batch>> due_again(std::uint64_t now_us);
     [[nodiscard]] Result<Batch> fetch(std::uint64_t position) const;
     [[nodiscard]] Result<void> acknowledge(std::uint64_t position,
@@ -91,12 +128,17 @@ private:
 
     // By the thread of `next`, without the mutex.
     [[nodiscard]] Result<Batch> wait_and_take(std::size_t max_events, std::uint32_t timeout_ms);
+    [[nodiscard]] Result<Batch> look(std::size_t room, std::uint64_t sleep_us,
+                                     store::Following::Until until);
     [[nodiscard]] Result<Batch> gather(std::size_t room);
+    std::size_t take_from_run(std::vector<EventView>& events, std::size_t room);
 
     std::shared_ptr<store::Engine> engine_;
     os::Env& env_;
     std::string name_;
     ConsumerOptions options_;
+    Lanes lanes_;             ///< none: all events that match are ours
+    std::uint32_t lane_ = 0;  ///< else those of this one
 
     std::unique_ptr<store::Following> following_;
     std::span<const EventView> run_;  ///< events that are there and were not delivered yet

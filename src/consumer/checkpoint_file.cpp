@@ -16,10 +16,14 @@ using base::failure;
 
 namespace {
 
+constexpr std::string_view kLane = "lane~";  // how the names of lanes' files begin
+
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::string how_to_reset(const std::string& path) {
-    return "; the file stays as it is until `varve consumers STORE reset " + name_of(path) + "`";
+    const std::string name = name_of(path);
+    return "; the file stays as it is until `varve consumers STORE reset " +
+           (name.starts_with(kLane) ? "GROUP" : name) + "`";
 }
 
 Result<bool> read_whole(os::File& file, std::uint64_t offset, base::MutableBytes into) noexcept {
@@ -53,9 +57,8 @@ Result<bool> read_slot(os::File& file, std::size_t n, const FileContent& content
 }
 
 Error damaged(const std::string& path, const std::string& what, std::uint64_t offset = 0) {
-    return failure(ErrorCode::corrupt,
-                   "consumer " + name_of(path) + " is damaged: " + what + how_to_reset(path), path,
-                   offset);
+    return failure(ErrorCode::corrupt, title_of(path) + " is damaged: " + what + how_to_reset(path),
+                   path, offset);
 }
 
 Result<void> read_header(os::File& file, const std::string& path, const Uuid& uuid,
@@ -65,7 +68,7 @@ Result<void> read_header(os::File& file, const std::string& path, const Uuid& uu
     if (!read) return std::move(read).error();
     FileHeader& header = content.header;
     header = base::load<FileHeader>(raw.data());
-    if (header.magic == kMagic && header.format > kFormat) {
+    if (header.magic == kMagic && header.format > kGroupFormat) {
         content.error = failure(ErrorCode::unsupported_version,
                                 "the consumer was written by a newer version of varve", path);
         return {};
@@ -86,9 +89,9 @@ Result<void> read_header(os::File& file, const std::string& path, const Uuid& uu
     }
     content.selector = std::move(*decoded);
     if (header.uuid != uuid)
-        content.error = failure(
-            ErrorCode::stale,
-            "consumer " + name_of(path) + " belongs to another store" + how_to_reset(path), path);
+        content.error =
+            failure(ErrorCode::stale,
+                    title_of(path) + " belongs to another store" + how_to_reset(path), path);
     return {};
 }
 
@@ -130,16 +133,15 @@ namespace {
 
 /// Writes and syncs a file that nobody else can see yet.
 Result<void> fill_file(const Place& place, const std::string& path, std::string_view selector,
-                       Saved& first) noexcept {
+                       Saved& first, FileHeader header) noexcept {
     auto file = place.env->open(path, os::OpenMode::create, place.permissions);
     if (!file) return std::move(file).error();
     const std::uint64_t size = file_size(first.state.size(), selector.size());
     VARVE_TRY((*file)->allocate(size));
     std::array<std::byte, kPage> page{};
-    std::array<std::byte, 8> id{};
-    place.env->random(id);
-    base::store(page.data(), make_header(place.uuid, base::load<std::uint64_t>(id.data()),
-                                         place.env->now_us(), selector));
+    header.uuid = place.uuid;
+    header.created_us = place.env->now_us();
+    base::store(page.data(), make_header(header, selector));
     VARVE_TRY((*file)->write_at(0, page));
     if (!selector.empty()) VARVE_TRY((*file)->write_at(kSelectorOffset, base::as_bytes(selector)));
     const std::uint64_t state_at = state_offset(0, first.state.size(), selector.size());
@@ -160,23 +162,59 @@ Result<void> have_directory(const Place& place) noexcept {
     return place.env->sync_directory(place.parent);
 }
 
+std::uint64_t random_number(os::Env& env) noexcept {
+    std::array<std::byte, 8> random{};
+    env.random(random);
+    return base::load<std::uint64_t>(random.data());
+}
+
 std::string fresh_path(const Place& place, std::string_view name) {
-    std::array<std::byte, 8> random;
-    place.env->random(random);
-    return place.file_of(name) + kBeside + "new-" +
-           std::to_string(base::load<std::uint64_t>(random.data()));
+    return place.file_of(name) + kBeside + "new-" + std::to_string(random_number(*place.env));
+}
+
+/// The files of all lanes of a group. Nothing names them before the group's own file is there.
+Result<void> fill_lanes(const Place& place, std::string_view selector, const Saved& first,
+                        const FileHeader& group) {
+    if (group.lanes == 0) return {};
+    for (std::uint32_t n = 0; n < group.lanes; ++n) {
+        FileHeader header = group;
+        header.id = random_number(*place.env);
+        header.group = group.id;
+        header.lane = n;
+        Saved own = first;
+        const std::string path = place.file_of(lane_name(group.id, n));
+        VARVE_TRY(fill_file(place, path, selector, own, header));
+    }
+    return place.env->sync_directory(place.directory);
 }
 
 }  // namespace
 
+std::string title_of(const std::string& path) {
+    const std::string name = name_of(path);
+    if (!name.starts_with(kLane)) return "consumer " + name;
+    return "lane " + name.substr(name.rfind('-') + 1) + " of a consumer group";
+}
+
+std::string lane_name(std::uint64_t group, std::uint32_t lane) {
+    return std::string(kLane) + std::to_string(group) + "-" + std::to_string(lane);
+}
+
 Result<void> create_file(const Place& place, std::string_view name, const Selector& selector,
-                         Saved first, bool replace) noexcept {
+                         Saved first, bool replace, const Lanes& lanes) noexcept {
     try {
         os::Env& env = *place.env;
         VARVE_TRY(have_directory(place));
         const std::string path = fresh_path(place, name);
         first.slot.number = 1;
-        auto filled = fill_file(place, path, selector.encoded(), first);
+        FileHeader header;
+        header.id = random_number(env);
+        header.lanes = lanes.count;
+        header.tag_length =
+            static_cast<std::uint32_t>(lanes.tag.copy(header.tag.data(), kMaxLaneTag));
+        const std::string_view follows = selector.encoded();
+        auto filled = fill_lanes(place, follows, first, header);
+        if (filled) filled = fill_file(place, path, follows, first, header);
         // It gets its name when it is whole; a name that is taken stays with who has it.
         if (filled)
             filled = replace ? env.rename(path, place.file_of(name))
@@ -204,9 +242,23 @@ Result<Words> Words::map(os::File& file, os::MapAccess access) noexcept {
 }
 
 void tell(os::Env& env, SharedWords& words) noexcept {
+    if (base::seeded(base::SeededBug::consumer_wake_lost)) return;
     words.wake.fetch_add(1, std::memory_order_release);
     env.wake_all(words.wake);
 }
+
+namespace {
+
+/// A deliberate defect: nobody is dead because of a time.
+bool seems_dead(const Place& place, os::File& file, const std::string& path) {
+    if (!base::seeded(base::SeededBug::takeover_by_time_out)) return false;
+    constexpr std::int64_t kSecondUs = 1'000'000;
+    auto content = read_file(file, path, place.uuid);
+    return content && content->newest >= 0 &&
+           place.env->now_us() - content->saved().slot.time_us > kSecondUs;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<CheckpointFile>> CheckpointFile::open(const Place& place,
                                                              std::string_view name) noexcept {
@@ -222,10 +274,10 @@ Result<std::unique_ptr<CheckpointFile>> CheckpointFile::open(const Place& place,
         if (*size < kSelectorOffset) return damaged(path, "it is too short");
         auto words = Words::map(**file, os::MapAccess::read_write);
         if (!words) return std::move(words).error();
-        if (!*locked) {
+        if (!*locked && !seems_dead(place, **file, path)) {
             const std::string_view holder(words->get().holder, kHolderSize);
             return failure(ErrorCode::locked,
-                           "consumer " + std::string(name) + " is in use by " +
+                           title_of(path) + " is in use by " +
                                std::string(holder.substr(0, holder.find('\0'))),
                            path);
         }
@@ -251,6 +303,12 @@ Result<std::unique_ptr<CheckpointFile>> CheckpointFile::open(const Place& place,
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to open a consumer");
     }
+}
+
+Result<void> make_names_durable(os::Env& env, const std::string& path) noexcept {
+    const std::string directory = path.substr(0, path.rfind('/'));
+    VARVE_TRY(env.sync_directory(directory));
+    return env.sync_directory(directory.substr(0, directory.rfind('/')));
 }
 
 CheckpointFile::~CheckpointFile() {
@@ -282,8 +340,10 @@ Result<void> CheckpointFile::put(std::size_t n, Saved& saved) noexcept {
 
 /// What an earlier holder has left may not be on the disk, and after a failed sync its pages count
 /// as clean: the newest slot is stored once more as it is, and synced. The other one is untouched.
+/// Whoever made the file may have died before its name was durable.
 Result<void> CheckpointFile::settle() noexcept {
     if (durable_ >= 0) return {};
+    VARVE_TRY(make_names_durable(env_, path_));
     VARVE_TRY(put(static_cast<std::size_t>(content_.newest), *content_.slot(content_.newest)));
     return sync();
 }

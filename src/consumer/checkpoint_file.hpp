@@ -31,6 +31,8 @@ struct Place {
         return directory + "/" + std::string(name);
     }
 };
+/// What people call the one whose file this is.
+[[nodiscard]] std::string title_of(const std::string& path);
 /// Behind a consumer's name in the names of files that belong to it. No consumer's name has it.
 inline constexpr char kBeside = '~';
 
@@ -54,11 +56,15 @@ struct FileContent {
 [[nodiscard]] Result<FileContent> read_file(os::File& file, const std::string& path,
                                             const Uuid& uuid) noexcept;
 
-/// Makes the file of a consumer, whole and durable, or not at all. `invalid_argument` if there is
-/// one, unless it is to be replaced.
+/// Makes the file of a consumer, and before it those of its lanes if it is a group: whole and
+/// durable, or not at all. `invalid_argument` if there is one, unless it is to be replaced.
 [[nodiscard]] Result<void> create_file(const Place& place, std::string_view name,
-                                       const Selector& selector, Saved first,
-                                       bool replace = false) noexcept;
+                                       const Selector& selector, Saved first, bool replace = false,
+                                       const Lanes& lanes = {}) noexcept;
+/// Whoever made the file may have died before its name, or its directory's, was on the disk.
+[[nodiscard]] Result<void> make_names_durable(os::Env& env, const std::string& path) noexcept;
+/// Name of the file of a lane, of the group with this id.
+[[nodiscard]] std::string lane_name(std::uint64_t group, std::uint32_t lane);
 
 /// The words that processes share, through a mapping of the file.
 class Words {
@@ -90,7 +96,12 @@ public:
     [[nodiscard]] const Selector& selector() const noexcept { return *content_.selector; }
     [[nodiscard]] std::uint64_t id() const noexcept { return content_.header.id; }
     [[nodiscard]] const Saved& saved() const noexcept { return content_.saved(); }
-    [[nodiscard]] SharedWords& words() const noexcept { return words_.get(); }
+    [[nodiscard]] const FileHeader& header() const noexcept { return content_.header; }
+    [[nodiscard]] SharedWords& words() const noexcept {
+        return group_ != nullptr ? *group_ : words_.get();
+    }
+    /// From now on the words of the group, which outlive this, stand for its own.
+    void share(SharedWords& group) noexcept { group_ = &group; }
     [[nodiscard]] bool unsynced() const noexcept { return content_.newest != durable_; }
 
     /// Makes room for a state of so many bytes: writing it cannot fail for want of space then.
@@ -124,6 +135,7 @@ private:
     FileContent content_;
     std::uint64_t size_ = 0;  ///< allocated
     Words words_;
+    SharedWords* group_ = nullptr;
     bool ours_ = false;  ///< the lock is ours, and the content can be gone on with
     int durable_ = -1;   ///< the slot that is known to be on the disk; -1: not known yet
     bool failed_ = false;

@@ -102,7 +102,7 @@ Result<Batch> Active::fetch(std::uint64_t position) const {
                            " any more, though it was delivered",
                        engine_->meta().path);
     }
-    return Batch({run->begin(), run->end()}, std::move(pinned));
+    return Batch({run->begin(), run->end()}, std::move(pinned), lane_);
 }
 
 Result<void> Active::acknowledge_replayed(std::uint64_t position,

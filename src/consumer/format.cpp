@@ -76,12 +76,8 @@ std::uint64_t file_size(std::size_t bytes, std::size_t selector_length) noexcept
     return state_offset(1, bytes, selector_length) + area_for(bytes);
 }
 
-FileHeader make_header(const Uuid& uuid, std::uint64_t id, std::int64_t now_us,
-                       std::string_view selector) noexcept {
-    FileHeader header;
-    header.id = id;
-    header.uuid = uuid;
-    header.created_us = now_us;
+FileHeader make_header(FileHeader header, std::string_view selector) noexcept {
+    header.format = header.lanes == 0 ? kFormat : kGroupFormat;
     header.selector_length = static_cast<std::uint32_t>(selector.size());
     header.crc = header_crc(header, selector);
     return header;
@@ -90,7 +86,25 @@ FileHeader make_header(const Uuid& uuid, std::uint64_t id, std::int64_t now_us,
 const char* check_header(const FileHeader& header, std::string_view selector) noexcept {
     if (header.magic != kMagic) return "it does not begin as the file of a consumer does";
     if (header.crc != header_crc(header, selector)) return "its header fails its checksum";
-    return nullptr;
+    const bool possible = header.lanes <= kMaxLanes && header.tag_length <= kMaxLaneTag &&
+                          (header.lanes == 0 || header.lane < header.lanes);
+    return possible ? nullptr : "its header says what cannot be";
+}
+
+Lanes lanes_of(const FileHeader& header) {
+    return {header.lanes, std::string(header.tag.data(), header.tag_length)};
+}
+
+std::uint32_t Lanes::of_key(std::string_view key) const noexcept {
+    return static_cast<std::uint32_t>(mix(base::crc32c(0, base::as_bytes(key))) % count);
+}
+
+std::uint32_t Lanes::of(const EventView& event) const noexcept {
+    if (!tag.empty()) {
+        for (const std::string_view own : event.tags)
+            if (own.starts_with(tag)) return of_key(own);
+    }
+    return of_key(event.stream);
 }
 
 std::size_t encode_slot(std::size_t n, const Uuid& uuid, Saved& saved, std::uint64_t state_at,

@@ -22,6 +22,7 @@ using base::Bytes;
 
 inline constexpr std::uint64_t kMagic = 0x31534E43'45565256ULL;  // "VRVECNS1"
 inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::uint32_t kGroupFormat = 2;  // of the files of a consumer group
 inline constexpr std::size_t kPage = 4096;
 inline constexpr std::size_t kHeaderSize = 512;
 inline constexpr std::size_t kHeaderCrcFrom = 16;
@@ -30,6 +31,10 @@ inline constexpr std::size_t kInlineState = kPage - kSlotHeadSize;
 inline constexpr std::size_t kSelectorOffset = 3 * kPage;
 inline constexpr std::size_t kMilestones = 32;
 inline constexpr std::size_t kHolderSize = 256;
+inline constexpr std::size_t kMaxLaneTag = 128;
+inline constexpr std::size_t kMaxLanes = 256;
+inline constexpr std::size_t kMaxMembers = 256;
+inline constexpr std::uint64_t kMembersOffset = 2048;  // of the bytes whose locks members hold
 
 using Uuid = std::array<std::byte, 16>;
 
@@ -40,9 +45,13 @@ struct FileHeader {
     Uuid uuid{};            ///< of the store
     std::int64_t created_us = 0;
     std::uint32_t selector_length = 0;
-    std::uint32_t reserved = 0;
-    std::uint64_t id = 0;  ///< random: names the file of its parked events, whatever it is called
-    std::array<std::byte, 456> zero{};
+    std::uint32_t lanes = 0;  ///< of the group that this file belongs to; 0: to none
+    std::uint64_t id = 0;  ///< random: names the file of its parked events, or those of its lanes
+    std::uint64_t group = 0;  ///< of a lane: the id of its group's own file
+    std::uint32_t lane = 0;   ///< of a lane: its number, from 0
+    std::uint32_t tag_length = 0;
+    std::array<char, kMaxLaneTag> tag{};  ///< how the tag begins that names the lane of an event
+    std::array<std::byte, 312> zero{};
 };
 static_assert(sizeof(FileHeader) == kHeaderSize);
 
@@ -51,6 +60,7 @@ struct SharedWords {
     std::atomic<std::uint32_t> wake;    ///< bumped with each checkpoint; the futex word
     std::atomic<std::uint32_t> paused;  ///< not 0: nothing is delivered
     char holder[kHolderSize];           ///< who has it, for people, if the lock is taken
+    std::atomic<std::uint32_t> moves;   ///< of a group: bumped when members or lanes change hands
 };
 inline constexpr std::size_t kWordsOffset = 1024;
 
@@ -88,11 +98,13 @@ static_assert(sizeof(Slot) == kSlotHeadSize && offsetof(Slot, milestones) == 128
 inline constexpr base::Field kFileHeaderFields[] = {
     VARVE_FIELD(FileHeader, magic), VARVE_FIELD(FileHeader, format), VARVE_FIELD(FileHeader, crc),
     VARVE_FIELD(FileHeader, uuid), VARVE_FIELD(FileHeader, created_us),
-    VARVE_FIELD(FileHeader, selector_length), VARVE_FIELD(FileHeader, reserved),
-    VARVE_FIELD(FileHeader, id), VARVE_FIELD(FileHeader, zero)};
+    VARVE_FIELD(FileHeader, selector_length), VARVE_FIELD(FileHeader, lanes),
+    VARVE_FIELD(FileHeader, id), VARVE_FIELD(FileHeader, group), VARVE_FIELD(FileHeader, lane),
+    VARVE_FIELD(FileHeader, tag_length), VARVE_FIELD(FileHeader, tag),
+    VARVE_FIELD(FileHeader, zero)};
 inline constexpr base::Field kSharedWordsFields[] = {
     VARVE_FIELD(SharedWords, wake), VARVE_FIELD(SharedWords, paused),
-    VARVE_FIELD(SharedWords, holder)};
+    VARVE_FIELD(SharedWords, holder), VARVE_FIELD(SharedWords, moves)};
 inline constexpr base::Field kSlotFields[] = {
     VARVE_FIELD(Slot, crc), VARVE_FIELD(Slot, state_crc), VARVE_FIELD(Slot, number),
     VARVE_FIELD(Slot, position), VARVE_FIELD(Slot, acknowledged), VARVE_FIELD(Slot, parked),
@@ -113,6 +125,15 @@ inline constexpr base::Field kMilestoneFields[] = {
     return mixed ^ mixed >> 31U;
 }
 
+/// How the events of a group are divided: all that share a key are in one lane.
+struct Lanes {
+    std::uint32_t count = 0;  ///< 0: they are not
+    std::string tag;          ///< the key is the first tag that begins so, else the stream
+
+    [[nodiscard]] std::uint32_t of_key(std::string_view key) const noexcept;
+    [[nodiscard]] std::uint32_t of(const EventView& event) const noexcept;
+};
+
 /// Everything a slot says, and the state with it.
 struct Saved {
     Slot slot{};
@@ -132,9 +153,9 @@ struct Saved {
 /// Bytes that a file needs so that both slots can hold a state of so many bytes.
 [[nodiscard]] std::uint64_t file_size(std::size_t bytes, std::size_t selector_length) noexcept;
 
-/// The header with its checksum. `selector`: what stands at kSelectorOffset.
-[[nodiscard]] FileHeader make_header(const Uuid& uuid, std::uint64_t id, std::int64_t now_us,
-                                     std::string_view selector) noexcept;
+/// The header with its length and checksum. `selector`: what stands at kSelectorOffset.
+[[nodiscard]] FileHeader make_header(FileHeader header, std::string_view selector) noexcept;
+[[nodiscard]] Lanes lanes_of(const FileHeader& header);
 /// Null if the header is one of ours and whole; else what is wrong.
 [[nodiscard]] const char* check_header(const FileHeader& header,
                                        std::string_view selector) noexcept;

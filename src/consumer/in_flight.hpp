@@ -45,6 +45,10 @@ public:
     /// One that failed is put aside.
     void park(std::uint64_t position) noexcept;
 
+    /// It was delivered and not passed.
+    [[nodiscard]] bool has(std::uint64_t position) const noexcept {
+        return find(position) < entries_.size();
+    }
     [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
     [[nodiscard]] std::size_t size() const noexcept { return open_; }
     /// Position of the first event that is neither acknowledged nor parked.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "consumer/membership.hpp"
 #include "store/counting.hpp"
 
 namespace varve {
@@ -21,59 +22,79 @@ Result<std::unique_ptr<os::File>> open_named(const Place& place, std::string_vie
     return file;
 }
 
-Result<FileContent> read_named(const Place& place, std::string_view name) {
-    auto file = open_named(place, name, os::OpenMode::read);
-    if (!file) return std::move(file).error();
-    auto content = read_file(**file, place.file_of(name), place.uuid);
-    if (content && content->error) return std::move(*content->error);
-    return content;
-}
-
 namespace {
 
-Result<void> count_behind(store::Engine& engine, const FileContent& content, ConsumerInfo& info) {
+void note_error(const Error& error, ConsumerInfo::Health& health, std::string& text) {
+    const bool other = error.code == ErrorCode::stale;
+    health = other ? ConsumerInfo::Health::stale : ConsumerInfo::Health::damaged;
+    text = error.message;
+}
+
+/// Of the events since counting began, those that no part has passed.
+Result<void> count_behind(store::Engine& engine, const Parts& parts, ConsumerInfo& info) {
     auto view = engine.view();
     if (!view) return std::move(view).error();
-    const Slot& slot = content.saved().slot;
-    auto checked = check_checkpoint(slot, *view, place_of(engine).file_of(info.name));
-    if (!checked) {
-        info.health = ConsumerInfo::Health::stale;
-        info.error = checked.error().message;
+    const std::string path = place_of(engine).file_of(info.name);
+    for (const FileContent& part : parts.all()) {
+        auto checked = check_checkpoint(part.saved().slot, *view, path);
+        if (checked) continue;
+        note_error(checked.error(), info.health, info.error);
         return {};
     }
+    const Checkpoint& at = info.checkpoint;
     ReadOptions behind;
-    behind.after = Position{slot.position};
+    behind.after = parts.is_group() ? at.counted_after : at.position;
     const auto pinned = std::make_shared<store::Pinned>(engine.shared_meta(), std::move(*view));
-    auto counted = store::count_events(pinned, *content.selector, behind);
+    auto counted = store::count_events(pinned, *parts.own.selector, behind);
     if (!counted) return std::move(counted).error();
-    info.behind = counted->events;
+    const std::uint64_t passed = parts.is_group() ? at.acknowledged + at.parked : 0;
+    info.behind = counted->events - std::min(counted->events, passed);
     return {};
 }
 
-/// How many parked events wait. A file of them that cannot be read is a damage of the consumer.
-void count_waiting(const Place& place, const FileContent& content, ConsumerInfo& info) {
-    const Slot& slot = content.saved().slot;
-    auto parked = ParkedFile::load(place, content.header.id, slot.generation);
-    Result<void> checked = parked ? parked->check(slot) : Result<void>(parked.error());
-    if (!checked) {
-        info.health = ConsumerInfo::Health::damaged;
-        info.error = checked.error().message;
-        return;
-    }
-    for (const auto& [position, event] : parked->events()) {
+/// How many parked events of a file wait, up to its checkpoint.
+std::uint64_t waiting_in(const ParkedFile& parked, const Slot& slot) {
+    std::uint64_t waiting = 0;
+    for (const auto& [position, event] : parked.events()) {
         const bool passed = position <= slot.position;
-        info.waiting += passed && event.status == ParkedEvent::Status::waiting ? 1U : 0U;
+        waiting += passed && event.status == ParkedEvent::Status::waiting ? 1U : 0U;
     }
+    return waiting;
 }
 
-void read_words(os::File& file, ConsumerInfo& info) {
+/// A file of parked events that cannot be read is a damage of the consumer.
+void count_waiting(const Place& place, const Parts& parts, ConsumerInfo& info) {
+    auto files = read_parked(place, parts);
+    if (!files) return note_error(files.error(), info.health, info.error);
+    for (std::size_t n = 0; n < files->size(); ++n)
+        info.waiting += waiting_in((*files)[n], parts.all()[n].saved().slot);
+}
+
+std::string holder_in(os::File& file) {
     auto size = file.size();
-    if (!size || *size < kSelectorOffset) return;
+    if (!size || *size < kSelectorOffset) return {};
     auto words = Words::map(file, os::MapAccess::read);
-    if (!words) return;
-    info.paused = words->get().paused.load(std::memory_order_acquire) != 0;
+    if (!words) return {};
     const std::string_view holder(words->get().holder, kHolderSize);
-    if (info.active) info.holder = std::string(holder.substr(0, holder.find('\0')));
+    return std::string(holder.substr(0, holder.find('\0')));
+}
+
+Result<void> read_shared(os::File& file, const FileContent& content, ConsumerInfo& info) {
+    auto locked = file.is_locked();
+    if (!locked) return std::move(locked).error();
+    info.active = *locked;
+    if (content.selector) info.lanes = content.header.lanes;
+    if (info.active && info.lanes == 0) info.holder = holder_in(file);
+    if (info.active && info.lanes != 0) {
+        auto members = count_members(file);
+        if (!members) return std::move(members).error();
+        info.members = *members;
+    }
+    auto size = file.size();
+    if (!size || *size < kSelectorOffset) return {};
+    auto words = Words::map(file, os::MapAccess::read);
+    if (words) info.paused = words->get().paused.load(std::memory_order_acquire) != 0;
+    return {};
 }
 
 }  // namespace
@@ -84,24 +105,74 @@ Result<ConsumerInfo> describe_consumer(store::Engine& engine, std::string_view n
     if (!file) return std::move(file).error();
     ConsumerInfo info;
     info.name = std::string(name);
-    auto locked = (*file)->is_locked();
-    if (!locked) return std::move(locked).error();
-    info.active = *locked;
-    read_words(**file, info);
     auto content = read_file(**file, place.file_of(name), place.uuid);
     if (!content) return std::move(content).error();
-    if (content->selector) info.selector = content->selector->text();
-    if (content->error) {
-        const bool other = content->error->code == ErrorCode::stale;
-        info.health = other ? ConsumerInfo::Health::stale : ConsumerInfo::Health::damaged;
-        info.error = content->error->message;
+    VARVE_TRY(read_shared(**file, *content, info));
+    auto parts = read_parts(place, std::move(*content));
+    if (!parts) return std::move(parts).error();
+    if (parts->own.selector) info.selector = parts->own.selector->text();
+    if (const auto error = parts->error()) {
+        note_error(*error, info.health, info.error);
         return info;
     }
-    info.checkpoint = content->saved().checkpoint();
-    info.state_bytes = content->saved().state.size();
-    VARVE_TRY(count_behind(engine, *content, info));
-    if (info.health == ConsumerInfo::Health::good) count_waiting(place, *content, info);
+    info.checkpoint = parts->checkpoint();
+    for (const FileContent& part : parts->all()) info.state_bytes += part.saved().state.size();
+    VARVE_TRY(count_behind(engine, *parts, info));
+    if (info.health == ConsumerInfo::Health::good) count_waiting(place, *parts, info);
     return info;
+}
+
+namespace {
+
+Result<LaneInfo> describe_lane(const Place& place, const std::string& path,
+                               const FileContent& content) {
+    LaneInfo info;
+    if (auto file = place.env->open(path, os::OpenMode::read)) {
+        auto locked = (*file)->is_locked();
+        if (!locked) return std::move(locked).error();
+        info.active = *locked;
+        if (info.active) info.holder = holder_in(**file);
+    }
+    if (content.error) {
+        note_error(*content.error, info.health, info.error);
+        return info;
+    }
+    info.checkpoint = content.saved().checkpoint();
+    info.state_bytes = content.saved().state.size();
+    const Slot& slot = content.saved().slot;
+    auto parked = ParkedFile::load(place, content.header.id, slot.generation);
+    const Result<void> checked = parked ? parked->check(slot) : Result<void>(parked.error());
+    if (checked)
+        info.waiting = waiting_in(*parked, slot);
+    else
+        note_error(checked.error(), info.health, info.error);
+    return info;
+}
+
+}  // namespace
+
+Result<std::vector<LaneInfo>> describe_lanes(store::Engine& engine, std::string_view name) {
+    const Place place = place_of(engine);
+    auto file = open_named(place, name, os::OpenMode::read);
+    if (!file) return std::move(file).error();
+    auto content = read_file(**file, place.file_of(name), place.uuid);
+    if (!content) return std::move(content).error();
+    if (content->error) return std::move(*content->error);
+    if (content->header.lanes == 0)
+        return failure(ErrorCode::invalid_argument,
+                       "consumer " + std::string(name) + " is no group: it has no lanes",
+                       place.file_of(name));
+    auto parts = read_parts(place, std::move(*content));
+    if (!parts) return std::move(parts).error();
+    std::vector<LaneInfo> infos;
+    for (std::uint32_t n = 0; n < parts->lanes.size(); ++n) {
+        const std::string path = place.file_of(lane_name(parts->own.header.id, n));
+        auto info = describe_lane(place, path, parts->lanes[n]);
+        if (!info) return std::move(info).error();
+        info->number = n;
+        infos.push_back(std::move(*info));
+    }
+    return infos;
 }
 
 Result<std::vector<ConsumerInfo>> list_consumers(store::Engine& engine) {
@@ -145,8 +216,10 @@ Result<bool> wait_for_consumer(store::Engine& engine, std::string_view name, std
             word = wake->load(std::memory_order_acquire);
             auto content = read_file(**file, place.file_of(name), place.uuid);
             if (!content) return std::move(content).error();
-            if (content->error) return std::move(*content->error);
-            if (content->saved().slot.position >= position) return true;
+            auto parts = read_parts(place, std::move(*content));
+            if (!parts) return std::move(parts).error();
+            if (auto error = parts->error()) return std::move(*error);
+            if (parts->checkpoint().position.value >= position) return true;
         }
         const std::uint64_t now_us = env.monotonic_us();
         if (now_us >= deadline_us) return false;
@@ -168,20 +241,22 @@ Result<void> pause_consumer(store::Engine& engine, std::string_view name, bool p
     if (os::StoreObserver* observer = place.env->observer())
         observer->note(reinterpret_cast<const std::byte*>(&word), sizeof word);
     tell(*place.env, words->get());
+    tell_moves(*place.env, words->get());
     return (*file)->sync_range(words->mapping(), 0, kPage);
 }
 
 Result<std::vector<ParkedEvent>> list_parked(store::Engine& engine, std::string_view name) {
     const Place place = place_of(engine);
-    auto content = read_named(place, name);
-    if (!content) return std::move(content).error();
-    const Slot& slot = content->saved().slot;
-    auto parked = ParkedFile::load(place, content->header.id, slot.generation);
-    if (!parked) return std::move(parked).error();
-    VARVE_TRY(parked->check(slot));
+    auto parts = read_named(place, name);
+    if (!parts) return std::move(parts).error();
+    auto files = read_parked(place, *parts);
+    if (!files) return std::move(files).error();
     std::vector<ParkedEvent> events;
-    for (const auto& [position, event] : parked->events())
-        if (position <= slot.position) events.push_back(event);
+    for (std::size_t n = 0; n < files->size(); ++n)
+        for (const auto& [position, event] : (*files)[n].events())
+            if (position <= parts->all()[n].saved().slot.position) events.push_back(event);
+    std::sort(events.begin(), events.end(),
+              [](const auto& a, const auto& b) { return a.position < b.position; });
     return events;
 }
 
@@ -189,23 +264,33 @@ Result<void> drop_parked(store::Engine& engine, std::string_view name,
                          std::span<const Position> positions) {
     const Place place = place_of(engine);
     if (const char* wrong = refuse_name(name)) return failure(ErrorCode::invalid_argument, wrong);
+    // While its lock is held nobody can begin with it, nor with a lane of it.
     auto file = CheckpointFile::open(place, name);
     if (!file) return std::move(file).error();
-    const Slot slot = (*file)->saved().slot;
-    auto parked = ParkedFile::load(place, (*file)->id(), slot.generation);
-    if (!parked) return std::move(parked).error();
-    VARVE_TRY(parked->check(slot));
+    auto parts = read_named(place, name);
+    if (!parts) return std::move(parts).error();
+    auto files = read_parked(place, *parts);
+    if (!files) return std::move(files).error();
+    const auto owner = [&](std::uint64_t position) -> ParkedFile* {
+        for (std::size_t n = 0; n < files->size(); ++n) {
+            ParkedFile& parked = (*files)[n];
+            const auto found = parked.events().find(position);
+            const bool waits = found != parked.events().end() &&
+                               position <= parts->all()[n].saved().slot.position &&
+                               found->second.status == ParkedEvent::Status::waiting;
+            if (waits) return &parked;
+        }
+        return nullptr;
+    };
     for (const Position position : positions) {
-        const auto found = parked->events().find(position.value);
-        const bool waits = found != parked->events().end() && position.value <= slot.position &&
-                           found->second.status == ParkedEvent::Status::waiting;
-        if (!waits)
+        if (owner(position.value) == nullptr)
             return failure(ErrorCode::not_found, "the event at position " +
                                                      std::to_string(position.value) +
                                                      " is not parked: nothing was dropped");
     }
     for (const Position position : positions)
-        VARVE_TRY(parked->add(ParkedKind::dropped, position.value, 0, {}));
+        if (ParkedFile* const parked = owner(position.value))
+            VARVE_TRY(parked->add(ParkedKind::dropped, position.value, 0, {}));
     return {};
 }
 

@@ -5,6 +5,8 @@
 #pragma once
 
 #include "consumer/active.hpp"
+#include "consumer/parts.hpp"
+#include "varve/group.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -19,11 +21,11 @@ namespace consumer {
 [[nodiscard]] Result<std::unique_ptr<os::File>> open_named(const Place& place,
                                                            std::string_view name,
                                                            os::OpenMode mode);
-/// And reads it; what is wrong with it is an error.
-[[nodiscard]] Result<FileContent> read_named(const Place& place, std::string_view name);
 
 [[nodiscard]] Result<std::vector<ConsumerInfo>> list_consumers(store::Engine& engine);
 [[nodiscard]] Result<ConsumerInfo> describe_consumer(store::Engine& engine, std::string_view name);
+[[nodiscard]] Result<std::vector<LaneInfo>> describe_lanes(store::Engine& engine,
+                                                           std::string_view name);
 [[nodiscard]] Result<bool> wait_for_consumer(store::Engine& engine, std::string_view name,
                                              std::uint64_t position, std::uint32_t timeout_ms);
 [[nodiscard]] Result<void> pause_consumer(store::Engine& engine, std::string_view name,

@@ -70,16 +70,35 @@ Place place_of(const store::Engine& engine) {
 }
 
 Result<void> check_checkpoint(const Slot& slot, const store::View& view, const std::string& path) {
-    const std::string what = "the checkpoint of consumer " + path.substr(path.rfind('/') + 1);
+    const std::string what = "the checkpoint of " + title_of(path);
     if (slot.position > view.published)
         return beyond(what, slot.position, "the store", view.published, path);
-    if (slot.epoch > view.epoch)
+    // A store without events may lose its epoch in a power cut: nothing was built on it.
+    if (slot.epoch > view.epoch && slot.position > 0)
         return failure(ErrorCode::stale,
                        what + " was written in epoch " + std::to_string(slot.epoch) +
                            " of the store, which is now in epoch " + std::to_string(view.epoch) +
                            ": it belongs to another copy of the store",
                        path);
     return {};
+}
+
+Result<void> make_consumer(store::Engine& engine, const Place& place, std::string_view name,
+                           const Selector& selector, Position after, const Lanes& lanes) {
+    auto view = engine.view();
+    if (!view) return std::move(view).error();
+    const std::uint64_t end = std::min(view->durable, view->published);
+    if (after.value > end)
+        return beyond("the beginning of the new consumer", after.value, "what is durable", end,
+                      place.file_of(name));
+    if (view->published == 0) VARVE_TRY(sync_foundations(engine.meta()));
+    Saved first;
+    first.slot.position = after.value;
+    first.slot.counted_after = after.value;
+    first.slot.epoch = view->epoch;
+    first.slot.time_us = place.env->now_us();
+    first.slot.generation = 1;
+    return create_file(place, name, selector, std::move(first), false, lanes);
 }
 
 Result<std::unique_ptr<Active>> Active::open(std::shared_ptr<store::Engine> engine,
@@ -101,17 +120,43 @@ Result<std::unique_ptr<Active>> Active::open(std::shared_ptr<store::Engine> engi
                                ": use another name, or remove it first",
                            place.file_of(name));
         }
-        auto view = active->engine_->view();
-        if (!view) return std::move(view).error();
-        VARVE_TRY(check_checkpoint(active->file_->saved().slot, *view, place.file_of(name)));
-        active->epoch_ = view->epoch;
-        active->now_ = active->file_->saved();
-        VARVE_TRY(active->begin_after(active->now_.slot.position));
-        VARVE_TRY(active->load_parked(place));
+        VARVE_TRY(active->begin(place, place.file_of(name), 0));
         return active;
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to open a consumer");
     }
+}
+
+Result<std::unique_ptr<Active>> Active::open_lane(std::shared_ptr<store::Engine> engine,
+                                                  const GroupLane& lane,
+                                                  const ConsumerOptions& options,
+                                                  SharedWords& shared) {
+    const Place place = place_of(*engine);
+    const std::string file = lane_name(lane.group, lane.number);
+    std::unique_ptr<Active> active(new Active(std::move(engine), lane.name, options));
+    auto opened = CheckpointFile::open(place, file);
+    if (!opened) return std::move(opened).error();
+    const FileHeader& header = (*opened)->header();
+    if (header.group != lane.group || header.lane != lane.number ||
+        header.lanes != lane.lanes.count)
+        return failure(ErrorCode::corrupt, "the file is that of another lane", place.file_of(file));
+    active->file_ = std::move(*opened);
+    active->file_->share(shared);
+    active->lanes_ = lane.lanes;
+    active->lane_ = lane.number;
+    VARVE_TRY(active->begin(place, place.file_of(file), lane.begin_after));
+    return active;
+}
+
+/// Goes on where the file says.
+Result<void> Active::begin(const Place& place, const std::string& path, std::uint64_t at_least) {
+    auto view = engine_->view();
+    if (!view) return std::move(view).error();
+    VARVE_TRY(check_checkpoint(file_->saved().slot, *view, path));
+    epoch_ = view->epoch;
+    now_ = file_->saved();
+    VARVE_TRY(begin_after(std::max(now_.slot.position, at_least)));
+    return load_parked(place);
 }
 
 /// Obtains the file, waiting for it if asked to.
@@ -139,26 +184,18 @@ Result<void> Active::obtain(const Place& place, const Selector* selector) {
         if (options_.create == Create::never || selector == nullptr)
             return failure(ErrorCode::not_found, "there is no consumer named " + name_,
                            place.file_of(name_));
-        auto view = engine_->view();
-        if (!view) return std::move(view).error();
-        const std::uint64_t end = std::min(view->durable, view->published);
-        if (options_.after.value > end)
-            return beyond("the beginning of the new consumer", options_.after.value,
-                          "what is durable", end, place.file_of(name_));
-        if (view->published == 0) VARVE_TRY(sync_foundations(engine_->meta()));
-        Saved first;
-        first.slot.position = options_.after.value;
-        first.slot.counted_after = options_.after.value;
-        first.slot.epoch = view->epoch;
-        first.slot.time_us = env_.now_us();
-        first.slot.generation = 1;
-        auto made = create_file(place, name_, *selector, std::move(first));
+        auto made = make_consumer(*engine_, place, name_, *selector, options_.after, {});
         // Somebody else may have made it at the same time.
         const bool taken = !made && made.error().code == ErrorCode::invalid_argument;
         if (!made && !(taken && options_.create == Create::if_missing)) return made;
         file = CheckpointFile::open(place, name_);
     }
     if (!file) return std::move(file).error();
+    if (const std::uint32_t lanes = (*file)->header().lanes; lanes != 0)
+        return failure(ErrorCode::invalid_argument,
+                       name_ + " is a consumer group of " + std::to_string(lanes) +
+                           " lanes: join it as a member (GroupMember, `varve tail --group`)",
+                       place.file_of(name_));
     file_ = std::move(*file);
     return {};
 }

@@ -40,7 +40,7 @@ Result<ParkedFile> ParkedFile::load(const Place& place, std::uint64_t id,
     try {
         ParkedFile parked;
         parked.place_ = place;
-        parked.path_ = place.directory + "/parked" + kBeside + std::to_string(id);
+        parked.path_ = path_of(place, id);
         parked.generation_ = generation;
         auto file = place.env->open(parked.path_, os::OpenMode::read);
         if (!file && file.error().code == ErrorCode::not_found) return parked;

@@ -65,6 +65,10 @@ public:
     [[nodiscard]] static Result<ParkedFile> load(const Place& place, std::uint64_t id,
                                                  std::uint32_t generation) noexcept;
 
+    [[nodiscard]] static std::string path_of(const Place& place, std::uint64_t id) {
+        return place.directory + "/parked" + kBeside + std::to_string(id);
+    }
+
     /// Those that were parked and not taken back, by position.
     [[nodiscard]] const ParkedEvents& events() const noexcept { return events_; }
     /// `corrupt` unless exactly so many of them lie at or before `position`.

@@ -53,8 +53,57 @@ Result<void> make_anew(const Place& place, std::string_view name, FileContent& c
     if (selector->error() != nullptr)
         return failure(ErrorCode::invalid_argument, selector->error());
     VARVE_TRY(keep_aside(place, name, "damaged"));
-    return create_file(place, name, *selector, beginning(options, epoch, place.env->now_us()),
-                       true);
+    const Lanes lanes = content.selector ? lanes_of(content.header) : Lanes{};
+    return create_file(place, name, *selector, beginning(options, epoch, place.env->now_us()), true,
+                       lanes);
+}
+
+/// A group begins anew with new files of all its lanes, so that it does so in one step. Those that
+/// were go away, unless one of them is damaged: then all are kept.
+Result<void> reset_group(const Place& place, std::string_view name, const CheckpointFile& file,
+                         Saved fresh) {
+    const FileHeader& header = file.header();
+    FileContent own;
+    own.header = header;
+    own.selector = file.selector();
+    auto parts = read_parts(place, std::move(own));
+    if (!parts) return std::move(parts).error();
+    const bool damaged = parts->error().has_value();
+    if (damaged) VARVE_TRY(keep_aside(place, name, "damaged"));
+    VARVE_TRY(create_file(place, name, file.selector(), std::move(fresh), true, lanes_of(header)));
+    for (std::uint32_t n = 0; n < header.lanes && !damaged; ++n) {
+        const std::uint64_t id = parts->lanes[n].header.id;
+        static_cast<void>(place.env->remove(place.file_of(lane_name(header.id, n))));
+        static_cast<void>(place.env->remove(ParkedFile::path_of(place, id)));
+    }
+    return {};
+}
+
+/// What a consumer that is to take another one's place has reached, durably.
+Result<std::uint64_t> make_durable(const Place& place, std::string_view name,
+                                   CheckpointFile& file) {
+    VARVE_TRY(file.make_durable());
+    const FileHeader& header = file.header();
+    if (header.lanes == 0) return file.saved().slot.position;
+    std::uint64_t reached = ~0ULL;
+    for (std::uint32_t n = 0; n < header.lanes; ++n) {
+        auto lane = CheckpointFile::open(place, lane_name(header.id, n));
+        if (!lane && lane.error().code == ErrorCode::not_found)
+            return failure(ErrorCode::corrupt, "lane " + std::to_string(n) + " is missing",
+                           place.file_of(name));
+        if (!lane) return std::move(lane).error();
+        VARVE_TRY((*lane)->make_durable());
+        reached = std::min(reached, (*lane)->saved().slot.position);
+    }
+    return reached;
+}
+
+/// How far a consumer has come, with all its lanes; 0 if there is none.
+Result<std::uint64_t> reached_by(const Place& place, std::string_view name) {
+    auto parts = read_named(place, name);
+    if (!parts && parts.error().code == ErrorCode::not_found) return std::uint64_t{0};
+    if (!parts) return std::move(parts).error();
+    return parts->checkpoint().position.value;
 }
 
 }  // namespace
@@ -74,6 +123,8 @@ Result<void> reset_consumer(store::Engine& engine, std::string_view name,
     auto opened = CheckpointFile::open(place, name);
     if (opened) {
         Saved saved = beginning(options, view->epoch, place.env->now_us());
+        if ((*opened)->header().lanes != 0)
+            return reset_group(place, name, **opened, std::move(saved));
         saved.slot.generation = (*opened)->saved().slot.generation + 1;
         VARVE_TRY((*opened)->write(std::move(saved)));
         return (*opened)->sync();
@@ -103,15 +154,16 @@ Result<void> replace_consumer(store::Engine& engine, std::string_view name, std:
     auto earlier = CheckpointFile::open(place, name);
     const bool missing = !earlier && earlier.error().code == ErrorCode::not_found;
     if (!earlier && !missing) return std::move(earlier).error();
-    const std::uint64_t reached = (*later)->saved().slot.position;
-    const std::uint64_t wanted = missing ? 0 : (*earlier)->saved().slot.position;
-    if (reached < wanted) {
+    auto reached = make_durable(place, by, **later);
+    if (!reached) return std::move(reached).error();
+    auto wanted = reached_by(place, name);
+    if (!wanted) return std::move(wanted).error();
+    if (*reached < *wanted) {
         return failure(ErrorCode::busy, "consumer " + std::string(by) + " is at position " +
-                                            std::to_string(reached) + ", behind " +
+                                            std::to_string(*reached) + ", behind " +
                                             std::string(name) + " at position " +
-                                            std::to_string(wanted) + ": let it catch up first");
+                                            std::to_string(*wanted) + ": let it catch up first");
     }
-    VARVE_TRY((*later)->make_durable());
     if (!missing) VARVE_TRY(keep_aside(place, name, "replaced"));
     VARVE_TRY(place.env->rename(place.file_of(by), place.file_of(name)));
     return place.env->sync_directory(place.directory);

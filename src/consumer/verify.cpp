@@ -11,22 +11,34 @@ namespace consumer {
 
 namespace {
 
+/// Whose events are counted.
+struct Own {
+    const Selector& selector;
+    Lanes lanes;             ///< none: all that match
+    std::uint32_t lane = 0;  ///< else those of this lane
+};
+
 /// The positions that match, one by one.
 class Walk {
 public:
-    Walk(std::shared_ptr<store::Pinned> pinned, const Selector& selector, std::uint64_t after,
+    Walk(std::shared_ptr<store::Pinned> pinned, const Own& own, std::uint64_t after,
          std::uint64_t until)
-        : reading_(std::move(pinned), selector, options(after, until)) {}
+        : own_(own), reading_(std::move(pinned), own.selector, options(after, until)) {}
 
     /// 0 at the end.
     [[nodiscard]] Result<std::uint64_t> next() {
-        if (at_ == run_.size()) {
-            auto run = reading_.next();
-            if (!run) return std::move(run).error();
-            run_ = *run;
-            at_ = 0;
+        while (true) {
+            if (at_ == run_.size()) {
+                auto run = reading_.next();
+                if (!run) return std::move(run).error();
+                run_ = *run;
+                at_ = 0;
+                if (run_.empty()) return 0;
+            }
+            const EventView& event = run_[at_++];
+            if (own_.lanes.count == 0 || own_.lanes.of(event) == own_.lane)
+                return event.position.value;
         }
-        return at_ < run_.size() ? run_[at_++].position.value : 0;
     }
 
 private:
@@ -38,6 +50,7 @@ private:
         options.verify = Verify::trusted;  // only positions are asked for, not contents
         return options;
     }
+    const Own& own_;
     store::Reading reading_;
     std::span<const EventView> run_;
     std::size_t at_ = 0;
@@ -77,11 +90,11 @@ Result<Stretch> first_wrong(Walk& walk, std::span<const Milestone> places, std::
 /// If what is missing of the stretch is one run of events, its first position; else 0. The run is
 /// as long as the difference of the counts and has the difference of the sums.
 Result<std::uint64_t> first_of_missing_run(const std::shared_ptr<store::Pinned>& pinned,
-                                           const Selector& selector, const Stretch& stretch) {
+                                           const Own& own, const Stretch& stretch) {
     const std::uint64_t missing = stretch.events - (stretch.end.events - stretch.begin.events);
     const std::uint64_t wanted = stretch.sum - (stretch.end.sum - stretch.begin.sum);
-    Walk front(pinned, selector, stretch.begin.position, stretch.end.position);
-    Walk back(pinned, selector, stretch.begin.position, stretch.end.position);
+    Walk front(pinned, own, stretch.begin.position, stretch.end.position);
+    Walk back(pinned, own, stretch.begin.position, stretch.end.position);
     std::uint64_t sum = 0;
     for (std::uint64_t n = 0; n < stretch.events; ++n) {
         auto position = front.next();
@@ -95,29 +108,18 @@ Result<std::uint64_t> first_of_missing_run(const std::shared_ptr<store::Pinned>&
     return 0;
 }
 
-}  // namespace
-
-Result<ConsumerReport> verify_consumer(store::Engine& engine, std::string_view name) {
-    const Place place = place_of(engine);
-    auto content = read_named(place, name);
-    if (!content) return std::move(content).error();
-    const Slot slot = content->saved().slot;
-    auto view = engine.view();
-    if (!view) return std::move(view).error();
-    VARVE_TRY(check_checkpoint(slot, *view, place.file_of(name)));
-    auto parked = ParkedFile::load(place, content->header.id, slot.generation);
-    if (!parked) return std::move(parked).error();
-    VARVE_TRY(parked->check(slot));
-
+/// Counts the events of one checkpoint.
+Result<ConsumerReport> verify_part(const std::shared_ptr<store::Pinned>& pinned, const Own& own,
+                                   const Saved& saved) {
+    const Slot& slot = saved.slot;
     ConsumerReport report;
-    report.checkpoint = content->saved().checkpoint();
+    report.checkpoint = saved.checkpoint();
     const Milestone end{slot.position, slot.acknowledged + slot.parked, slot.sum};
     std::vector<Milestone> places;
     for (std::size_t n = 0; n < slot.milestone_count; ++n)
         if (slot.milestones[n].position < slot.position) places.push_back(slot.milestones[n]);
     places.push_back(end);
-    const auto pinned = std::make_shared<store::Pinned>(engine.shared_meta(), std::move(*view));
-    Walk walk(pinned, *content->selector, slot.counted_after, slot.position);
+    Walk walk(pinned, own, slot.counted_after, slot.position);
     auto stretch = first_wrong(walk, places, slot.counted_after, report.expected);
     if (!stretch) return std::move(stretch).error();
     report.good = stretch->good();
@@ -128,9 +130,47 @@ Result<ConsumerReport> verify_consumer(store::Engine& engine, std::string_view n
     if (report.expected < end.events) report.surplus = end.events - report.expected;
     if (report.expected > end.events) report.skipped = report.expected - end.events;
     if (stretch->events <= stretch->end.events - stretch->begin.events) return report;
-    auto first = first_of_missing_run(pinned, *content->selector, *stretch);
+    auto first = first_of_missing_run(pinned, own, *stretch);
     if (!first) return std::move(first).error();
     report.first_skipped = Position{*first};
+    return report;
+}
+
+/// What `part` has found is added; of several that are wrong, the first one's place is told.
+void add_report(ConsumerReport& all, const ConsumerReport& part) {
+    all.expected += part.expected;
+    all.skipped += part.skipped;
+    all.surplus += part.surplus;
+    if (part.good || !all.good) return;
+    all.good = false;
+    all.first_skipped = part.first_skipped;
+    all.after = part.after;
+    all.until = part.until;
+}
+
+}  // namespace
+
+Result<ConsumerReport> verify_consumer(store::Engine& engine, std::string_view name) {
+    const Place place = place_of(engine);
+    auto parts = read_named(place, name);
+    if (!parts) return std::move(parts).error();
+    auto view = engine.view();
+    if (!view) return std::move(view).error();
+    for (const FileContent& part : parts->all())
+        VARVE_TRY(check_checkpoint(part.saved().slot, *view, place.file_of(name)));
+    auto parked = read_parked(place, *parts);
+    if (!parked) return std::move(parked).error();
+
+    ConsumerReport report;
+    report.good = true;
+    report.checkpoint = parts->checkpoint();
+    const auto pinned = std::make_shared<store::Pinned>(engine.shared_meta(), std::move(*view));
+    for (std::uint32_t n = 0; n < parts->all().size(); ++n) {
+        const Own own{*parts->own.selector, parts->division(), n};
+        auto part = verify_part(pinned, own, parts->all()[n].saved());
+        if (!part) return part;
+        add_report(report, *part);
+    }
     return report;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -10,20 +11,9 @@ namespace varve::index {
 
 namespace {
 
-/// The first eight bytes of `text` behind `skip`, so that integers compare as the bytes do.
-std::uint64_t prefix_of(std::string_view text, std::size_t skip) noexcept {
-    std::uint64_t prefix = 0;
-    for (std::size_t n = 0; n < 8; ++n) {
-        const bool there = skip + n < text.size();
-        prefix = prefix << 8 | (there ? static_cast<unsigned char>(text[skip + n]) : 0U);
-    }
-    return prefix;
-}
-
 constexpr std::uint64_t kLogPerPart = 1 << 20;
 constexpr std::uint64_t kPartsMax = 256;
 constexpr std::uint64_t kLarge = 16 << 20;
-constexpr std::size_t kEntryHead = 16;
 
 std::size_t common_length(std::string_view a, std::string_view b, std::size_t most) noexcept {
     const std::size_t end = std::min({a.size(), b.size(), most});
@@ -206,18 +196,44 @@ bool SealedBuilder::sort_kind(KeyKind kind, ScratchArray<std::uint32_t>& order) 
         skip = common_length(one, text(names_[n]), skip);
         if (!keys.push({0, static_cast<std::uint32_t>(n)})) return false;
     }
-    SortKey* const begin = keys.data();
-    SortKey* const end = begin + keys.size();
-    for (SortKey* key = begin; key != end; ++key)
+    for (SortKey* key = keys.data(); key != keys.data() + keys.size(); ++key)
         key->prefix = prefix_of(text(names_[key->name]), skip);
-    std::sort(begin, end, [&](const SortKey& a, const SortKey& b) {
-        return a.prefix != b.prefix ? a.prefix < b.prefix
-                                    : text(names_[a.name]) < text(names_[b.name]);
-    });
+    ScratchArray<SortKey> room(scratch_);
+    if (!room.resize(keys.size())) return false;
+    SortKey* const begin = sort_by_prefix({keys.data(), keys.size()}, room.data());
+    SortKey* const end = begin + keys.size();
+    for (SortKey* key = begin; key != end;) {
+        SortKey* const same = key;
+        while (key != end && key->prefix == same->prefix) ++key;
+        if (key - same == 1) continue;
+        std::sort(same, key, [&](const SortKey& a, const SortKey& b) {
+            return text(names_[a.name]) < text(names_[b.name]);
+        });
+    }
     for (const SortKey* key = begin; key != end; ++key) {
         if (!order.push(key->name)) return false;
     }
     return true;
+}
+
+/// By the bytes of the prefix, least first, each pass keeping the order of the one before; bytes
+/// that are the same in all take none. Returns which of the two arrays holds the result.
+SealedBuilder::SortKey* SealedBuilder::sort_by_prefix(std::span<SortKey> keys,
+                                                      SortKey* room) noexcept {
+    std::uint64_t differ = 0;
+    for (const SortKey& key : keys) differ |= key.prefix ^ keys.front().prefix;
+    SortKey* from = keys.data();
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        if ((differ >> shift & 0xFFU) == 0) continue;
+        std::uint32_t places[256] = {};
+        for (std::size_t n = 0; n < keys.size(); ++n) ++places[from[n].prefix >> shift & 0xFFU];
+        std::uint32_t before = 0;
+        for (std::uint32_t& place : places) before += std::exchange(place, before);
+        for (std::size_t n = 0; n < keys.size(); ++n)
+            room[places[from[n].prefix >> shift & 0xFFU]++] = from[n];
+        std::swap(from, room);
+    }
+    return from;
 }
 
 /// What a name needs lies anywhere: it is sent for some names ahead.
@@ -234,7 +250,7 @@ void SealedBuilder::put_names(SealedWriter& writer, const ScratchArray<std::uint
         const Name& name = names_[order[n]];
         writer.begin_name(name.kind, text(name));
         for (std::uint32_t at = 0; at < name.count; ++at) writer.add(ordinals_[name.begin + at]);
-        writer.end_name();
+        writer.end_name(fingerprint(base::load<Key>(entry_of(name))));
     }
 }
 
@@ -268,7 +284,7 @@ Result<void> SealedBuilder::write(Sink& to, std::uint32_t end_chain,
         }
         ScratchArray<std::uint32_t> order(scratch_);
         if (!sort_names(order)) return no_memory();
-        SealedWriter writer(hasher_, to, scratch_, go_on);
+        SealedWriter writer(to, scratch_, go_on);
         put_names(writer, order);
         writer.finish_names({ids_.data(), ids_.size()});
         put_columns(writer);

@@ -59,6 +59,7 @@ private:
         std::uint32_t ordinal;
     };
     static constexpr std::uint32_t kNone = ~0U;
+    static constexpr std::size_t kEntryHead = 16;
 
     void list(Key key, std::string_view name, std::uint32_t ordinal) noexcept;
     [[nodiscard]] std::byte* room_in(Part& part, std::size_t bytes);
@@ -66,11 +67,16 @@ private:
                     std::int64_t recorded_us) noexcept;
     [[nodiscard]] bool tell_apart(Part& part);
     [[nodiscard]] bool sort_names(ScratchArray<std::uint32_t>& order) noexcept;
+    [[nodiscard]] static SortKey* sort_by_prefix(std::span<SortKey> keys, SortKey* room) noexcept;
     [[nodiscard]] bool sort_kind(KeyKind kind, ScratchArray<std::uint32_t>& order) noexcept;
     void put_names(SealedWriter& writer, const ScratchArray<std::uint32_t>& order);
     void put_columns(SealedWriter& writer) noexcept;
     [[nodiscard]] std::string_view text(const Name& name) const noexcept {
         return {name.text, name.length};
+    }
+    /// Where what was listed for it begins: its key.
+    [[nodiscard]] static const std::byte* entry_of(const Name& name) noexcept {
+        return reinterpret_cast<const std::byte*>(name.text) - kEntryHead;
     }
 
     const Hasher& hasher_;

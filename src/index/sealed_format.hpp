@@ -113,6 +113,18 @@ inline constexpr base::Field kSealedTimesFields[] = {
 [[nodiscard]] constexpr std::uint32_t fingerprint(Key key) noexcept {
     return static_cast<std::uint32_t>((key * 0x9E37'79B9'7F4A'7C15ULL) >> 32);
 }
+/// Eight bytes of a name behind `skip`, so that integers compare as the bytes do; zeros where it
+/// ends.
+[[nodiscard]] inline std::uint64_t prefix_of(std::string_view name, std::size_t skip) noexcept {
+    if (skip + 8 <= name.size()) {
+        const auto* const at = reinterpret_cast<const std::byte*>(name.data() + skip);
+        return __builtin_bswap64(base::load<std::uint64_t>(at));
+    }
+    std::uint64_t prefix = 0;
+    for (std::size_t n = skip; n < skip + 8; ++n)
+        prefix = prefix << 8 | (n < name.size() ? static_cast<unsigned char>(name[n]) : 0U);
+    return prefix;
+}
 /// Spreads a fingerprint over buckets and bits of the filter.
 [[nodiscard]] constexpr std::uint64_t mixed(std::uint32_t fingerprint) noexcept {
     const std::uint64_t x = (fingerprint + 1ULL) * 0xD6E8'FEB8'6659'FD93ULL;

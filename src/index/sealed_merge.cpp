@@ -16,8 +16,9 @@ public:
     Merge(std::span<const SealedIndex* const> inputs, Sink& to, Scratch& scratch,
           const std::function<bool()>& go_on)
         : inputs_(inputs),
+          hasher_(inputs.front()->hasher()),
           go_on_(go_on),
-          writer_(inputs.front()->hasher(), to, scratch, go_on),
+          writer_(to, scratch, go_on),
           ids_(scratch) {
         for (const SealedIndex* input : inputs_) types_.emplace_back(input->names(KeyKind::type));
     }
@@ -69,39 +70,67 @@ private:
                                           inputs_.front()->first_position());
     }
 
+    /// The next name of an input. Most comparisons are decided by its first bytes.
+    struct Head {
+        std::uint64_t prefix[2];
+        std::size_t input;
+        SealedNames* names;
+
+        [[nodiscard]] bool next() noexcept {
+            if (!names->next()) return false;
+            prefix[0] = prefix_of(names->name(), 0);
+            prefix[1] = prefix_of(names->name(), 8);
+            return true;
+        }
+        [[nodiscard]] int compare_name(const Head& other) const noexcept {
+            for (int n = 0; n < 2; ++n)
+                if (prefix[n] != other.prefix[n]) return prefix[n] < other.prefix[n] ? -1 : 1;
+            return names->name().compare(other.names->name());
+        }
+        /// Of equal names the earlier input comes first: so do its ordinals.
+        [[nodiscard]] bool operator<(const Head& other) const noexcept {
+            const int order = compare_name(other);
+            return order != 0 ? order < 0 : input < other.input;
+        }
+    };
+
     void merge_kind(KeyKind kind) {
         std::vector<std::unique_ptr<SealedNames>> names;
-        std::vector<std::size_t> heap;  // inputs; the one with the least name is in front
-        // Of equal names the earlier input comes first: so do its ordinals.
-        const auto behind = [&](std::size_t a, std::size_t b) {
-            const int order = names[a]->name().compare(names[b]->name());
-            return order != 0 ? order > 0 : a > b;
-        };
+        std::vector<Head> heads;  // ascending
         for (std::size_t n = 0; n < inputs_.size(); ++n) {
             names.push_back(std::make_unique<SealedNames>(*inputs_[n], kind, std::string_view{}));
-            if (names.back()->next()) heap.push_back(n);
+            Head head{{}, n, names.back().get()};
+            if (head.next()) heads.push_back(head);
         }
-        std::make_heap(heap.begin(), heap.end(), behind);
+        std::sort(heads.begin(), heads.end());
         std::vector<std::uint32_t> local(inputs_.size());
         std::string name;
-        for (std::uint32_t number = 0; !heap.empty() && goes_on_after(number) && !writer_.failed();
+        for (std::uint32_t number = 0; !heads.empty() && goes_on_after(number) && !writer_.failed();
              ++number) {
-            name.assign(names[heap.front()]->name());
+            name.assign(heads.front().names->name());
             writer_.begin_name(kind, name);
-            while (!heap.empty() && names[heap.front()]->name() == name) {
-                std::pop_heap(heap.begin(), heap.end(), behind);
-                const std::size_t n = heap.back();
-                add_list(n, names[n]->list());
+            while (!heads.empty() && heads.front().names->name() == name) {
+                const std::size_t n = heads.front().input;
+                add_list(n, heads.front().names->list());
                 if (kind == KeyKind::type && local[n] < types_[n].size())
                     types_[n][local[n]++] =
                         static_cast<std::uint16_t>(std::min<std::uint32_t>(number, kManyTypes));
-                if (names[n]->next())
-                    std::push_heap(heap.begin(), heap.end(), behind);
-                else
-                    heap.pop_back();
+                advance(heads);
             }
-            writer_.end_name();
+            writer_.end_name(fingerprint(hasher_.key(kind, name)));
         }
+    }
+
+    /// Puts the next name of the first input where it belongs among the others.
+    static void advance(std::vector<Head>& heads) noexcept {
+        Head moved = heads.front();
+        if (!moved.next()) {
+            heads.erase(heads.begin());
+            return;
+        }
+        const auto to = std::partition_point(heads.begin() + 1, heads.end(),
+                                             [&](const Head& head) { return head < moved; });
+        *std::move(heads.begin() + 1, to, heads.begin()) = moved;
     }
 
     void add_list(std::size_t n, const SealedList& list) {
@@ -197,6 +226,7 @@ private:
     }
 
     std::span<const SealedIndex* const> inputs_;
+    const Hasher& hasher_;
     const std::function<bool()>& go_on_;
     SealedWriter writer_;
     ScratchArray<SealedWriter::Id> ids_;

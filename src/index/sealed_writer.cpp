@@ -1,6 +1,7 @@
 #include "index/sealed_writer.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <new>
 #include <utility>
 
@@ -11,6 +12,8 @@ namespace varve::index {
 
 namespace {
 
+constexpr std::size_t kVarintMax = 10;
+
 std::size_t encode_varint(std::byte* to, std::uint64_t value) noexcept {
     std::size_t size = 0;
     for (; value >= 0x80; value >>= 7) to[size++] = static_cast<std::byte>(value | 0x80U);
@@ -18,12 +21,23 @@ std::size_t encode_varint(std::byte* to, std::uint64_t value) noexcept {
     return size;
 }
 
+/// How many bytes both begin with.
+std::size_t shared_length(std::string_view a, std::string_view b) noexcept {
+    const std::size_t end = std::min(a.size(), b.size());
+    std::size_t n = 0;
+    for (; n + 8 <= end; n += 8) {
+        const auto differ = base::load<std::uint64_t>(reinterpret_cast<const std::byte*>(&a[n])) ^
+                            base::load<std::uint64_t>(reinterpret_cast<const std::byte*>(&b[n]));
+        if (differ != 0) return n + static_cast<std::size_t>(std::countr_zero(differ)) / 8;
+    }
+    while (n < end && a[n] == b[n]) ++n;
+    return n;
+}
+
 }  // namespace
 
-SealedWriter::SealedWriter(const Hasher& hasher, Sink& sink, Scratch& scratch,
-                           const std::function<bool()>& go_on)
-    : hasher_(hasher),
-      sink_(sink),
+SealedWriter::SealedWriter(Sink& sink, Scratch& scratch, const std::function<bool()>& go_on)
+    : sink_(sink),
       scratch_(scratch),
       go_on_(go_on),
       buffer_(std::make_unique<std::byte[]>(kBuffer)),
@@ -79,7 +93,7 @@ void SealedWriter::put(base::Bytes bytes) noexcept {
 }
 
 void SealedWriter::put_varint(std::uint64_t value) noexcept {
-    used_ += encode_varint(room_for(10), value);
+    used_ += encode_varint(room_for(kVarintMax), value);
 }
 
 /// Ends the section and begins another one.
@@ -133,7 +147,7 @@ void SealedWriter::add(std::uint32_t ordinal) {
     ++count_;
 }
 
-void SealedWriter::end_name() {
+void SealedWriter::end_name(std::uint32_t print) {
     if (error_ || count_ == 0) return;
     std::uint64_t place = list_begin_;
     if (count_ > kPostingsPerBlock) {
@@ -149,30 +163,24 @@ void SealedWriter::end_name() {
         room = blocks_.push(dictionary_.size());
         before_.clear();
     }
-    std::size_t shared = 0;
-    while (shared < std::min(before_.size(), name_.size()) && before_[shared] == name_[shared])
-        ++shared;
-    enter(shared);
-    enter(name_.size() - shared);
-    for (std::size_t n = shared; n < name_.size() && room; ++n)
-        room = dictionary_.push(static_cast<std::byte>(name_[n]));
-    enter(count_);
-    enter(first_);
-    if (count_ > 1) enter(last_ - first_);
-    if (count_ > 2) enter(place);
-    room = room && names_.push({fingerprint(hasher_.key(kind_, name_)), entry});
+    const std::size_t shared = shared_length(before_, name_);
+    const std::string_view rest = std::string_view{name_}.substr(shared);
+    std::byte lengths[2 * kVarintMax];
+    std::size_t size = encode_varint(lengths, shared);
+    size += encode_varint(lengths + size, rest.size());
+    room = room && dictionary_.append({lengths, size});
+    room =
+        room && dictionary_.append({reinterpret_cast<const std::byte*>(rest.data()), rest.size()});
+    std::byte events[4 * kVarintMax];
+    size = encode_varint(events, count_);
+    size += encode_varint(events + size, first_);
+    if (count_ > 1) size += encode_varint(events + size, last_ - first_);
+    if (count_ > 2) size += encode_varint(events + size, place);
+    room = room && dictionary_.append({events, size});
+    room = room && names_.push({print, entry});
     if (!room) no_memory();
     ++header_.names[static_cast<std::size_t>(kind_) - 1];
     before_.swap(name_);
-}
-
-/// A number of the dictionary.
-void SealedWriter::enter(std::uint64_t value) noexcept {
-    std::byte bytes[10];
-    const std::size_t size = encode_varint(bytes, value);
-    for (std::size_t n = 0; n < size; ++n) {
-        if (!dictionary_.push(bytes[n])) no_memory();
-    }
 }
 
 void SealedWriter::finish_names(std::span<const Id> ids) noexcept {
@@ -193,7 +201,7 @@ void SealedWriter::put_slots(std::span<const Id> keys, Section section) noexcept
     const std::uint64_t slots = buckets * kSlotsPerBucket;
     ScratchArray<std::uint64_t> table(scratch_);
     if (error_ || slots == 0) return;
-    if (!table.resize(slots)) return no_memory();
+    if (!table.resize_to_zeros(slots)) return no_memory();
     std::uint64_t until_asked = 0;
     for (const Id& key : keys) {
         std::uint64_t slot = kSlotsPerBucket * scaled(mixed(key.print), buckets);
@@ -211,7 +219,7 @@ void SealedWriter::put_filter(std::span<const Id> ids) noexcept {
     const std::uint64_t lines = filter_lines_for(keys);
     ScratchArray<std::byte> bits(scratch_);
     if (error_ || lines == 0) return;
-    if (!bits.resize(lines * kFilterLine)) return no_memory();
+    if (!bits.resize_to_zeros(lines * kFilterLine)) return no_memory();
     const auto set = [&](const Id& key) {
         const std::uint64_t mix = mixed(key.print);
         std::byte* const line = bits.data() + kFilterLine * scaled(mix, lines);

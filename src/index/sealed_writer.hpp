@@ -27,7 +27,7 @@ public:
 class Scratch {
 public:
     virtual ~Scratch() = default;
-    /// Zeroed memory of at least `bytes`, aligned for anything; empty if there is none.
+    /// Memory of at least `bytes`, aligned for anything, whatever it holds; empty if there is none.
     [[nodiscard]] virtual std::span<std::byte> take(std::uint64_t bytes) noexcept = 0;
 };
 
@@ -43,9 +43,23 @@ public:
         items_[size_++] = value;
         return true;
     }
+    [[nodiscard]] bool append(std::span<const T> values) noexcept {
+        const std::uint64_t end = size_;
+        if (!resize(end + values.size())) return false;
+        if (!values.empty())
+            std::memcpy(static_cast<void*>(items_ + end), values.data(), values.size_bytes());
+        return true;
+    }
+    /// What is new holds anything.
     [[nodiscard]] bool resize(std::uint64_t size) noexcept {
         if (size > capacity_ && !reserve(std::max(size, 2 * capacity_))) return false;
         size_ = size;
+        return true;
+    }
+    /// Of an empty array.
+    [[nodiscard]] bool resize_to_zeros(std::uint64_t size) noexcept {
+        if (!resize(size)) return false;
+        std::memset(static_cast<void*>(items_), 0, size * sizeof(T));
         return true;
     }
     [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
@@ -71,13 +85,13 @@ private:
 
 class SealedWriter {
 public:
-    SealedWriter(const Hasher& hasher, Sink& sink, Scratch& scratch,
-                 const std::function<bool()>& go_on);
+    SealedWriter(Sink& sink, Scratch& scratch, const std::function<bool()>& go_on);
 
     // ---- names, by kind, then by bytes
     void begin_name(KeyKind kind, std::string_view name) noexcept;
     void add(std::uint32_t ordinal);
-    void end_name();
+    /// `print`: the fingerprint of the name's key.
+    void end_name(std::uint32_t print);
 
     // ---- then, once: events that have ids
     struct Id {
@@ -116,13 +130,11 @@ private:
     }
     [[nodiscard]] std::uint64_t position() const noexcept { return written_ + used_; }
     void put_varint(std::uint64_t value) noexcept;
-    void enter(std::uint64_t value) noexcept;
     void put_dictionary() noexcept;
     void put_slots(std::span<const Id> slots, Section section) noexcept;
     void put_filter(std::span<const Id> ids) noexcept;
     void put_tables(std::span<const SealedSegment> segments) noexcept;
 
-    const Hasher& hasher_;
     Sink& sink_;
     Scratch& scratch_;
     const std::function<bool()>& go_on_;

@@ -30,10 +30,10 @@ bool satisfies(const Token& token, const Condition& condition) noexcept {
     switch (condition.op) {
         case Operator::any_of: return equal_any(token, condition.operands);
         case Operator::ne: return !equal(token, operand);
-        case Operator::gt: return order(token, operand) > 0;
-        case Operator::gte: return order(token, operand) >= 0;
-        case Operator::lt: return order(token, operand) < 0;
-        case Operator::lte: return order(token, operand) <= 0;
+        case Operator::gt: return std::is_gt(order(token, operand));
+        case Operator::gte: return std::is_gteq(order(token, operand));
+        case Operator::lt: return std::is_lt(order(token, operand));
+        case Operator::lte: return std::is_lteq(order(token, operand));
         default: return false;  // only an array has something
     }
 }
@@ -152,7 +152,7 @@ private:
             return n;
         }
         const auto at = std::partition_point(fields.begin(), fields.end(), [&](const Node& field) {
-            return compare(key, field.key) > 0;
+            return std::is_gt(compare(key, field.key));
         });
         const bool found = at != fields.end() && equal(key, std::string_view(at->key));
         return found ? static_cast<std::uint32_t>(at - fields.begin()) : node.nodes;

@@ -135,10 +135,11 @@ std::strong_ordering compare(const Number& left, const Number& right) noexcept {
     };
     if (sign(left) != sign(right)) return sign(left) <=> sign(right);
     if (sign(left) == 0) return std::strong_ordering::equal;
-    const std::strong_ordering size = left.exponent != right.exponent
-                                          ? left.exponent <=> right.exponent
-                                          : compare_digits(left.digits, right.digits);
-    return left.negative ? 0 <=> size : size;
+    // Of two negative numbers the larger size is the lesser.
+    const Number& a = left.negative ? right : left;
+    const Number& b = left.negative ? left : right;
+    return a.exponent != b.exponent ? a.exponent <=> b.exponent
+                                    : compare_digits(a.digits, b.digits);
 }
 
 std::string canonical(const Number& number) {
@@ -202,7 +203,7 @@ Scalar to_scalar(const Token& token) {
 bool equal(const Token& token, const Scalar& scalar) noexcept {
     if (token.kind != scalar.kind) return false;
     if (token.kind == Kind::string) return equal(token, std::string_view(scalar.text));
-    return token.kind != Kind::number || order(token, scalar) == 0;
+    return token.kind != Kind::number || std::is_eq(order(token, scalar));
 }
 
 std::partial_ordering order(const Token& token, const Scalar& scalar) noexcept {

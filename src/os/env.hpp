@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -115,8 +116,14 @@ public:
     virtual Result<bool> try_lock() noexcept = 0;
     /// Gives the lock back at once, even if a forked child still has this open file.
     virtual void unlock() noexcept = 0;
-    /// True if some other open file holds the lock. Takes nothing.
+    /// True if some other open file holds the lock, or that of a byte. Takes nothing.
     virtual Result<bool> is_locked() noexcept = 0;
+    /// Takes the exclusive kernel lock of the one byte at `offset`, which need not exist, without
+    /// waiting. The lock of the whole file is in its way, and it in the way of that one. `unlock`
+    /// gives it back.
+    virtual Result<bool> try_lock_byte(std::uint64_t offset) noexcept = 0;
+    /// True if some other open file holds the lock of this byte, or of the whole file.
+    virtual Result<bool> is_byte_locked(std::uint64_t offset) noexcept = 0;
     virtual Result<FileIdentity> identity() noexcept = 0;
 };
 
@@ -134,6 +141,13 @@ enum class FileSystemKind : std::uint8_t {
     copy_on_write,  ///< btrfs: needs the no-copy attribute
     unsupported,    ///< network and user-space file systems
 };
+
+/// A word that others change, and what it was when it was looked at.
+struct Watched {
+    const std::atomic<std::uint32_t>* word = nullptr;
+    std::uint32_t seen = 0;
+};
+inline constexpr std::size_t kMostWatched = 8;
 
 /// Sees what is stored through mappings, so that a simulation can take it back.
 class StoreObserver {
@@ -193,6 +207,9 @@ public:
     /// time-out.
     virtual bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                          std::uint64_t timeout_us) noexcept = 0;
+    /// The same for up to kMostWatched words, at least one: sleeps while none has changed. Where
+    /// the system cannot wait for several it naps, and wakes for no reason.
+    virtual bool wait_on_any(std::span<const Watched> words, std::uint64_t timeout_us) noexcept = 0;
     /// Wakes everyone who waits on `word`, in every process that maps it.
     virtual void wake_all(const std::atomic<std::uint32_t>& word) noexcept = 0;
 

@@ -76,6 +76,14 @@ std::uint64_t clock_us(clockid_t clock) noexcept {
            static_cast<std::uint64_t>(time.tv_nsec) / 1000;
 }
 
+struct futex_waitv watched(const Watched& watched) noexcept {
+    struct futex_waitv entry {};
+    entry.val = watched.seen;
+    entry.uaddr = reinterpret_cast<std::uintptr_t>(watched.word);
+    entry.flags = FUTEX_32;
+    return entry;
+}
+
 /// The 16 bytes of the kernel's boot id; zeros if it does not tell.
 std::array<std::byte, 16> read_boot_id() noexcept {
     std::array<std::byte, 16> id{};
@@ -252,6 +260,21 @@ public:
         const timespec timeout = to_timespec(timeout_us);
         const long result = ::syscall(SYS_futex, &word, FUTEX_WAIT, expected, &timeout, nullptr, 0);
         return !(result == -1 && errno == ETIMEDOUT);
+    }
+
+    bool wait_on_any(std::span<const Watched> words, std::uint64_t timeout_us) noexcept override {
+        VARVE_ASSERT(!words.empty() && words.size() <= kMostWatched);
+        struct futex_waitv waits[kMostWatched] = {};
+        for (std::size_t n = 0; n < words.size(); ++n) waits[n] = watched(words[n]);
+        const timespec until = to_timespec(clock_us(CLOCK_MONOTONIC) + timeout_us);
+        const long result =
+            ::syscall(SYS_futex_waitv, waits, words.size(), 0, &until, CLOCK_MONOTONIC);
+        if (result >= 0 || errno == EAGAIN || errno == EINTR) return true;
+        if (errno == ETIMEDOUT) return false;
+        // Linux before 5.16, or a sandbox that does not know the call.
+        constexpr std::uint64_t kNapUs = 20'000;
+        const std::uint64_t nap_us = timeout_us < kNapUs ? timeout_us : kNapUs;
+        return wait_on(*words[0].word, words[0].seen, nap_us) || nap_us < timeout_us;
     }
 
     void wake_all(const std::atomic<std::uint32_t>& word) noexcept override {

@@ -39,6 +39,13 @@ struct flock whole_file_lock() noexcept {
     return lock;
 }
 
+struct flock byte_lock(std::uint64_t offset) noexcept {
+    struct flock lock = whole_file_lock();
+    lock.l_start = static_cast<off_t>(offset);
+    lock.l_len = 1;
+    return lock;
+}
+
 }  // namespace
 
 PosixFile::~PosixFile() { ::close(descriptor_); }
@@ -187,25 +194,32 @@ Result<void> PosixFile::punch(std::uint64_t offset, std::uint64_t length) noexce
     return {};
 }
 
-Result<bool> PosixFile::try_lock() noexcept {
-    struct flock lock = whole_file_lock();
+Result<bool> PosixFile::take(struct flock lock) noexcept {
     if (uninterrupted([&] { return ::fcntl(descriptor_, F_OFD_SETLK, &lock); }) == 0) return true;
     if (errno == EAGAIN || errno == EACCES) return false;
     return posix_error(errno, "cannot lock", path_);
+}
+
+Result<bool> PosixFile::is_taken(struct flock lock) noexcept {
+    if (uninterrupted([&] { return ::fcntl(descriptor_, F_OFD_GETLK, &lock); }) != 0)
+        return posix_error(errno, "cannot look at the lock", path_);
+    return lock.l_type != F_UNLCK;
+}
+
+Result<bool> PosixFile::try_lock() noexcept { return take(whole_file_lock()); }
+Result<bool> PosixFile::is_locked() noexcept { return is_taken(whole_file_lock()); }
+
+Result<bool> PosixFile::try_lock_byte(std::uint64_t offset) noexcept {
+    return take(byte_lock(offset));
+}
+Result<bool> PosixFile::is_byte_locked(std::uint64_t offset) noexcept {
+    return is_taken(byte_lock(offset));
 }
 
 void PosixFile::unlock() noexcept {
     struct flock lock = whole_file_lock();
     lock.l_type = F_UNLCK;
     ::fcntl(descriptor_, F_OFD_SETLK, &lock);
-}
-
-Result<bool> PosixFile::is_locked() noexcept {
-    struct flock lock = whole_file_lock();
-    if (uninterrupted([&] { return ::fcntl(descriptor_, F_OFD_GETLK, &lock); }) != 0) {
-        return posix_error(errno, "cannot look at the lock", path_);
-    }
-    return lock.l_type != F_UNLCK;
 }
 
 Result<FileIdentity> PosixFile::identity() noexcept { return posix_identity(descriptor_, path_); }

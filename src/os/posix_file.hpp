@@ -8,6 +8,8 @@
 
 #include "os/env.hpp"
 
+struct flock;
+
 namespace varve {
 inline namespace v0 {
 namespace os {
@@ -38,9 +40,14 @@ public:
     Result<bool> try_lock() noexcept override;
     void unlock() noexcept override;
     Result<bool> is_locked() noexcept override;
+    Result<bool> try_lock_byte(std::uint64_t offset) noexcept override;
+    Result<bool> is_byte_locked(std::uint64_t offset) noexcept override;
     Result<FileIdentity> identity() noexcept override;
 
 private:
+    [[nodiscard]] Result<bool> take(struct ::flock lock) noexcept;
+    [[nodiscard]] Result<bool> is_taken(struct ::flock lock) noexcept;
+
     int descriptor_;
     std::string path_;
 };

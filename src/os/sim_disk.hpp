@@ -113,7 +113,8 @@ public:
     [[nodiscard]] std::shared_ptr<SimInode> after_cut(const SimCut& cut, SimRandom& random,
                                                       std::uint64_t& page) const;
 
-    void* lock_holder = nullptr;  ///< the open file that holds the lock
+    void* lock_holder = nullptr;                ///< the open file that holds the lock
+    std::map<std::uint64_t, void*> byte_locks;  ///< and those that hold the lock of one byte
 
 private:
     void choose(Sector& sector, const std::vector<Sector>& versions,

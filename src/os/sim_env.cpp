@@ -122,21 +122,41 @@ public:
         return {};
     }
     Result<bool> try_lock() noexcept override {
-        if (inode_->lock_holder != nullptr && inode_->lock_holder != this) return false;
+        if (locked_by_others()) return false;
         inode_->lock_holder = this;
         return true;
     }
     void unlock() noexcept override {
         if (inode_->lock_holder == this) inode_->lock_holder = nullptr;
+        std::erase_if(inode_->byte_locks, [&](const auto& lock) { return lock.second == this; });
     }
-    Result<bool> is_locked() noexcept override {
-        return inode_->lock_holder != nullptr && inode_->lock_holder != this;
+    Result<bool> is_locked() noexcept override { return locked_by_others(); }
+    Result<bool> try_lock_byte(std::uint64_t offset) noexcept override {
+        if (byte_locked_by_others(offset)) return false;
+        inode_->byte_locks[offset] = this;
+        return true;
+    }
+    Result<bool> is_byte_locked(std::uint64_t offset) noexcept override {
+        return byte_locked_by_others(offset);
     }
     Result<FileIdentity> identity() noexcept override {
         return FileIdentity{1, inode_->number(), inode_->birth_ns(), env_.mount_};
     }
 
 private:
+    [[nodiscard]] bool whole_locked_by_others() const noexcept {
+        return inode_->lock_holder != nullptr && inode_->lock_holder != this;
+    }
+    [[nodiscard]] bool byte_locked_by_others(std::uint64_t offset) const noexcept {
+        const auto found = inode_->byte_locks.find(offset);
+        const bool taken = found != inode_->byte_locks.end() && found->second != this;
+        return taken || whole_locked_by_others();
+    }
+    [[nodiscard]] bool locked_by_others() const noexcept {
+        for (const auto& [offset, holder] : inode_->byte_locks)
+            if (holder != this) return true;
+        return whole_locked_by_others();
+    }
     Result<void> sync_bytes(std::uint64_t offset, std::uint64_t length) noexcept {
         if (auto failed = env_.step(path_, true); !failed) {
             inode_->lose(offset, length, env_.random_);
@@ -357,11 +377,22 @@ void SimEnv::populate(const Mapping&, std::uint64_t, std::uint64_t) noexcept {}
 
 bool SimEnv::wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                      std::uint64_t timeout_us) noexcept {
+    const Watched only{&word, expected};
+    return wait_on_any({&only, 1}, timeout_us);
+}
+
+bool SimEnv::wait_on_any(std::span<const Watched> words, std::uint64_t timeout_us) noexcept {
+    VARVE_ASSERT(!words.empty() && words.size() <= kMostWatched);
+    const auto changed = [&] {
+        return std::any_of(words.begin(), words.end(), [](const Watched& watched) {
+            return watched.word->load() != watched.seen;
+        });
+    };
     if (wait_hook_) wait_hook_(false);
-    if (word.load() != expected) return true;
+    if (changed()) return true;
     const std::uint64_t before = wakes_;
     if (wait_hook_) wait_hook_(true);
-    if (wakes_ != before && word.load() != expected) return true;
+    if (wakes_ != before && changed()) return true;
     clock_us_ += timeout_us;  // nobody else can change it
     return false;
 }

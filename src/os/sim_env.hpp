@@ -75,6 +75,7 @@ public:
     void let_go(const Mapping&, std::uint64_t, std::uint64_t) noexcept override {}
     bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::uint64_t timeout_us) noexcept override;
+    bool wait_on_any(std::span<const Watched> words, std::uint64_t timeout_us) noexcept override;
     void wake_all(const std::atomic<std::uint32_t>& word) noexcept override;
     std::int64_t now_us() noexcept override;
     std::uint64_t monotonic_us() noexcept override;

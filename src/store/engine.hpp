@@ -39,9 +39,9 @@ public:
     [[nodiscard]] Result<void> close() noexcept;
 
     /// Sleeps until something has been published, made durable, or closed since `word` was read, at
-    /// most `timeout_us`.
-    [[nodiscard]] Result<void> wait_for_change(std::uint32_t word,
-                                               std::uint64_t timeout_us) noexcept;
+    /// most `timeout_us`; or until one of the others, of which there are few, has changed.
+    [[nodiscard]] Result<void> wait_for_change(std::uint32_t word, std::uint64_t timeout_us,
+                                               std::span<const os::Watched> others = {}) noexcept;
     /// To be read before looking: the word that changes with every change.
     [[nodiscard]] std::uint32_t change_word() noexcept;
 

@@ -1,6 +1,7 @@
 // The main story of opening: what stands there · create or load · lock · hand over to the writer or
 // the reader side.
 #include <algorithm>
+#include <array>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
@@ -262,22 +263,32 @@ std::uint32_t Engine::change_word() noexcept {
     return page == nullptr ? 0 : file::control_of(*page).wake.load(std::memory_order_acquire);
 }
 
-Result<void> Engine::wait_for_change(std::uint32_t word, std::uint64_t timeout_us) noexcept {
+Result<void> Engine::wait_for_change(std::uint32_t word, std::uint64_t timeout_us,
+                                     std::span<const os::Watched> others) noexcept {
     constexpr std::uint64_t kLookAgainUs =
         1'000'000;  // a writer that came or went without a wake-up is noticed then
     const std::uint64_t sleep_us = std::min(timeout_us, kLookAgainUs);
+    os::Env& env = *meta_->env;
+    const auto sleep = [&](const std::atomic<std::uint32_t>& wake, std::uint32_t seen,
+                           std::uint64_t most_us) {
+        if (others.empty()) return env.wait_on(wake, seen, most_us);
+        std::array<os::Watched, os::kMostWatched> words{{{&wake, seen}}};
+        VARVE_ASSERT(others.size() < words.size());
+        std::copy(others.begin(), others.end(), words.begin() + 1);
+        return env.wait_on_any(std::span{words}.first(1 + others.size()), most_us);
+    };
     if (writer_ != nullptr) {
-        meta_->env->wait_on(writer_->control().wake, word, sleep_us);
+        sleep(writer_->control().wake, word, sleep_us);
         return open_here();
     }
     const std::shared_ptr<os::Mapping> page = reader_->control();
     if (page == nullptr) {
         std::atomic<std::uint32_t> nobody{0};
-        meta_->env->wait_on(nobody, 0, std::min<std::uint64_t>(sleep_us, 100'000));
+        sleep(nobody, 0, std::min<std::uint64_t>(sleep_us, 100'000));
         return reader_->look_again();
     }
     const auto& control = file::control_of(*page);
-    const bool woken = meta_->env->wait_on(control.wake, word, sleep_us);
+    const bool woken = sleep(control.wake, word, sleep_us);
     const auto state =
         static_cast<file::WriterState>(control.state.load(std::memory_order_acquire));
     if (!woken || state == file::WriterState::superseded) VARVE_TRY(reader_->look_again());

@@ -48,6 +48,9 @@ private:
 /// The same segment with another index, or with none.
 [[nodiscard]] SegmentPtr indexed_by(const Segment& segment, const SealedPtr& sealed);
 
+/// How the names of files begin that lose them at once.
+inline constexpr std::string_view kScratchName = "scratch-";
+
 /// Memory for making indexes that is kept from one to the next. What is taken lasts until `reset`.
 class KeptScratch final : public index::Scratch {
 public:

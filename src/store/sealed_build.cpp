@@ -4,6 +4,7 @@
 // it. A large segment is therefore taken in runs that fit into memory which is kept from run to
 // run; each run becomes an index of its own in a file without a name, and these are merged.
 #include <algorithm>
+#include <atomic>
 #include <new>
 
 #include "base/assert.hpp"
@@ -26,7 +27,6 @@ std::span<std::byte> KeptScratch::take(std::uint64_t bytes) noexcept {
         if (bytes > block.size - used_) continue;
         const std::span<std::byte> taken{block.memory.get() + used_, bytes};
         used_ += bytes;
-        std::fill(taken.begin(), taken.end(), std::byte{0});
         return taken;
     }
     try {
@@ -53,10 +53,12 @@ private:
     os::File& file_;
 };
 
-/// Makes a file that goes away with its last user.
+/// Makes a file that goes away with its last user. Two threads may do that at once.
 Result<std::unique_ptr<os::File>> nameless_file(const Meta& meta) noexcept {
+    static std::atomic<std::uint32_t> made{0};
     os::Env& env = *meta.env;
-    const std::string path = meta.index_directory() + "/scratch";
+    const std::string path = meta.index_directory() + "/" + std::string(kScratchName) +
+                             std::to_string(made.fetch_add(1, std::memory_order_relaxed));
     auto stale = env.exists(path);
     if (stale && *stale) VARVE_TRY(env.remove(path));
     auto file = env.open(path, os::OpenMode::create, 0600);
@@ -75,7 +77,7 @@ public:
         constexpr std::uint64_t kSmall = 1 << 20;
         try {
             if (bytes <= kSmall) {
-                small_.push_back(std::make_unique<std::byte[]>(bytes));
+                small_.push_back(std::make_unique_for_overwrite<std::byte[]>(bytes));
                 return {small_.back().get(), bytes};
             }
             auto mapped = map(bytes);

@@ -8,6 +8,8 @@
 // a file that was replaced stays until readers that know it by name had time to look again.
 #include <algorithm>
 #include <new>
+#include <system_error>
+#include <thread>
 
 #include "base/assert.hpp"
 #include "base/seeded_bug.hpp"
@@ -74,13 +76,13 @@ std::uint64_t Writer::unsealed_max() const noexcept {
 
 /// Seals the oldest segment that can be sealed, once there are enough bytes of them. With `tail`
 /// the newest one counts as well, and those that opening found without an index: their writer is
-/// about to go.
+/// about to go. Two at once where somebody waits.
 bool Writer::seal_next(bool tail) noexcept {
     const SegmentListPtr list = segments();
     const std::uint64_t durable = control().durable.load(std::memory_order_acquire);
+    const std::size_t at_once = seals_at_once(tail || seal_behind_.load(std::memory_order_relaxed));
     std::uint64_t bytes = 0;
-    SegmentPtr oldest;
-    std::uint64_t oldest_last = 0;
+    std::vector<ToSeal> oldest;
     for (std::size_t n = 0; n < list->items.size(); ++n) {
         const SegmentPtr& segment = list->items[n];
         const bool newest = n + 1 == list->items.size();
@@ -89,23 +91,22 @@ bool Writer::seal_next(bool tail) noexcept {
         if (segment->late != nullptr && !tail) continue;
         if ((newest && !tail) || last > durable || last < segment->first()) break;
         bytes += newest ? end_.offset : segment->log().size();
-        if (oldest != nullptr) continue;
-        oldest = segment;
-        oldest_last = last;
+        if (oldest.size() < at_once) oldest.push_back({segment, last});
     }
-    if (oldest == nullptr || bytes < unsealed_max()) return false;
-    return seal(*oldest, oldest_last);
+    if (oldest.empty() || bytes < unsealed_max()) return false;
+    return seal(oldest);
 }
 
-/// Seals the newest segment that opening found without an index, once there are enough bytes of
-/// them, or if it had a sealed one.
+/// Seals the newest segments that opening found without an index, once there are enough bytes of
+/// them, or if one of them had a sealed one.
 bool Writer::seal_missing() noexcept {
     const SegmentListPtr list = segments();
     const std::vector<file::SealedRange> named = sealed_ranges();
     const std::uint64_t durable = control().durable.load(std::memory_order_acquire);
     std::uint64_t bytes = 0;
     bool lost = false;
-    std::size_t newest = list->items.size();
+    const std::size_t at_once = seals_at_once(true);
+    std::vector<ToSeal> newest;
     for (std::size_t n = list->items.size(); n-- > 0;) {
         const Segment& segment = *list->items[n];
         if (segment.late == nullptr || segment.sealed != nullptr) continue;
@@ -114,10 +115,10 @@ bool Writer::seal_missing() noexcept {
         lost = lost || std::any_of(named.begin(), named.end(), [&](const file::SealedRange& range) {
                    return range.first <= segment.number() && segment.number() <= range.last;
                });
-        newest = newest < list->items.size() ? newest : n;
+        if (newest.size() < at_once) newest.push_back({list->items[n], list->last_of(n, ~0ULL)});
     }
-    if (newest == list->items.size() || (!lost && bytes < unsealed_max())) return false;
-    return seal(*list->items[newest], list->last_of(newest, ~0ULL));
+    if (newest.empty() || (!lost && bytes < unsealed_max())) return false;
+    return seal(newest);
 }
 
 void Writer::begin_rebuild() noexcept {
@@ -133,14 +134,47 @@ bool Writer::is_unsealable(const Segment& segment) const noexcept {
     return std::find(unsealable_.begin(), unsealable_.end(), segment.number()) != unsealable_.end();
 }
 
-bool Writer::seal(const Segment& segment, std::uint64_t last) noexcept {
+std::size_t Writer::seals_at_once(bool wanted) const noexcept {
+    return wanted && env_.has_threads() && std::thread::hardware_concurrency() > 1 ? 2 : 1;
+}
+
+/// Seals one segment or two, the second one in a thread of its own with memory of its own. False if
+/// one of them failed.
+bool Writer::seal(std::span<const ToSeal> segments) noexcept {
     const auto go_on = [this] { return !stop_.load(std::memory_order_relaxed) || closing_; };
+    if (base::seeded(base::SeededBug::index_named_before_sync)) {
+        for (const ToSeal& one : segments) {
+            const std::uint64_t number = one.segment->number();
+            const file::SealedRange range{number, number};
+            static_cast<void>(name_index(file::EntryKind::sealed, range, one.last, 0).has_value());
+        }
+    }
+    std::optional<Result<SealedPart>> beside;
+    std::thread thread;
+    if (segments.size() > 1) {
+        try {
+            thread = std::thread([&] {
+                if (!closing_) env_.begin_background_thread();
+                KeptScratch scratch;
+                beside =
+                    build_sealed(*meta_, *segments[1].segment, segments[1].last, scratch, go_on);
+            });
+        } catch (const std::system_error&) {  // no thread: it comes next
+        }
+    }
+    bool done = take_sealed(
+        segments[0], build_sealed(*meta_, *segments[0].segment, segments[0].last, scratch_, go_on));
+    if (thread.joinable()) thread.join();
+    if (beside) done = take_sealed(segments[1], std::move(*beside)) && done;
+    return done;
+}
+
+/// Takes what was made of a segment into use.
+bool Writer::take_sealed(const ToSeal& one, Result<SealedPart> made) noexcept {
+    const Segment& segment = *one.segment;
     const file::SealedRange range{segment.number(), segment.number()};
-    if (base::seeded(base::SeededBug::index_named_before_sync))
-        static_cast<void>(name_index(file::EntryKind::sealed, range, last, 0).has_value());
-    auto made = build_sealed(*meta_, segment, last, scratch_, go_on);
     if (!made && made.error().code == ErrorCode::corrupt) unsealable_.push_back(segment.number());
-    const bool done = made && adopt(file::EntryKind::sealed, range, last, made->end.chain);
+    const bool done = made && adopt(file::EntryKind::sealed, range, one.last, made->end.chain);
     sealing_failed_.store(!done, std::memory_order_relaxed);
     if (done) {
         if (differs(segment, made->listed)) keep_for_doctor(segment);
@@ -230,7 +264,8 @@ bool Writer::seal_damaged() noexcept {
         const SegmentPtr& segment = list->items[n];
         if (segment->sealed == nullptr || !segment->sealed->index.damaged()) continue;
         if (is_unsealable(*segment)) continue;
-        return seal(*segment, list->last_of(n, ~0ULL));
+        const ToSeal one{segment, list->last_of(n, ~0ULL)};
+        return seal({&one, 1});
     }
     return false;
 }
@@ -309,7 +344,8 @@ void Writer::remove_leftovers() noexcept {
                 return segment->number() == active && segment->sealed != nullptr;
             });
         const bool half_listed = name.ends_with(".past.new");
-        const bool half_made = name.ends_with(".idx.new") || half_listed || name == "scratch";
+        const bool half_made =
+            name.ends_with(".idx.new") || half_listed || name.starts_with(kScratchName);
         // Whoever waits for a list of the past may be making it at this moment.
         std::unique_lock making(listing_mutex_, std::defer_lock);
         if (half_listed) making.lock();

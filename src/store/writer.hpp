@@ -213,7 +213,13 @@ private:
     bool seal_next(bool tail) noexcept;
     bool seal_missing() noexcept;
     [[nodiscard]] bool is_unsealable(const Segment& segment) const noexcept;
-    bool seal(const Segment& segment, std::uint64_t last) noexcept;
+    struct ToSeal {
+        SegmentPtr segment;
+        std::uint64_t last = 0;  ///< position
+    };
+    [[nodiscard]] std::size_t seals_at_once(bool wanted) const noexcept;
+    bool seal(std::span<const ToSeal> segments) noexcept;
+    bool take_sealed(const ToSeal& one, Result<SealedPart> made) noexcept;
     [[nodiscard]] bool differs(const Segment& segment, const index::Listed& log) const noexcept;
     void keep_for_doctor(const Segment& segment) noexcept;
     void give_back_tail(const Segment& segment, std::uint64_t end) noexcept;

@@ -97,6 +97,55 @@ class Consumers(CommandLineTest):
         self.assertEqual(tail.wait(20), 0)
         self.assertFalse(self.info()["active"])
 
+    def start_member(self, *options):
+        member = subprocess.Popen([VARVE, "tail", self.store, "--consumer", "demo", "--group", "--json", *options],
+                                  stdout=subprocess.PIPE, text=True)
+        self.addCleanup(member.stdout.close)
+        self.addCleanup(member.wait)
+        self.addCleanup(member.kill)
+        return member
+
+    def wait_until(self, what):
+        end = time.monotonic() + 20
+        while not what():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+
+    def test_group(self):
+        for number in range(20):
+            self.fill(2, stream=f"s-{number}")
+        first = self.tail("--group", "--lanes", "4", "--limit", "7")
+        self.assertEqual(len(first), 7)
+        self.assertEqual(sorted(first + self.tail("--group")), list(range(1, 41)))
+        self.assertIn("4 lanes", self.varve("tail", self.store, "--consumer", "demo", code=1).err)
+        self.assertIn("not 5", self.varve("tail", self.store, "--consumer", "demo", "--group", "--lanes", "5", code=1).err)
+        self.usage("tail", self.store, "--group")
+        self.usage("tail", self.store, "--consumer", "demo", "--lanes", "5")
+        self.usage("tail", self.store, "--consumer", "demo", "--group", "--lanes", "257")
+        self.assertEqual(self.varve("consumers", self.store, "verify", "demo", "--json").json[0]["expected"], 40)
+        info = self.info()
+        self.assertEqual((info["lanes"], info["members"], info["position"], len(info["each_lane"])), (4, 0, 40, 4))
+        self.assertEqual(sum(lane["acknowledged"] for lane in info["each_lane"]), 40)
+        self.assertIn("nobody", self.varve("consumers", self.store, "show", "demo").out)
+
+    def test_members_share_and_inherit(self):
+        self.fill(1)
+        one = self.start_member("--lanes", "4")
+        self.wait_until(lambda: self.varve("consumers", self.store, "--json").json)
+        two = self.start_member()
+        holders = lambda: [lane.get("holder", "") for lane in self.info()["each_lane"]]
+        of = lambda member: sum(f"process {member.pid} " in holder for holder in holders())
+        self.wait_until(lambda: of(one) == 2 and of(two) == 2)
+        self.assertEqual(self.info()["members"], 2)
+        self.assertIn(f"process {one.pid} ", self.varve("consumers", self.store, "show", "demo").out)
+        self.varve("consumers", self.store, "reset", "demo", "--yes", code=1)
+        two.send_signal(signal.SIGKILL)
+        two.wait(20)
+        self.wait_until(lambda: of(one) == 4)
+        one.send_signal(signal.SIGTERM)
+        self.assertEqual(one.wait(20), 0)
+        self.assertFalse(self.info()["active"])
+
     def test_list(self):
         self.assertEqual(self.varve("create", self.store).code, 0)
         self.assertEqual(self.varve("consumers", self.store).out, "")

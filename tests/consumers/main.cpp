@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/seeded_bug.hpp"
+#include "group_rig.hpp"
 #include "rig.hpp"
 
 namespace varve::consumers {
@@ -20,6 +21,7 @@ using base::SeededBug;
 struct BugName {
     const char* name;
     SeededBug bug;
+    bool of_groups = false;  ///< the rig of groups must notice it, else that of one consumer
 };
 constexpr BugName kBugs[] = {
     {"checkpoint_ahead_of_acknowledgement", SeededBug::checkpoint_ahead_of_acknowledgement},
@@ -29,6 +31,9 @@ constexpr BugName kBugs[] = {
     {"checkpoint_beyond_durable", SeededBug::checkpoint_beyond_durable},
     {"parked_counted_as_acknowledged", SeededBug::parked_counted_as_acknowledged},
     {"consumer_verify_says_yes", SeededBug::consumer_verify_says_yes},
+    {"group_order_broken_after_death", SeededBug::group_order_broken_after_death, true},
+    {"consumer_wake_lost", SeededBug::consumer_wake_lost},
+    {"takeover_by_time_out", SeededBug::takeover_by_time_out},
 };
 
 struct Arguments {
@@ -36,6 +41,7 @@ struct Arguments {
     std::uint64_t rounds = 500;
     SeededBug bug = SeededBug::none;
     std::string bug_name;
+    bool consumers = true, groups = true;  ///< which rigs run
 };
 
 bool parse(int count, char** values, Arguments& arguments) {
@@ -43,8 +49,12 @@ bool parse(int count, char** values, Arguments& arguments) {
         const std::string name = values[n];
         const char* const value = values[n + 1];
         if (name == "--bug") {
-            for (const BugName& known : kBugs)
-                if (std::strcmp(known.name, value) == 0) arguments.bug = known.bug;
+            for (const BugName& known : kBugs) {
+                if (std::strcmp(known.name, value) != 0) continue;
+                arguments.bug = known.bug;
+                arguments.groups = known.of_groups;
+                arguments.consumers = !known.of_groups;
+            }
             if (arguments.bug == SeededBug::none) return false;
             arguments.bug_name = value;
             continue;
@@ -61,11 +71,7 @@ Tally run_all(const Arguments& arguments) {
     constexpr std::uint64_t kOperations = 150;
     constexpr std::uint64_t kForged = 3;
     Tally all;
-    for (std::uint64_t n = 0; n < kForged && all.violation.empty(); ++n)
-        all.violation = forged_skip(arguments.seed + n);
-    for (std::uint64_t n = 0; n < arguments.rounds && all.violation.empty(); ++n) {
-        Rig rig(arguments.seed + n);
-        const Tally one = rig.run(kOperations);
+    const auto add = [&](const Tally& one, std::uint64_t seed) {
         all.operations += one.operations;
         all.crashes += one.crashes;
         all.delivered += one.delivered;
@@ -73,7 +79,16 @@ Tally run_all(const Arguments& arguments) {
         all.violation = one.violation;
         if (!all.violation.empty())
             std::printf("replay: varve_consumers --seed %llu --rounds 1\n",
-                        static_cast<unsigned long long>(arguments.seed + n));
+                        static_cast<unsigned long long>(seed));
+    };
+    for (std::uint64_t n = 0; n < kForged && arguments.consumers && all.violation.empty(); ++n)
+        all.violation = forged_skip(arguments.seed + n);
+    for (std::uint64_t n = 0; n < kForged && all.violation.empty(); ++n)
+        all.violation = slept_through(arguments.seed + n);
+    for (std::uint64_t n = 0; n < arguments.rounds && all.violation.empty(); ++n) {
+        const std::uint64_t seed = arguments.seed + n;
+        if (arguments.consumers) add(Rig(seed).run(kOperations), seed);
+        if (arguments.groups && all.violation.empty()) add(GroupRig(seed).run(kOperations), seed);
     }
     return all;
 }

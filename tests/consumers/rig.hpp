@@ -108,6 +108,10 @@ private:
     std::uint64_t replayed_ = 0;
 };
 
+/// Somebody waits for a consumer, or for a lane of a group, and what it waits for happens before it
+/// sleeps or while it does: it must not sleep on until it looks again.
+[[nodiscard]] std::string slept_through(std::uint64_t seed);
+
 /// A checkpoint that skips a run of events, forged: the verification must name the first of them.
 [[nodiscard]] std::string forged_skip(std::uint64_t seed);
 

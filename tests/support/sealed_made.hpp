@@ -41,7 +41,7 @@ public:
     std::span<std::byte> take(std::uint64_t bytes) noexcept override {
         if (takes_left == 0) return {};
         --takes_left;
-        pieces_.emplace_back(bytes + 1);
+        pieces_.emplace_back(bytes + 1, std::byte{0xA5});  // nobody may count on zeros
         return {pieces_.back().data(), bytes};
     }
     std::uint64_t takes_left = ~0ULL;

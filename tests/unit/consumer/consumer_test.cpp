@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "support/consuming.hpp"
+#include "support/mortal_env.hpp"
 
 namespace varve::test {
 namespace {
@@ -432,6 +433,40 @@ TEST(Consumer, ANewVersionTakesThePlaceOfTheOldOne) {
     ASSERT_TRUE(mail.close());
     ASSERT_TRUE(Consumer::replace(store, "other", "mail")) << "a name that nobody has";
     EXPECT_EQ(Consumer::list(store)->front().name, "other");
+}
+
+TEST(Consumer, SurvivesItsMaker) {
+    std::uint64_t steps = 1;
+    for (bool died = true; died; ++steps) {
+        ASSERT_LT(steps, 200U);
+        os::SimEnv world(steps);
+        Store store = open_store(world);
+        append_events(store, 1, 12);
+        {
+            MortalEnv mortal(world);
+            OpenOptions options = options_for(world, Access::read_only);
+            options.env = &mortal;
+            auto reader = Store::open("store", options);
+            ASSERT_TRUE(reader);
+            std::uint64_t left = steps;
+            world.on_step([&] {
+                if (left > 0 && --left == 0) mortal.die();
+            });
+            const auto made = Consumer::open(*reader, "mail", Selector::type("A"));
+            died = mortal.is_dead();
+            world.on_step({});
+        }
+        {
+            Consumer consumer = open_consumer(store);
+            ASSERT_TRUE(consumer.ack(take(consumer, 2).last(), "two"));
+            ASSERT_TRUE(consumer.close());
+        }
+        const auto left = world.power_cut(steps, {os::SimCut::Style::nothing, 0});
+        Store then = open_store(*left);
+        Consumer consumer = open_consumer(then);
+        EXPECT_EQ(consumer.state(), "two") << steps;
+    }
+    EXPECT_GT(steps, 10U);
 }
 
 TEST(Consumer, ListTellsOfAll) {
