@@ -210,6 +210,8 @@ export interface EventStoreConfig {
     durability?: 'os' | 'interval' | 'disk';
     /** Iteration ends silently where an error comes, as in event-storage. */
     compat?: boolean;
+    /** Make a varve store of what event-storage has written there; without it that is an error. The old files are only read. */
+    convert?: boolean;
     /** Metadata of streams, by name: kept when a stream is first written, given to the hooks. */
     streamMetadata?: { [stream: string]: object } | ((stream: string) => object);
     storageConfig?: {

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Consumer, parseConsumerName } from './consumer.js';
+import { convert } from './convert.js';
 import { Router } from './derive.js';
 import { Engine } from './engine.js';
 import { conditionConflict, versionConflict } from './errors.js';
@@ -18,6 +19,7 @@ import { EngineStorage } from './storage.js';
 import { streamsOf } from './streams.js';
 
 const RESERVED = ['commitId', 'committedAt', 'commitVersion', 'commitSize', 'streamVersion'];
+const LOCK_RECLAIM = 1;
 const NEWS = { create: 'stream-available', close: 'stream-closed', delete: 'stream-deleted' };
 const HOOKS = ['preCommit', 'preRead'];
 
@@ -61,9 +63,7 @@ export class EventStore extends EventEmitter {
     #open(config) {
         const place = path.join(this.storageDirectory, `${this.storeName}.varve`);
         const old = path.join(this.streamsDirectory, `${this.storeName}.index`);
-        if (!fs.existsSync(place) && fs.existsSync(old))
-            throw new Error(`${old} belongs to a store that event-storage has written. Make a varve store of it with: ` +
-                `varve import ${place} --from node-event-storage ${this.storageDirectory} --name ${this.storeName}`);
+        if (!fs.existsSync(place) && fs.existsSync(old)) this.#convert(config, place, old);
         if (!this.#readOnly) fs.mkdirSync(this.storageDirectory, { recursive: true });
         this.#place = place;
         this.#durability = durabilityOf(config, this.storageConfig);
@@ -82,6 +82,15 @@ export class EventStore extends EventEmitter {
             this.emit('ready');
             this.storage.emit('opened');
         });
+    }
+
+    #convert(config, place, old) {
+        if (this.#readOnly || !config.convert)
+            throw new Error(`${old} belongs to a store that event-storage has written. Open it with convert: true, and a varve store is made of ` +
+                `it, or with: varve import ${place} --from node-event-storage ${this.storageDirectory} --name ${this.storeName}`);
+        const secret = this.storageConfig.hmacSecret ?? '';
+        const { storeName, storageDirectory, streamsDirectory } = this;
+        convert({ place, storeName, storageDirectory, streamsDirectory, secret }, this.#accessors, this.storageConfig.lock === LOCK_RECLAIM);
     }
 
     // What can not be trusted or read leaves everything as it is: the store is closed again.

@@ -23,7 +23,7 @@ function evaluate(source) {
     return made.bind({});
 }
 
-function syncDirectory(directory) {
+export function syncDirectory(directory) {
     const opened = fs.openSync(directory, 'r');
     fs.fsyncSync(opened);
     fs.closeSync(opened);
@@ -203,6 +203,11 @@ export class Journal {
         }
         this.#append(entry);
         this.derived.get(stream).matcher = matcher;
+    }
+
+    /** The same of a stream that event-storage has made: its matcher as it is stored there. */
+    adopt({ stream, matcher, hmac, after, past }) {
+        this.#append({ op: 'create', stream, tag: `${DERIVED}${this.#made + 1}:${stream}`, matcher, hmac, after, past: deltas(past) });
     }
 
     closeStream(stream) {

@@ -4,6 +4,7 @@
 
 #include "consumer_object.hpp"
 #include "cursor_object.hpp"
+#include "import_function.hpp"
 #include "store_object.hpp"
 
 namespace varve::node {
@@ -19,6 +20,7 @@ Napi::Object begin(Napi::Env env, Napi::Object exports) {
     env.SetInstanceData(addon);  // which deletes it with the environment
     exports.Set("Store", StoreObject::define(env));
     exports.Set("Cursor", cursor);
+    exports.Set("importStorage", Napi::Function::New(env, import_storage, "importStorage"));
     exports.Set("Consumer", consumer);
     return exports;
 }

@@ -6,6 +6,7 @@ import EventStore, {
 } from 'varve';
 
 const store: Named = new EventStore('shop', { storageDirectory: './data', typeAccessor: 'type', durability: 'disk' });
+new EventStore({ convert: true });
 new EventStore({ readOnly: true, streamSources: [{ path: 'a', nameBuilder: value => value }] });
 store.on('ready', () => {});
 store.on('commit', commit => commit.events.length + commit.streamVersion);
