@@ -9,6 +9,7 @@ const KINDS = { stream: 0, category: 1, type: 2, tag: 3 };
 const MADE = 'stream:';
 const TAGS = 'tags/';
 const MOST_BYTES = 1024;  // of a name
+const MOST_KNOWN = 20_000;  // sets that are kept in mind
 
 const engines = new WeakMap();
 
@@ -28,6 +29,7 @@ export class Engine {
     /** Those that follow what is committed: objects with a function `notify`. */
     consumers = new Set();
     #watching = false;
+    #known = new Set();  // sets that have events
     #told = false;
 
     constructor(native, readOnly, journal, eventStore) {
@@ -49,6 +51,7 @@ export class Engine {
         this.readOnly = readOnly;
         this.journal = journal;
         this.#watching = false;
+        this.#known.clear();
     }
 
     /** Calls the hooks `preRead` with a position and the metadata of a stream; null if there are none. */
@@ -100,9 +103,13 @@ export class Engine {
         return this.native.published();
     }
 
-    // A name that no stream can have is not looked for.
+    // A name that no stream can have is not looked for. What has an event once has one for ever.
     #has(set) {
-        return Buffer.byteLength(set) <= MOST_BYTES + 1 && this.native.count([set], 1) > 0;
+        if (this.#known.has(set)) return true;
+        if (Buffer.byteLength(set) > MOST_BYTES + 1 || this.native.count([set], 1) === 0) return false;
+        if (this.#known.size >= MOST_KNOWN) this.#known.clear();
+        this.#known.add(set);
+        return true;
     }
 
     #derived(name) {
