@@ -108,6 +108,10 @@ struct EraseArguments {
 struct ExportArguments {
     std::string store, file = "-";
     bool json = false;
+    // To a storage of node-event-storage, which `file` is the directory of then.
+    std::string to, name = "eventstore", index_directory;
+    std::optional<std::string> type_path, tag_path;
+    bool mapped = false;
 };
 
 /// A definition to be made, closed or deleted.
@@ -156,6 +160,7 @@ int run_import(const ImportArguments& arguments);
 int run_import_storage(const ImportArguments& arguments);
 int run_erase(const EraseArguments& arguments);
 int run_export(const ExportArguments& arguments);
+int run_export_storage(const ExportArguments& arguments);
 int run_doctor(const StoreArguments& arguments);
 int run_salvage(const BackupArguments& arguments);
 int run_backup(const BackupArguments& arguments);

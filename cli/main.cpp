@@ -282,10 +282,13 @@ private:
         runs(import, [this] {
             return import_.from.empty() ? run_import(import_) : run_import_storage(import_);
         });
-        CLI::App& exported = command("export", "write all events as NDJSON", export_.store);
-        exported.add_option("FILE", export_.file, "a new file; standard output if none is given");
-        exported.add_flag("--json", export_.json, "with FILE: what was exported, as JSON");
-        runs(exported, [this] { return run_export(export_); });
+        CLI::App& exported =
+            command("export", "write all events as NDJSON, or as a storage of node-event-storage",
+                    export_.store);
+        add_export(exported, export_);
+        runs(exported, [this] {
+            return export_.to.empty() ? run_export(export_) : run_export_storage(export_);
+        });
         CLI::App& bench = *app_.add_subcommand("bench", "measure; see varve-bench --help");
         bench.prefix_command();
         bench.callback([this, &bench] {

@@ -114,6 +114,33 @@ void add_import(CLI::App& command, ImportArguments& import) {
     command.add_flag("--json", import.json, "result as JSON");
 }
 
+void add_export(CLI::App& command, ExportArguments& exported) {
+    auto* file = command.add_option("FILE", exported.file,
+                                    "a new file; standard output if none is given; with --to, a "
+                                    "new directory");
+    auto* to =
+        command.add_option("--to", exported.to, "what to write, if not NDJSON: node-event-storage")
+            ->check(CLI::IsMember({"node-event-storage"}))
+            ->needs(file);
+    for (CLI::Option* option :
+         {command.add_option("--name", exported.name, "of the storage (eventstore if not given)")
+              ->check(kName),
+          command
+              .add_option("--index-directory", exported.index_directory,
+                          "of the storage, if not DIRECTORY/streams")
+              ->check(kName),
+          command.add_option("--type-path", exported.type_path,
+                             "field of the payload that holds the type: kind.name. Makes the "
+                             "streams of types as well; without it, type, and no such streams"),
+          command.add_option("--tag-path", exported.tag_path,
+                             "field of the payload that holds tags, in the same way; without it, "
+                             "tags, and no streams of tags"),
+          command.add_flag("--mapped", exported.mapped,
+                           "files in the layout of the mapped classes")})
+        option->needs(to);
+    command.add_flag("--json", exported.json, "with FILE: what was exported, as JSON");
+}
+
 void add_match(CLI::App& command, std::string& match) {
     command
         .add_option("--match", match,

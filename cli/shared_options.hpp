@@ -23,6 +23,7 @@ extern const CLI::Validator kQuestion;
 
 /// What is imported, from which kind of source.
 void add_import(CLI::App& command, ImportArguments& import);
+void add_export(CLI::App& command, ExportArguments& exported);
 void add_match(CLI::App& command, std::string& match);
 /// What reads choose events by.
 void add_source(CLI::App& command, SourceArguments& source);

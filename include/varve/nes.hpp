@@ -182,9 +182,10 @@ public:
     [[nodiscard]] Result<Change> wait(std::uint64_t timeout_us) noexcept;
 
     /// Appends a document, JSON text, and its entries in all indexes that match it; returns its
-    /// number. Others see it after `flush`.
-    [[nodiscard]] Result<std::uint64_t> write(std::string_view document,
-                                              std::string_view partition) noexcept;
+    /// number. Others see it after `flush`. With a time, microseconds since 1970, that one counts
+    /// and not the clock's, but later than the last one of its partition.
+    [[nodiscard]] Result<std::uint64_t> write(std::string_view document, std::string_view partition,
+                                              std::optional<std::int64_t> time_us = {}) noexcept;
     /// The same, in the partition that the options choose.
     [[nodiscard]] Result<std::uint64_t> write(std::string_view document) noexcept;
     /// Partitions first, then indexes, the primary one last.

@@ -218,12 +218,13 @@ public:
     Partition& operator=(Partition&&) noexcept;
     ~Partition();
 
-    /// Appends 1 byte to 64 MiB; returns the position. The time is the clock's, but later than the
-    /// last document's. `too_large` if the document is, or if the partition would exceed 4 GiB,
-    /// which index entries cannot address: nothing is written then. `corrupt` while there is a torn
-    /// document at the end: see `drop_torn`. Visible elsewhere after `flush`.
-    [[nodiscard]] Result<std::uint64_t> write(std::string_view data,
-                                              std::uint32_t sequence) noexcept;
+    /// Appends 1 byte to 64 MiB; returns the position. The time is the clock's or the one that is
+    /// given, microseconds since 1970, but later than the last document's. `too_large` if the
+    /// document is, or if the partition would exceed 4 GiB, which index entries cannot address:
+    /// nothing is written then. `corrupt` while there is a torn document at the end: see
+    /// `drop_torn`. Visible elsewhere after `flush`.
+    [[nodiscard]] Result<std::uint64_t> write(std::string_view data, std::uint32_t sequence,
+                                              std::optional<std::int64_t> time_us = {}) noexcept;
     /// The document at `position`. With an expected size, another one is `corrupt`. `not_found` at
     /// the end and behind it.
     [[nodiscard]] Result<Document> read(std::uint64_t position,

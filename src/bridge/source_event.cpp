@@ -15,6 +15,8 @@ using nes::JsonField;
 
 namespace {
 
+const Paths kExportedPaths{{}, {"type"}, {"tags"}};
+
 /// The string that a JSON text denotes; where it needs no decoding, where it stands.
 std::optional<std::string_view> text_of(std::string_view value, std::list<std::string>& texts) {
     if (value.size() < 2 || value.front() != '"') return std::nullopt;
@@ -49,17 +51,6 @@ std::optional<std::int64_t> milliseconds(const std::optional<std::string_view>& 
     return std::llround(*number * 1000);
 }
 
-void read_metadata(std::string_view metadata, SourceEvent& into) {
-    JsonField wanted[] = {
-        {"committedAt", {}}, {"commitId", {}}, {"commitVersion", {}}, {"commitSize", {}}};
-    static_cast<void>(nes::json_fields(metadata, wanted));
-    if (const auto time_ms = milliseconds(wanted[0].value)) into.event.time_us = *time_ms;
-    const auto id = whole_number(wanted[1].value);
-    const auto version = whole_number(wanted[2].value);
-    const auto size = whole_number(wanted[3].value);
-    if (id && version && size) into.commit = {*id, *version, *size};
-}
-
 /// Calls `use` with each string that is not empty: of the value itself, or of its elements.
 template <class Use>
 void each_name(std::string_view value, std::list<std::string>& texts, const Use& use) {
@@ -89,6 +80,22 @@ void read_names(std::string_view data, const Paths& paths, std::list<std::string
         });
     if (tags)
         each_name(*tags, texts, [&](std::string_view name) { into.event.tags.push_back(name); });
+}
+
+/// Answers what an export has put there, if it has.
+std::optional<std::string_view> read_metadata(std::string_view metadata, SourceEvent& into) {
+    JsonField wanted[] = {{"committedAt", {}},
+                          {"commitId", {}},
+                          {"commitVersion", {}},
+                          {"commitSize", {}},
+                          {kExported, {}}};
+    static_cast<void>(nes::json_fields(metadata, wanted));
+    if (const auto time_ms = milliseconds(wanted[0].value)) into.event.time_us = *time_ms;
+    const auto id = whole_number(wanted[1].value);
+    const auto version = whole_number(wanted[2].value);
+    const auto size = whole_number(wanted[3].value);
+    if (id && version && size) into.commit = {*id, *version, *size};
+    return wanted[4].value;
 }
 
 std::string_view stream_of_document(const nes::StoredDocument& document, const Paths& paths,
@@ -137,7 +144,11 @@ bool read_event(const nes::StoredDocument& document, const Paths& paths,
         event.stream = *name;
         event.data = payload.value.value_or(std::string_view());
         event.metadata = *metadata.value;
-        read_metadata(event.metadata, into);
+        if (const auto names = read_metadata(event.metadata, into);
+            names && names->front() == '{') {
+            read_names(*names, kExportedPaths, texts, into);
+            return true;
+        }
     } else {
         event.stream = stream_of_document(document, paths, texts);
         event.data = document.data;

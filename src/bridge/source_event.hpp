@@ -26,6 +26,10 @@ struct Paths {
     Path tags;
 };
 
+/// Field of the metadata for what the original has no place for: an object with `type` and `tags`,
+/// which count instead of what stands in the payload. Exports write it.
+inline constexpr std::string_view kExported = "varve";
+
 /// Where an event stands in its commit, as its metadata say.
 struct CommitPlace {
     std::uint64_t id = 0;

@@ -118,15 +118,16 @@ Error Partition::State::flawed(Flaw flaw, std::uint64_t at) const {
                    *path, header + at);
 }
 
-std::uint64_t Partition::State::next_time() noexcept {
-    const std::int64_t now =
-        file->env().now_us() - static_cast<std::int64_t>(epoch_ms) * std::int64_t{1000};
+std::uint64_t Partition::State::next_time(std::optional<std::int64_t> given_us) noexcept {
+    const std::int64_t now = (given_us ? *given_us : file->env().now_us()) -
+                             static_cast<std::int64_t>(epoch_ms) * std::int64_t{1000};
     const std::uint64_t since = now > 0 ? static_cast<std::uint64_t>(now) : 0;
     last_time_us = std::max(since, last_time_us + 1);
     return last_time_us;
 }
 
-Result<std::uint64_t> Partition::write(std::string_view data, std::uint32_t sequence) noexcept {
+Result<std::uint64_t> Partition::write(std::string_view data, std::uint32_t sequence,
+                                       std::optional<std::int64_t> time_us) noexcept {
     State& state = *state_;
     if (data.empty())
         return failure(ErrorCode::invalid_argument,
@@ -144,7 +145,7 @@ Result<std::uint64_t> Partition::write(std::string_view data, std::uint32_t sequ
                        *state.path, state.header + state.end);
     auto at = state.file->extend(total);
     if (!at) return std::move(at).error();
-    store_document(*at, data, sequence, state.next_time());
+    store_document(*at, data, sequence, state.next_time(time_us));
     const std::uint64_t position = state.end;
     state.end += total;
     return position;

@@ -29,7 +29,8 @@ struct Partition::State {
     void look_at_end() noexcept;
     [[nodiscard]] Result<void> flush_buffered() noexcept;
     [[nodiscard]] Error flawed(Flaw flaw, std::uint64_t at) const;
-    [[nodiscard]] std::uint64_t next_time() noexcept;
+    /// Since the epoch: of the clock, or of a time since 1970, but later than the last one.
+    [[nodiscard]] std::uint64_t next_time(std::optional<std::int64_t> given_us) noexcept;
     /// Everything behind the header that lies in the file.
     [[nodiscard]] base::Bytes whole() const noexcept { return file->content().subspan(header); }
     /// The whole documents of it.

@@ -86,7 +86,8 @@ struct Storage::State {
     [[nodiscard]] Result<void> take_lock() noexcept;
     [[nodiscard]] Result<void> learn_indexes() noexcept;
     [[nodiscard]] Result<PartitionSlot*> slot_for(std::string_view name) noexcept;
-    [[nodiscard]] Result<Partition*> writer_of(PartitionSlot& slot) noexcept;
+    [[nodiscard]] Result<Partition*> writer_of(PartitionSlot& slot,
+                                               std::optional<std::int64_t> first_us = {}) noexcept;
     [[nodiscard]] Result<Index*> writer_of(IndexSlot& slot) noexcept;
     /// Closes files when too many are open for writing. Nobody may hold one then.
     [[nodiscard]] Result<void> limit_writers(std::size_t more = 1) noexcept;

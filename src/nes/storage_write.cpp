@@ -15,8 +15,10 @@ using base::failure;
 namespace {
 
 constexpr std::string_view kEntryMetadata = R"({"entryClass":"Entry","entrySize":16)";
-constexpr std::uint64_t kMostPending = 1024;  // entries of these fit into an index's buffer
-constexpr std::size_t kMostWriters = 400;     // below the usual limit of 1,024 open files
+constexpr std::uint64_t kMostPending = 1024;         // entries of these fit into an index's buffer
+constexpr std::size_t kMostWriters = 400;            // below the usual limit of 1,024 open files
+constexpr std::int64_t kFirstMs = 2;                 // an epoch of 0 would be none
+constexpr std::int64_t kLastMs = 8'000'000'000'000;  // beyond, a partition cannot be read
 constexpr std::uint64_t kMostDocuments = ~std::uint32_t{0};
 
 std::string metadata_with(std::string_view matcher) {
@@ -106,7 +108,9 @@ Result<PartitionSlot*> Storage::State::slot_for(std::string_view name) noexcept 
     return written;
 }
 
-Result<Partition*> Storage::State::writer_of(PartitionSlot& slot) noexcept {
+/// A new partition begins a millisecond before its first document, which keeps its time so.
+Result<Partition*> Storage::State::writer_of(PartitionSlot& slot,
+                                             std::optional<std::int64_t> first_us) noexcept {
     if (slot.writer) return &*slot.writer;
     const std::string path = data_directory + "/" + slot.file;
     auto kind = env.name_kind(path);
@@ -116,6 +120,9 @@ Result<Partition*> Storage::State::writer_of(PartitionSlot& slot) noexcept {
         VARVE_TRY(make_directories(env, directory_of(path), options.sync_on_flush));
     else
         wanted.layout = Layout::detect;
+    if (first_us)
+        wanted.epoch_ms =
+            static_cast<std::uint64_t>(std::clamp(*first_us / 1000, kFirstMs, kLastMs)) - 1;
     auto opened = Partition::open(path, wanted);
     if (!opened) return std::move(opened).error();
     ++writers;
@@ -177,8 +184,8 @@ Result<void> Storage::State::take_back(const IndexEntry& entry) noexcept {
     return without(*primary);
 }
 
-Result<std::uint64_t> Storage::write(std::string_view document,
-                                     std::string_view partition) noexcept {
+Result<std::uint64_t> Storage::write(std::string_view document, std::string_view partition,
+                                     std::optional<std::int64_t> time_us) noexcept {
     State& state = *state_;
     VARVE_TRY(state.usable(true));
     const std::uint64_t number = state.primary->length() + 1;
@@ -194,14 +201,14 @@ Result<std::uint64_t> Storage::write(std::string_view document,
         auto index = state.writer_of(*state.indexes[n]);
         if (!index) return std::move(index).error();
     }
-    auto writer = state.writer_of(**slot);
+    auto writer = state.writer_of(**slot, time_us);
     if (!writer) return std::move(writer).error();
     const IndexEntry entry{static_cast<std::uint32_t>(number),
                            static_cast<std::uint32_t>((*writer)->size()),
                            static_cast<std::uint32_t>(document.size()), (*slot)->id};
     auto done = state.add_entries(entry);
     if (done) {
-        auto position = (*writer)->write(document, entry.number - 1);
+        auto position = (*writer)->write(document, entry.number - 1, time_us);
         if (!position) done = std::move(position).error();
     }
     if (!done) {
