@@ -28,7 +28,8 @@ std::string fault_of(std::string_view stream, const std::string& storage) {
 }
 
 bool partition_is_usable(std::string_view stream, const std::string& storage) {
-    if (stream.empty() || !nes::check_name(storage + "." + std::string(stream))) return false;
+    if (!nes::check_name(stream) || !nes::check_name(storage + "." + std::string(stream)))
+        return false;
     return !stream.ends_with(".index") && !stream.ends_with(".branch") &&
            !stream.ends_with(".lock");
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Goal: what node-event-storage 0.8.0 writes is read here and imported into a store, and what is written here it opens, reads, continues
-and follows; its way of watching sees what is written here, in both layouts.
+"""Goal: what node-event-storage 0.8.0 writes is read here and imported into a store, and what is written or exported here it opens,
+reads, continues and follows; its way of watching sees what is written here, in both layouts.
 
 Method: the package from npm, installed into the build tree; every round is dumped by both sides and compared. Skipped, with a line
 that says so, without Node, npm or network.
@@ -114,6 +114,45 @@ def carry(varve, directory, sides):
     print(f"{directory.name}: {len(documents)} events and the derived stream are the same in the store")
 
 
+def bring_back(varve, directory, sides):
+    """Exports what `carry` imported: the original must read the same documents, in the same streams, and go on writing."""
+    store, target = directory.with_name(directory.name + "-store"), directory.with_name(directory.name + "-back")
+    if target.exists():
+        shutil.rmtree(target)
+    report = json.loads(run(varve, "export", store, target, "--to", "node-event-storage", "--name", "store", "--json").strip().split("\n")[-1])
+    documents, indexes = told(run(*sides.node, "dump", directory))
+    if report["as_imported"] != len(documents) or report["lost"] or told(run(*sides.node, "dump", target)) != (documents, indexes):
+        sys.exit(f"{target}: exported {report}")
+    sides.compare(target, len(documents))
+    run(*sides.node, "write", target, 10)
+    sides.compare(target, len(documents) + 20)
+
+
+def born(varve, work, sides):
+    """Events that were born in a store, in commits of one and of many, become events of the original."""
+    store, target = work / "born-store", work / "born"
+    for directory in (store, target):
+        if directory.exists():
+            shutil.rmtree(directory)
+    events = [{"stream": f"foo-{n % 3}", "type": "A", "tags": [f"t/{n}"], "time": 1700000000000 + n, "data": {"n": n, "text": 'é"\n'},
+               "metadata": {"user": f"u{n}"}} for n in range(60)]
+    for first in range(0, 60, 6):
+        text = "".join(json.dumps(event) + "\n" for event in sorted(events[first:first + 6], key=lambda event: event["stream"]))
+        done = subprocess.run([str(varve), "append", str(store)], input=text, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            sys.exit(done.stderr)
+    run(varve, "export", store, target, "--to", "node-event-storage", "--name", "store")
+    documents, indexes = told(run(*sides.node, "dump", target))
+    here = [json.loads(line) for line in run(varve, "read", store, "--json").strip().split("\n")]
+    if [(one["stream"], one["payload"], one["metadata"]["user"], one["metadata"]["committedAt"], one["metadata"]["streamVersion"])
+            for one in documents] != [(one["stream"], one["data"], one["metadata"]["user"], one["time"], one["revision"] - 1) for one in here]:
+        sys.exit(f"{target}: other events than the store has")
+    if {one["metadata"]["commitSize"] for one in documents} != {2} or indexes != [f"stream-foo-{n} 20" for n in range(3)]:
+        sys.exit(f"{target}: {indexes}")
+    run(*sides.node, "write", target, 5)
+    sides.compare(target, 70)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", required=True)
@@ -134,6 +173,8 @@ def main():
     sides.compare(theirs, 170)
     if arguments.varve:
         carry(arguments.varve, theirs, sides)
+        bring_back(arguments.varve, theirs, sides)
+        born(arguments.varve, arguments.work, sides)
     run(*sides.ours, "write", own, 1, 50)
     sides.compare(own, 50)
     run(*sides.node, "write", own, 10)
