@@ -155,13 +155,13 @@ std::string made(const EventView& event) { return made(event, {0, 0, 1}); }
 
 TEST(ExportedDocuments, HaveTheFieldsOfTheOriginal) {
     EventView event;
-    event.stream = "a\"b";
+    event.stream = "a\tb";
     event.data = R"({"n":1})";
     event.metadata = R"({"user":"ann","commitId":7})";
     event.time_us = 1'700'000'000'000'007;
     event.revision = Revision{3};
     EXPECT_EQ(made(event, {8, 1, 2}),
-              R"({"stream":"a\"b","payload":{"n":1},"metadata":{"commitId":8,"committedAt":)"
+              R"({"stream":"a\tb","payload":{"n":1},"metadata":{"commitId":8,"committedAt":)"
               R"(1700000000000.007,"commitVersion":1,"commitSize":2,"user":"ann",)"
               R"("streamVersion":2}})");
     event.time_us = -1'500;
