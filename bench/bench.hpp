@@ -172,5 +172,6 @@ void run_speedrun(const Parameters& parameters);
 void run_consumer(const Parameters& parameters);
 void run_nes(const Parameters& parameters);
 void run_seed(const Parameters& parameters);
+void run_import_nes(const Parameters& parameters);
 
 }  // namespace varve::bench

@@ -29,6 +29,7 @@ const std::map<std::string, void (*)(const Parameters&)> kScenarios = {
     {"nes", run_nes},
     {"seed-index", run_seed},
     {"seed-storage", run_seed},
+    {"import-nes", run_import_nes},
     {"speedrun", run_speedrun},
     {"consumer", run_consumer}};
 
@@ -58,7 +59,8 @@ const std::map<std::string, std::vector<std::string>> kVariants = {
     {"visibility", {"nes-classic", "nes-mapped"}},
     {"nes", {"nes-classic", "nes-mapped", "open-close"}},
     {"seed-index", {"varve", "nes-classic", "nes-mapped"}},
-    {"seed-storage", {"varve", "nes-classic", "nes-mapped"}}};
+    {"seed-storage", {"varve", "nes-classic", "nes-mapped"}},
+    {"import-nes", {"nes-classic", "nes-mapped"}}};
 
 std::vector<std::string> all_variants() {
     std::vector<std::string> all;
@@ -103,8 +105,9 @@ void add_choices(CLI::App& app, Parameters& parameters) {
            "ago), ids (random ids, --events of them there before); for matcher: parse, "
            "absent, absent-short; for derived: absent, unwanted, matching (what the JSON has of "
            "the fields that streams wait for); for contention: one (all threads on one boundary), "
-           "disjoint (each on its own) (default: all of them); for visibility and nes: "
-           "nes-classic, nes-mapped; for nes also open-close (--events openings and closings of "
+           "disjoint (each on its own) (default: all of them); for visibility, nes and "
+           "import-nes: nes-classic, nes-mapped; for nes also open-close (--events openings and "
+           "closings of "
            "files, which must leave nothing behind); for seed-index and seed-storage: varve, "
            "nes-classic, nes-mapped (default: all of them); for query: rare (two rare tags); for "
            "consumer: state "

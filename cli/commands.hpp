@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <varve/options.hpp>
 #include <vector>
@@ -93,6 +94,10 @@ struct StatsArguments {
 struct ImportArguments {
     std::string store, file;
     bool skip_invalid = false, resume = false, ignore_unknown = false, json = false;
+    // Of a storage of node-event-storage, which `file` is the directory of then.
+    std::string from, name = "eventstore", index_directory, stream_path = "stream";
+    std::optional<std::string> type_path, tag_path;
+    bool no_compare = false, streams = false;
 };
 struct EraseArguments {
     std::string store;
@@ -148,6 +153,7 @@ int run_list(const ListArguments& arguments, Listed what);
 int run_stats(const StatsArguments& arguments);
 int run_verify(const VerifyArguments& arguments);
 int run_import(const ImportArguments& arguments);
+int run_import_storage(const ImportArguments& arguments);
 int run_erase(const EraseArguments& arguments);
 int run_export(const ExportArguments& arguments);
 int run_doctor(const StoreArguments& arguments);

@@ -274,18 +274,14 @@ private:
 
     void add_files() {
         CLI::App& import = command("import",
-                                   "append the events of an NDJSON file, plain, .gz or .zst; those "
-                                   "whose ids are there are not appended again",
+                                   "append the events of an NDJSON file, plain, .gz or .zst, or "
+                                   "of a storage of node-event-storage; those whose ids are there "
+                                   "are not appended again",
                                    import_.store);
-        import.add_option("FILE", import_.file, "the file; - for standard input")->required();
-        import.add_flag("--skip-invalid", import_.skip_invalid,
-                        "count lines that are not valid instead of ending there");
-        import.add_flag("--resume", import_.resume,
-                        "go on where an import that filled this store was interrupted");
-        import.add_flag("--ignore-unknown", import_.ignore_unknown,
-                        "ignore fields that are none of an event");
-        import.add_flag("--json", import_.json, "result as JSON");
-        runs(import, [this] { return run_import(import_); });
+        add_import(import, import_);
+        runs(import, [this] {
+            return import_.from.empty() ? run_import(import_) : run_import_storage(import_);
+        });
         CLI::App& exported = command("export", "write all events as NDJSON", export_.store);
         exported.add_option("FILE", export_.file, "a new file; standard output if none is given");
         exported.add_flag("--json", export_.json, "with FILE: what was exported, as JSON");

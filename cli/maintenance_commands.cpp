@@ -1,7 +1,5 @@
 // Commands that look after a store: verify, doctor, backup, restore, salvage, repair. Long ones
 // show their progress and end in order on Ctrl-C.
-#include <csignal>
-
 #include "commands.hpp"
 #include "json_events.hpp"
 #include "terminal.hpp"
@@ -9,31 +7,6 @@
 namespace varve::cli {
 
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
-
-void on_signal(int) { interrupted = 1; }
-
-/// A bar of megabytes that also asks whether somebody wants the command to end.
-class Watched {
-public:
-    explicit Watched(const char* what) : bar_(what, 1000) {
-        std::signal(SIGINT, on_signal);
-        std::signal(SIGTERM, on_signal);
-    }
-    [[nodiscard]] Progress progress() {
-        return [this](std::uint64_t done, std::uint64_t total) {
-            const double part =
-                total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
-            bar_.show(static_cast<std::uint64_t>(part * 1000), done >> 20, "MiB");
-            return interrupted == 0;
-        };
-    }
-    void finish() { bar_.finish(); }
-
-private:
-    ProgressBar bar_;
-};
 
 void write_list(const char* name, const std::vector<std::string>& texts, std::string& out) {
     out += fmt::format(",\"{}\":[", name);

@@ -73,6 +73,47 @@ const CLI::Validator kId(
 
 const CLI::Validator kQuestion = json_check(question_of);
 
+void add_import(CLI::App& command, ImportArguments& import) {
+    command
+        .add_option("FILE", import.file,
+                    "the file, - for standard input; with --from, the directory of the storage")
+        ->required();
+    auto* from =
+        command
+            .add_option("--from", import.from, "what FILE is, if not NDJSON: node-event-storage")
+            ->check(CLI::IsMember({"node-event-storage"}));
+    for (CLI::Option* option :
+         {command.add_flag("--skip-invalid", import.skip_invalid,
+                           "count lines that are not valid instead of ending there"),
+          command.add_flag("--resume", import.resume,
+                           "go on where an import that filled this store was interrupted; with "
+                           "--from that needs no option"),
+          command.add_flag("--ignore-unknown", import.ignore_unknown,
+                           "ignore fields that are none of an event")})
+        option->excludes(from);
+    for (CLI::Option* option :
+         {command.add_option("--name", import.name, "of the storage (eventstore if not given)")
+              ->check(kName),
+          command
+              .add_option("--index-directory", import.index_directory,
+                          "of the storage, if not DIRECTORY/streams or DIRECTORY")
+              ->check(kName),
+          command.add_option("--type-path", import.type_path,
+                             "field of the payload that holds the type: kind.name; empty: none; "
+                             "else as the storage's own streams tell, or type"),
+          command.add_option("--tag-path", import.tag_path,
+                             "field of the payload that holds tags, in the same way; else tags"),
+          command.add_option("--stream-path", import.stream_path,
+                             "field that holds the stream, in documents that no event store wrote; "
+                             "else stream, and without it the partition"),
+          command.add_flag("--no-compare", import.no_compare,
+                           "do not read everything again to compare"),
+          command.add_flag("--streams", import.streams,
+                           "print events and checksum of each stream that was compared")})
+        option->needs(from);
+    command.add_flag("--json", import.json, "result as JSON");
+}
+
 void add_match(CLI::App& command, std::string& match) {
     command
         .add_option("--match", match,

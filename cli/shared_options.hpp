@@ -21,6 +21,8 @@ extern const CLI::Validator kId;
 /// Checks that a query or selector can be asked.
 extern const CLI::Validator kQuestion;
 
+/// What is imported, from which kind of source.
+void add_import(CLI::App& command, ImportArguments& import);
 void add_match(CLI::App& command, std::string& match);
 /// What reads choose events by.
 void add_source(CLI::App& command, SourceArguments& source);

@@ -23,6 +23,10 @@ void on_bad_page(int) {
     ::_exit(kDamaged);
 }
 
+volatile std::sig_atomic_t interrupted = 0;
+
+void on_signal(int) { interrupted = 1; }
+
 }  // namespace
 
 Store open_or_fail(const std::string& path, const OpenOptions& options) {
@@ -84,6 +88,20 @@ void ProgressBar::show(std::uint64_t done, std::uint64_t count, const char* unit
 void ProgressBar::finish() {
     if (drawn_) std::fwrite("\r\033[K", 1, 4, stderr);
     drawn_ = false;
+}
+
+Watched::Watched(const char* what, const char* unit, unsigned shift)
+    : bar_(what, 1000), unit_(unit), shift_(shift) {
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+}
+
+Progress Watched::progress() {
+    return [this](std::uint64_t done, std::uint64_t total) {
+        const double part = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
+        bar_.show(static_cast<std::uint64_t>(part * 1000), done >> shift_, unit_);
+        return interrupted == 0;
+    };
 }
 
 }  // namespace varve::cli

@@ -44,4 +44,20 @@ private:
     std::chrono::steady_clock::time_point last_{};
 };
 
+/// The bar of a long call that ends in order on Ctrl-C. The first one in a process takes over the
+/// signals.
+class Watched {
+public:
+    /// What the call counts is shown divided by 2^`shift`, as `unit`.
+    explicit Watched(const char* what, const char* unit = "MiB", unsigned shift = 20);
+    /// For the call. Lives as long as this.
+    [[nodiscard]] Progress progress();
+    void finish() { bar_.finish(); }
+
+private:
+    ProgressBar bar_;
+    const char* unit_;
+    unsigned shift_;
+};
+
 }  // namespace varve::cli

@@ -22,6 +22,7 @@ LAYERS = {
     "store": {"base", "os", "file", "log", "match", "index", "query"},
     "consumer": {"base", "os", "file", "store"},
     "nes": {"base", "os"},
+    "bridge": {"base", "os", "nes"},  # and the store, by its public headers
 }
 OUTSIDE = {"cli", "bench", "bindings", "server", "examples"}  # see include/varve only
 FILE_LINES = 600

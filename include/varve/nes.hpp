@@ -71,7 +71,8 @@ struct PartitionInfo {
     std::string name;  ///< without the storage's
     std::string path;
     std::uint32_t id = 0;
-    std::uint64_t bytes = 0;  ///< of whole documents
+    std::uint64_t bytes = 0;         ///< of whole documents
+    std::uint64_t header_bytes = 0;  ///< before them
     Layout layout = Layout::detect;
     std::string metadata;
     std::optional<Partition::Torn> torn;
@@ -92,6 +93,7 @@ struct StoredDocument {
     std::string_view data;
     std::uint64_t time_us = 0;  ///< since 1970, as the partition's clock had it
     std::uint64_t position = 0;
+    std::uint64_t offset = 0;  ///< in the partition's file, in bytes
 };
 
 /// The parts of a document that an event store has written, as they stand in it.

@@ -178,6 +178,8 @@ public:
     /// JSON text of the header.
     [[nodiscard]] std::string_view metadata() const noexcept;
     [[nodiscard]] Layout layout() const noexcept;
+    /// Where in the file the entry at 1-based `place` begins, in bytes.
+    [[nodiscard]] std::uint64_t offset(std::uint64_t place) const noexcept;
     /// Bytes at the end that were no entries when the index was opened.
     [[nodiscard]] std::uint64_t dropped() const noexcept;
 
@@ -282,6 +284,8 @@ public:
 
     /// Where the last whole document ends: bytes of documents.
     [[nodiscard]] std::uint64_t size() const noexcept;
+    /// Bytes before the documents: position 0 is this offset in the file.
+    [[nodiscard]] std::uint64_t header_bytes() const noexcept;
     [[nodiscard]] std::uint64_t epoch_ms() const noexcept;
     /// JSON text of the header.
     [[nodiscard]] std::string_view metadata() const noexcept;

@@ -248,6 +248,9 @@ Result<Change> Index::wait(std::uint64_t timeout_us) noexcept {
 
 std::string_view Index::metadata() const noexcept { return state_->metadata; }
 Layout Index::layout() const noexcept { return state_->file->layout(); }
+std::uint64_t Index::offset(std::uint64_t place) const noexcept {
+    return state_->header + (place - 1) * kEntry;
+}
 std::uint64_t Index::dropped() const noexcept { return state_->dropped; }
 
 }  // namespace nes

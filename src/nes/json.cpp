@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 
 namespace varve {
 inline namespace v0 {
@@ -10,9 +11,35 @@ namespace nes {
 
 namespace {
 
-constexpr int kDepthLimit = 256;  // deeper metadata are refused: each level takes stack
+constexpr int kDepthLimit = 1024;  // deeper text is refused: each level takes stack
+
+constexpr std::string_view kEscapes = "\"\\/bfnrt";
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+bool is_hex(char c) noexcept {
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/// True if the text has the form of a number.
+bool is_number(std::string_view value) noexcept {
+    std::size_t at = 0;
+    const auto digits = [&] {
+        const std::size_t begin = at;
+        while (at < value.size() && is_digit(value[at])) ++at;
+        return at - begin;
+    };
+    if (at < value.size() && value[at] == '-') ++at;
+    const bool zero = at < value.size() && value[at] == '0';
+    const std::size_t whole = digits();
+    if (whole == 0 || (zero && whole > 1)) return false;
+    if (at < value.size() && value[at] == '.' && (++at, digits() == 0)) return false;
+    if (at < value.size() && (value[at] == 'e' || value[at] == 'E')) {
+        ++at;
+        if (at < value.size() && (value[at] == '+' || value[at] == '-')) ++at;
+        if (digits() == 0) return false;
+    }
+    return at == value.size();
+}
 
 class Reader {
 public:
@@ -32,15 +59,15 @@ public:
         }
     }
     [[nodiscard]] bool string() noexcept {
-        for (++at_; at_ < text_.size(); ++at_) {
-            if (text_[at_] == '"') {
-                ++at_;
-                return true;
-            }
-            if (static_cast<unsigned char>(text_[at_]) < 0x20) return false;
-            if (text_[at_] == '\\') ++at_;
+        ++at_;
+        while (true) {
+            skip_plain();
+            if (at_ >= text_.size()) return false;
+            const char c = text_[at_++];
+            if (c == '"') return true;
+            if (static_cast<unsigned char>(c) < 0x20) return false;
+            if (c == '\\' && !escape()) return false;
         }
-        return false;
     }
     [[nodiscard]] bool take(char c) noexcept {
         blanks();
@@ -57,6 +84,30 @@ public:
     [[nodiscard]] char peek() const noexcept { return at_ < text_.size() ? text_[at_] : '\0'; }
 
 private:
+    /// Moves over bytes of a string that mean themselves, eight a step while there are so many.
+    void skip_plain() noexcept {
+        constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+        constexpr std::uint64_t kHigh = 0x8080808080808080ULL;
+        const auto zeros = [](std::uint64_t word) { return (word - kOnes) & ~word & kHigh; };
+        for (; at_ + 8 <= text_.size(); at_ += 8) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, text_.data() + at_, sizeof word);
+            const std::uint64_t control = (word - kOnes * 0x20) & ~word & kHigh;
+            if ((zeros(word ^ kOnes * '"') | zeros(word ^ kOnes * '\\') | control) != 0) break;
+        }
+        while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' &&
+               static_cast<unsigned char>(text_[at_]) >= 0x20)
+            ++at_;
+    }
+    /// Reads what stands behind a backslash.
+    [[nodiscard]] bool escape() noexcept {
+        if (at_ == text_.size()) return false;
+        const char kind = text_[at_++];
+        if (kind != 'u') return kEscapes.find(kind) != std::string_view::npos;
+        for (int digits = 0; digits < 4; ++digits, ++at_)
+            if (at_ == text_.size() || !is_hex(text_[at_])) return false;
+        return true;
+    }
     [[nodiscard]] bool container(char close, int depth) noexcept {
         ++at_;
         if (take(close)) return true;
@@ -78,7 +129,7 @@ private:
         const std::size_t begin = at_;
         constexpr std::string_view kMay = "+-.eE0123456789";
         while (at_ < text_.size() && kMay.find(text_[at_]) != std::string_view::npos) ++at_;
-        return json_number(text_.substr(begin, at_ - begin)).has_value();
+        return is_number(text_.substr(begin, at_ - begin));
     }
 
     std::string_view text_;
@@ -137,29 +188,94 @@ bool is_json_object(std::string_view text) noexcept {
     return reader.at() == text.size();
 }
 
-std::optional<std::string_view> json_field(std::string_view object, std::string_view key) noexcept {
-    Reader reader(object);
-    std::optional<std::string_view> found;
-    if (!reader.take('{')) return std::nullopt;
-    if (reader.take('}')) return std::nullopt;
+namespace {
+
+/// Calls `use` with key and value of each field. False if the text does not begin with an object.
+template <class Use>
+bool each_field(Reader& reader, std::string_view object, const Use& use) {
+    if (!reader.take('{')) return false;
+    if (reader.take('}')) return true;
     do {
         reader.blanks();
         const std::size_t begin = reader.at() + 1;
-        if (reader.peek() != '"' || !reader.string()) return std::nullopt;
+        if (reader.peek() != '"' || !reader.string()) return false;
         const std::string_view name = object.substr(begin, reader.at() - 1 - begin);
-        if (!reader.take(':')) return std::nullopt;
+        if (!reader.take(':')) return false;
         reader.blanks();
         const std::size_t from = reader.at();
-        if (!reader.value(1)) return std::nullopt;
-        if (name == key) found = object.substr(from, reader.at() - from);
+        if (!reader.value(1)) return false;
+        use(name, object.substr(from, reader.at() - from));
     } while (reader.take(','));
-    return reader.take('}') ? found : std::nullopt;
+    return reader.take('}');
+}
+
+/// Most keys differ in their length or at their beginning: no call for those.
+bool same(std::string_view a, std::string_view b) noexcept {
+    return a.size() == b.size() && (a.empty() || (a.front() == b.front() && a == b));
+}
+
+bool at_end(Reader& reader, std::string_view text) noexcept {
+    reader.blanks();
+    return reader.at() == text.size();
+}
+
+}  // namespace
+
+std::optional<std::string_view> json_field(std::string_view object, std::string_view key) noexcept {
+    Reader reader(object);
+    std::optional<std::string_view> found;
+    const bool whole =
+        each_field(reader, object, [&](std::string_view name, std::string_view value) {
+            if (name == key) found = value;
+        });
+    return whole ? found : std::nullopt;
+}
+
+std::optional<std::size_t> json_fields(std::string_view object,
+                                       std::span<JsonField> wanted) noexcept {
+    Reader reader(object);
+    std::size_t count = 0;
+    const bool whole =
+        each_field(reader, object, [&](std::string_view name, std::string_view value) {
+            ++count;
+            for (JsonField& field : wanted)
+                if (same(field.key, name)) field.value = value;
+        });
+    if (!whole || !at_end(reader, object)) return std::nullopt;
+    return count;
+}
+
+std::optional<std::vector<JsonField>> json_members(std::string_view object) {
+    Reader reader(object);
+    std::vector<JsonField> members;
+    const bool whole =
+        each_field(reader, object, [&](std::string_view name, std::string_view value) {
+            members.push_back({name, value});
+        });
+    if (!whole || !at_end(reader, object)) return std::nullopt;
+    return members;
+}
+
+std::optional<std::vector<std::string_view>> json_elements(std::string_view array) {
+    Reader reader(array);
+    std::vector<std::string_view> elements;
+    if (!reader.take('[')) return std::nullopt;
+    if (!reader.take(']')) {
+        do {
+            reader.blanks();
+            const std::size_t from = reader.at();
+            if (!reader.value(1)) return std::nullopt;
+            elements.push_back(array.substr(from, reader.at() - from));
+        } while (reader.take(','));
+        if (!reader.take(']')) return std::nullopt;
+    }
+    if (!at_end(reader, array)) return std::nullopt;
+    return elements;
 }
 
 std::optional<std::string> json_string(std::string_view value) {
     if (value.size() < 2 || value.front() != '"' || value.back() != '"') return std::nullopt;
     const std::string_view text = value.substr(1, value.size() - 2);
-    constexpr std::string_view kEscapes = "\"\\/bfnrt";
     constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
     std::string result;
     for (std::size_t at = 0; at < text.size();) {
@@ -183,23 +299,7 @@ std::optional<std::string> json_string(std::string_view value) {
 }
 
 std::optional<double> json_number(std::string_view value) noexcept {
-    std::size_t at = 0;
-    const auto digits = [&] {
-        const std::size_t begin = at;
-        while (at < value.size() && is_digit(value[at])) ++at;
-        return at - begin;
-    };
-    if (at < value.size() && value[at] == '-') ++at;
-    const bool zero = at < value.size() && value[at] == '0';
-    const std::size_t whole = digits();
-    if (whole == 0 || (zero && whole > 1)) return std::nullopt;
-    if (at < value.size() && value[at] == '.' && (++at, digits() == 0)) return std::nullopt;
-    if (at < value.size() && (value[at] == 'e' || value[at] == 'E')) {
-        ++at;
-        if (at < value.size() && (value[at] == '+' || value[at] == '-')) ++at;
-        if (digits() == 0) return std::nullopt;
-    }
-    if (at != value.size()) return std::nullopt;
+    if (!is_number(value)) return std::nullopt;
     double number = 0;
     const auto read = std::from_chars(value.data(), value.data() + value.size(), number);
     if (read.ec != std::errc()) return std::nullopt;

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace varve {
 inline namespace v0 {
@@ -20,6 +22,22 @@ namespace nes {
 /// comes twice, the last one counts. Nothing if it is not there or the text is no JSON object.
 [[nodiscard]] std::optional<std::string_view> json_field(std::string_view object,
                                                          std::string_view key) noexcept;
+
+/// A field that is looked for, and the text of its value.
+struct JsonField {
+    std::string_view key;
+    std::optional<std::string_view> value;
+};
+
+/// The same for several fields at once, in one go over the text. Answers how many fields the object
+/// has, those that come twice counted twice; nothing if the text is not one whole JSON object.
+[[nodiscard]] std::optional<std::size_t> json_fields(std::string_view object,
+                                                     std::span<JsonField> wanted) noexcept;
+
+/// All fields of the object, keys as they are spelt. Nothing if the text is not one whole object.
+[[nodiscard]] std::optional<std::vector<JsonField>> json_members(std::string_view object);
+/// The texts of the elements of an array. Nothing if the text is not one whole array.
+[[nodiscard]] std::optional<std::vector<std::string_view>> json_elements(std::string_view array);
 
 /// The string that a JSON text denotes, as UTF-8. Nothing if it is no string. A surrogate without
 /// its other half becomes U+FFFD.

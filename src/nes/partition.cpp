@@ -191,6 +191,7 @@ Result<Change> Partition::wait(std::uint64_t timeout_us) noexcept {
 
 std::optional<Partition::Torn> Partition::torn() const noexcept { return state_->torn; }
 std::uint64_t Partition::size() const noexcept { return state_->end; }
+std::uint64_t Partition::header_bytes() const noexcept { return state_->header; }
 std::uint64_t Partition::epoch_ms() const noexcept { return state_->epoch_ms; }
 std::string_view Partition::metadata() const noexcept { return state_->metadata; }
 Layout Partition::layout() const noexcept { return state_->file->layout(); }

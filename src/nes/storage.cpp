@@ -192,13 +192,15 @@ Result<StoredDocument> Storage::State::read_entry(const IndexEntry& entry) noexc
                        "entry " + std::to_string(entry.number) + " names position " +
                            std::to_string(entry.position) + ", where document " +
                            std::to_string(std::uint64_t{document->sequence} + 1) + " lies",
-                       data_directory + "/" + slot->file, entry.position);
+                       data_directory + "/" + slot->file,
+                       (*partition)->header_bytes() + entry.position);
     StoredDocument stored;
     stored.number = entry.number;
     stored.partition = slot->name;
     stored.data = document->data;
     stored.time_us = (*partition)->epoch_ms() * 1000 + document->time_us;
     stored.position = document->position;
+    stored.offset = (*partition)->header_bytes() + document->position;
     return stored;
 }
 
@@ -247,7 +249,7 @@ Result<std::vector<PartitionInfo>> Storage::partitions() noexcept {
         }
         if (auto changed = (*partition)->refresh(); !changed) return std::move(changed).error();
         all.push_back({slot->name, state_->data_directory + "/" + slot->file, id,
-                       (*partition)->size(), (*partition)->layout(),
+                       (*partition)->size(), (*partition)->header_bytes(), (*partition)->layout(),
                        std::string((*partition)->metadata()), (*partition)->torn()});
     }
     return all;

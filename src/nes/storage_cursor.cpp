@@ -80,8 +80,11 @@ void Storage::Cursor::State::add(PartitionSlot& slot, std::uint32_t from) noexce
         }
         auto cursor = (*partition)->forwards(position);
         if (!cursor) return std::move(cursor).error();
-        return std::optional<Head>(
-            Head{&slot, std::move(*cursor), {}, (*partition)->epoch_ms() * 1000});
+        return std::optional<Head>(Head{&slot,
+                                        std::move(*cursor),
+                                        {},
+                                        (*partition)->epoch_ms() * 1000,
+                                        (*partition)->header_bytes()});
     }();
     // An empty file is a partition that was not begun.
     if (!documents && documents.error().code == ErrorCode::not_found) return;
@@ -103,6 +106,7 @@ bool Storage::Cursor::State::next_head(StoredDocument& into) noexcept {
     into.data = head.document.data;
     into.time_us = head.epoch_us + head.document.time_us;
     into.position = head.document.position;
+    into.offset = head.header_bytes + head.document.position;
     advance(std::move(head));
     return true;
 }

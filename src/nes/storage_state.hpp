@@ -119,6 +119,7 @@ struct Storage::Cursor::State {
         Partition::Cursor documents;
         Document document;
         std::uint64_t epoch_us = 0;
+        std::uint64_t header_bytes = 0;
     };
     Storage::State* storage = nullptr;
     std::span<const IndexEntry> entries;

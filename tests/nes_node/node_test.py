@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Goal: what node-event-storage 0.8.0 writes is read here, and what is written here it opens, reads and continues.
+"""Goal: what node-event-storage 0.8.0 writes is read here and imported into a store, and what is written here it opens, reads and
+continues.
 
 Method: the package from npm, installed into the build tree; every round is dumped by both sides and compared. Skipped, with a line
 that says so, without Node, npm or network.
@@ -79,9 +80,32 @@ class Sides:
             sys.exit("the lock was not given back")
 
 
+def carry(varve, directory, sides):
+    """Imports the storage twice; the second time nothing is left to do. Every event must be as the original reads it."""
+    store = directory.with_name(directory.name + "-store")
+    if store.exists():
+        shutil.rmtree(store)
+    command = [varve, "import", store, "--from", "node-event-storage", directory, "--name", "store", "--json"]
+    documents, indexes = told(run(*sides.node, "dump", directory))
+    for new, known in ((len(documents), 0), (0, len(documents))):
+        report = json.loads(run(*command).strip().split("\n")[-1])
+        if (report["events"], report["duplicates"], report["differing_streams"], report["differing_indexes"]) != (new, known, 0, 0):
+            sys.exit(f"{directory}: imported {report}")
+    events = [json.loads(line) for line in run(varve, "read", store, "--json").strip().split("\n")]
+    here = [{"stream": event["stream"], "payload": event["data"], "metadata": event["metadata"]} for event in events]
+    if here != documents or [event["position"] for event in events] != list(range(1, len(documents) + 1)):
+        sys.exit(f"{directory}: the events in the store are not those of the original")
+    odd = len(run(varve, "read", store, "--derived", "odd", "--json").strip().split("\n"))
+    if f"stream-odd {odd}" not in indexes:
+        sys.exit(f"{directory}: {odd} events in the derived stream, {indexes}")
+    run(varve, "verify", store)
+    print(f"{directory.name}: {len(documents)} events and the derived stream are the same in the store")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", required=True)
+    parser.add_argument("--varve", help="the command line, if it was built")
     parser.add_argument("--work", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
     install(arguments.work)
@@ -96,6 +120,8 @@ def main():
     sides.compare(theirs, 150)
     run(*sides.node, "write", theirs, 10)
     sides.compare(theirs, 170)
+    if arguments.varve:
+        carry(arguments.varve, theirs, sides)
     run(*sides.ours, "write", own, 1, 50)
     sides.compare(own, 50)
     run(*sides.node, "write", own, 10)

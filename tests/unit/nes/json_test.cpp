@@ -29,6 +29,40 @@ TEST(NesJson, OnlyWholeObjectsAreObjects) {
     EXPECT_FALSE(is_json_object("{\"a\":" + std::string(100'000, '[')));
 }
 
+TEST(NesJson, ManyFieldsAreFoundInOneGo) {
+    JsonField wanted[] = {{"b", {}}, {"missing", {}}, {"c", {}}};
+    EXPECT_EQ(json_fields(R"({"a":1,"b":{"c":0}, "c":"x" , "c":[2]} )", wanted), 4U);
+    EXPECT_EQ(wanted[0].value, R"({"c":0})");
+    EXPECT_FALSE(wanted[1].value);
+    EXPECT_EQ(wanted[2].value, "[2]") << "the last one counts";
+    EXPECT_EQ(json_fields("{}", wanted), 0U);
+    for (const char* bad : {"", "[]", "{} x", "{\"a\":1", "{\"a\":1,}", "{\"a\":\"\\q\"}"})
+        EXPECT_FALSE(json_fields(bad, wanted)) << bad;
+    const auto members = json_members(R"({"x":1,"y":[ "z" ]})");
+    ASSERT_TRUE(members && members->size() == 2);
+    EXPECT_EQ((*members)[0].key, "x");
+    EXPECT_EQ((*members)[1].value, R"([ "z" ])");
+    EXPECT_FALSE(json_members(R"({"x":1}})"));
+    const auto elements = json_elements(R"([ 1 ,"a,b",[]] )");
+    ASSERT_TRUE(elements && elements->size() == 3);
+    EXPECT_EQ((*elements)[1], R"("a,b")");
+    EXPECT_EQ(json_elements("[]")->size(), 0U);
+    EXPECT_FALSE(json_elements("[1,]"));
+    EXPECT_FALSE(json_elements("{}"));
+}
+
+TEST(NesJson, StringsAreLookedAtToTheirEnd) {
+    // Bytes that end a string at every distance from the steps of eight.
+    for (std::size_t length = 0; length < 40; ++length) {
+        const std::string plain(length, 'x');
+        EXPECT_TRUE(is_json_object("{\"a\":\"" + plain + "\xC3\xA9\\u00e9\"}")) << length;
+        EXPECT_TRUE(is_json_object("{\"a\":\"" + plain + "\\\\\"}")) << length;
+        for (const char* bad :
+             {"\x1F\"}", "\\q\"}", "\\u12g4\"}", "\\\"}", "\\", "", "\"", "\n\"}"})
+            EXPECT_FALSE(is_json_object("{\"a\":\"" + plain + bad)) << length << bad;
+    }
+}
+
 TEST(NesJson, StringsMeanWhatTheyDenote) {
     EXPECT_EQ(json_string(R"("a\"\\\/\n\u00e9\ud83d\ude00")"), "a\"\\/\n\xC3\xA9\xF0\x9F\x98\x80");
     EXPECT_EQ(json_string(R"("\ud83d")"), "\xEF\xBF\xBD");
