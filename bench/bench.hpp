@@ -83,6 +83,10 @@ public:
     ~Scratch();
     [[nodiscard]] std::string path(const std::string& name) const { return path_ + "/" + name; }
     [[nodiscard]] const std::string& path() const { return path_; }
+    /// Asks ext4 to keep what is made directly in it apart from everything else, so that making
+    /// files does not depend on what was removed in the last five minutes: their places are passed
+    /// over one by one. Best effort.
+    void spread() const;
 
 private:
     std::string path_;

@@ -80,16 +80,23 @@ void run_with(const Parameters& parameters, const Scratch& scratch, NodePeer* no
             ours.push_back({variant, {}});
     std::vector<Side> theirs;
     if (node != nullptr) theirs = {{"node", {}}, {"node-no-sync", {}}};
-    // What a round has made is removed when all are done: for some seconds after files were removed
-    // a file system takes long to make others.
+    // What a round has made is removed when all are done, and each side of a round lies apart: for
+    // some minutes after files were removed ext4 takes long to make others near them.
     std::uint64_t rounds = 0;
-    const auto each = [&](double budget_s, auto&& take) {
-        const std::string directory = scratch.path("readers-" + std::to_string(parameters.readers) +
-                                                   "-round-" + std::to_string(rounds++));
+    const auto directory_of = [&](const Side& side) {
+        const std::string directory =
+            scratch.path("readers-" + std::to_string(parameters.readers) + "-round-" +
+                         std::to_string(rounds) + "-" + side.variant);
         std::filesystem::create_directory(directory);
-        for (Side& side : ours) take(side, round_of(parameters, side.variant, directory, budget_s));
+        return directory;
+    };
+    const auto each = [&](double budget_s, auto&& take) {
+        for (Side& side : ours)
+            take(side, round_of(parameters, side.variant, directory_of(side), budget_s));
         for (Side& side : theirs)
-            take(side, node->round(parameters, directory, budget_s, side.variant == "node"));
+            take(side,
+                 node->round(parameters, directory_of(side), budget_s, side.variant == "node"));
+        ++rounds;
     };
     each(kWarmUpS, [](Side&, const SeedRound&) {});
     for (std::uint64_t n = 0; n < parameters.rounds; ++n)
@@ -104,6 +111,7 @@ void run_seed(const Parameters& given) {
     Parameters parameters = given;
     parameters.events = kSeedWrites;
     const Scratch scratch(parameters.directory);
+    scratch.spread();
     const bool beside = std::find(parameters.peers.begin(), parameters.peers.end(), "node") !=
                         parameters.peers.end();
     const auto node = beside ? NodePeer::start() : nullptr;

@@ -1,5 +1,8 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fs.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 
@@ -79,6 +82,17 @@ Scratch::Scratch(const std::string& beside) {
 Scratch::~Scratch() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
+}
+
+void Scratch::spread() const {
+    const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    int flags = 0;
+    if (::ioctl(descriptor, FS_IOC_GETFLAGS, &flags) == 0) {
+        flags |= FS_TOPDIR_FL;
+        ::ioctl(descriptor, FS_IOC_SETFLAGS, &flags);
+    }
+    ::close(descriptor);
 }
 
 Workload::Workload(bool wide, std::size_t data_size) : wide_(wide), data_(data_size, 'd') {

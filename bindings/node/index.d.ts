@@ -123,7 +123,9 @@ export interface StreamIndex {
 
 export interface StreamEntry {
     index: StreamIndex;
-    matcher?: ObjectMatcher;
+    matcher?: Matcher;
+    /** Nothing is added to it any more. */
+    closed?: true;
 }
 
 /** Anything an EventStream can read from. */
@@ -208,7 +210,15 @@ export interface EventStoreConfig {
     durability?: 'os' | 'interval' | 'disk';
     /** Iteration ends silently where an error comes, as in event-storage. */
     compat?: boolean;
+    /** Make a varve store of what event-storage has written there; without it that is an error. The old files are only read. */
+    convert?: boolean;
+    /** Metadata of streams, by name: kept when a stream is first written, given to the hooks. */
+    streamMetadata?: { [stream: string]: object } | ((stream: string) => object);
     storageConfig?: {
+        /** Signs the functions that derived streams are made of. */
+        hmacSecret?: string;
+        /** The same for all streams, or a function of their names, before `streamMetadata`. */
+        metadata?: object | ((stream: string) => object);
         dataDirectory?: string;
         indexDirectory?: string;
         readOnly?: boolean;
@@ -227,6 +237,43 @@ export interface EngineStorage extends EventEmitter {
     readRange(from: number, until: number, index: StreamIndex | undefined, raw: true): IterableIterator<Buffer>;
     /** Makes everything that was committed durable. */
     flush(): boolean;
+}
+
+/**
+ * The documents of a stream, from where it left off. What a listener of `data` has handled without an error is consumed; its
+ * position is stored together with its state.
+ */
+export class Consumer<S = any> extends Readable {
+    constructor(storage: EngineStorage, indexName: string, identifier: string, initialState?: S | number, startFrom?: number);
+    /** `stream-NAME.IDENTIFIER` */
+    readonly name: string;
+    readonly streamName: string;
+    readonly indexName: string;
+    readonly identifier: string;
+    /** How many documents of the stream were consumed; of all events, the number of the last. */
+    readonly position: number;
+    readonly state: Readonly<S>;
+    start(): void;
+    /** Ends it where it is, and leaves it to whoever wants it. */
+    stop(): void;
+    /** Begins anew behind `startFrom` documents. Durable when it returns. */
+    reset(initialState?: S | number, startFrom?: number): void;
+    /** Only while a document is handled. `persist: false`: it need not be stored at once. */
+    setState(state: S | ((state: Readonly<S>) => S), persist?: boolean): void;
+
+    on(event: 'data', listener: (document: EventDocument) => void): this;
+    on(event: 'caught-up', listener: () => void): this;
+    /** Position and state are stored; with the JSON of the state. */
+    on(event: 'persisted', listener: (state: string) => void): this;
+    on(event: 'progress', listener: (position: number, state: S) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+export interface ConsumerName {
+    /** `stream-NAME.IDENTIFIER` */
+    name: string;
+    stream: string;
+    identifier: string;
 }
 
 export class EventStore extends EventEmitter {
@@ -275,12 +322,41 @@ export class EventStore extends EventEmitter {
     /** The events of a query, and the condition that none of them was committed since. */
     query<P = Payload>(query: Selector | DcbQuery, matcher?: Predicate | RawPredicate | null, minRevision?: number, raw?: boolean):
         { stream: JoinEventStream<P>; condition: CommitCondition };
+    /**
+     * Makes a stream of all events that satisfy a matcher: those that are there, unless `reindex` is false, and those that come. A
+     * function is stored as its text: what it takes from around itself is lost when the store is opened again.
+     */
+    createEventStream<P = Payload>(streamName: string, matcher: Matcher, reindex?: boolean): EventStream<P> | false;
+    /** Takes a stream out of the list; its events stay. A stream that is written to again is there again. */
+    deleteEventStream(streamName: string): void;
+    /** Nothing is added to the stream from now on. */
+    closeEventStream(streamName: string): void;
+    /** Before a document is committed; what the hook throws keeps the commit from happening. */
+    preCommit(hook: (document: EventDocument, streamMetadata: any) => void): void;
+    /** Before a document is handed out; what the hook throws ends the read. */
+    preRead(hook: (position: number, streamMetadata: any) => void): void;
+    /** The consumer of that identifier, which goes on where it was; a new one begins behind `since` documents. */
+    getConsumer<S = any>(streamName: string, identifier: string, initialState?: S | number, since?: number): Consumer<S>;
+    /** The one that was last got under this identifier. */
+    getConsumer<S = any>(identifier: string): Consumer<S> | null;
+    /** All consumers of this store, of whatever process. */
+    scanConsumers(callback: (error: Error | null, consumers: ConsumerName[]) => void, autoStart?: boolean): void;
+    readonly consumers: Map<string, Consumer>;
+    /**
+     * Documents behind event number `since` of the store, then those that come, whoever commits them: for `for await`. It ends with
+     * the store, or with the error of `signal`.
+     */
+    follow<P = Payload>(selector?: string | Selector, options?: { since?: number; signal?: AbortSignal | null; raw?: false }):
+        AsyncIterable<EventDocument<P>>;
+    follow(selector: string | Selector, options: { since?: number; signal?: AbortSignal | null; raw: true }): AsyncIterable<RawDocument>;
+    /** Gives up writing. Consumers end; they can be got anew. */
+    makeReadOnly(callback?: () => void): void;
     /** Ends everything; streams that were begun throw. */
     close(): void;
 
     on(event: 'ready', listener: () => void): this;
     on(event: 'commit', listener: (commit: Commit) => void): this;
-    on(event: 'stream-available' | 'stream-created', listener: (name: string) => void): this;
+    on(event: 'stream-available' | 'stream-created' | 'stream-closed' | 'stream-deleted', listener: (name: string) => void): this;
     on(event: string | symbol, listener: (...args: any[]) => void): this;
 }
 

@@ -1,9 +1,11 @@
 // The npm package varve: an event store for one process that writes and many that read.
 import { readFileSync } from 'node:fs';
-import { EventStore, ExpectedVersion } from './lib/eventStore.js';
+import { Consumer } from './lib/consumer.js';
+import { EventStore } from './lib/eventStore.js';
 import { OptimisticConcurrencyError, StorageLockedError } from './lib/errors.js';
 import { EventStream, JoinEventStream } from './lib/eventStream.js';
 import { buildRawBufferMatcher, matches } from './lib/matcher.js';
+import { ExpectedVersion } from './lib/options.js';
 import { CommitCondition } from './lib/selector.js';
 
 const LOCK_RECLAIM = 1;
@@ -17,7 +19,7 @@ EventStore.LOCK_RECLAIM = LOCK_RECLAIM;
 EventStore.LOCK_THROW = LOCK_THROW;
 
 export {
-    buildRawBufferMatcher, CommitCondition, EventStore, EventStream, ExpectedVersion, JoinEventStream, LOCK_RECLAIM, LOCK_THROW, matches,
-    OptimisticConcurrencyError, StorageLockedError, VERSION,
+    buildRawBufferMatcher, CommitCondition, Consumer, EventStore, EventStream, ExpectedVersion, JoinEventStream, LOCK_RECLAIM, LOCK_THROW,
+    matches, OptimisticConcurrencyError, StorageLockedError, VERSION,
 };
 export default EventStore;

@@ -2,7 +2,8 @@
 // the whole, followed, written so that the original goes on with it, and repaired.
 //
 // Thread rule: an object belongs to one thread at a time. One writer per storage, the original
-// included: it holds the directory `<name>.lock`. Any number of readers, which write nothing.
+// included: it holds the directory `<name>.lock`. Any number of readers, which write nothing but
+// the states of their consumers.
 //
 // Lifetimes: views of documents stay valid until the storage is closed.
 //
@@ -136,6 +137,11 @@ public:
     [[nodiscard]] Result<std::vector<IndexInfo>> indexes() noexcept;
     [[nodiscard]] Result<std::vector<PartitionInfo>> partitions() noexcept;
     [[nodiscard]] Result<std::vector<ConsumerInfo>> consumers() noexcept;
+    /// Replaces the state of a consumer, or begins it: the old one or the new one is there at every
+    /// moment, durable afterwards with `sync_on_flush`. Readers may do this too: the file belongs
+    /// to the consumer, each of which lives in one process at a time. `not_found` if there is no
+    /// such index; `invalid_argument` if the state is no JSON object, or the name has a '.' or '/'.
+    [[nodiscard]] Result<void> store_consumer(const ConsumerInfo& consumer) noexcept;
     /// Files of this storage that could not be read, each with what is wrong.
     [[nodiscard]] const std::vector<Error>& problems() const noexcept;
 

@@ -87,6 +87,9 @@ struct ImportOptions {
     /// partition.
     std::string stream_path = "stream";
     bool compare = true;  ///< read everything again at the end
+    /// Define derived and closed streams, which take positions behind the events, and make
+    /// consumers. If not, the store has the events alone: whoever calls keeps the rest elsewhere.
+    bool define = true;
     /// Gets every finding as it is made. May be empty.
     std::function<void(const Found&)> tell;
     os::Env* env = nullptr;  ///< of the source; null: the operating system

@@ -67,16 +67,28 @@ Result<nes::ImportReport> Importing::run() {
     if (report_.complete) VARVE_TRY(import_unindexed());
     VARVE_TRY(finish_appending());
     if (report_.complete) {
-        VARVE_TRY(define_streams());
-        VARVE_TRY(target_.list_past());
-        VARVE_TRY(close_streams());
-        // A consumer cannot stand beyond what is durable.
-        if (auto synced = target_.sync(); !synced) return std::move(synced).error();
-        VARVE_TRY(import_consumers());
+        VARVE_TRY(options_.define ? import_definitions() : leave_definitions());
         tell_problems();
         if (options_.compare) VARVE_TRY(compare());
     }
     return std::move(report_);
+}
+
+Result<void> Importing::import_definitions() {
+    VARVE_TRY(define_streams());
+    VARVE_TRY(target_.list_past());
+    VARVE_TRY(close_streams());
+    // A consumer cannot stand beyond what is durable.
+    if (auto synced = target_.sync(); !synced) return std::move(synced).error();
+    return import_consumers();
+}
+
+/// What is not defined is not compared either.
+Result<void> Importing::leave_definitions() {
+    for (Meaning& meaning : meanings_)
+        if (meaning.means == Means::derived) meaning.means = Means::nothing;
+    auto synced = target_.sync();
+    return synced ? Result<void>{} : std::move(synced).error();
 }
 
 Result<void> Importing::open_source() {

@@ -81,6 +81,8 @@ private:
     [[nodiscard]] Result<void> open_source();
     [[nodiscard]] Result<void> look_at_source();
     void tell_metadata();
+    [[nodiscard]] Result<void> import_definitions();
+    [[nodiscard]] Result<void> leave_definitions();
     [[nodiscard]] Result<void> define_streams();
     [[nodiscard]] Result<void> define(std::span<const std::size_t> wanted);
     [[nodiscard]] Result<void> close_streams();

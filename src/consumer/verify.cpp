@@ -21,9 +21,9 @@ struct Own {
 /// The positions that match, one by one.
 class Walk {
 public:
-    Walk(std::shared_ptr<store::Pinned> pinned, const Own& own, std::uint64_t after,
+    Walk(const std::shared_ptr<store::Pinned>& pinned, const Own& own, std::uint64_t after,
          std::uint64_t until)
-        : own_(own), reading_(std::move(pinned), own.selector, options(after, until)) {}
+        : own_(own), reading_(pinned, own.selector, options(after, until)) {}
 
     /// 0 at the end.
     [[nodiscard]] Result<std::uint64_t> next() {

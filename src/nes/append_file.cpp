@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.hpp"
+#include "nes/storage_files.hpp"
 
 namespace varve {
 inline namespace v0 {
@@ -25,10 +26,10 @@ bool is_page_multiple(std::uint64_t size) noexcept { return size % kPage == 0; }
 }  // namespace
 
 AppendFile::AppendFile(os::Env& env, std::string path, const FileOptions& options,
-                       Extent extent) noexcept
+                       const Shape* shape) noexcept
     : env_(env),
       path_(std::move(path)),
-      extent_(extent),
+      shape_(shape),
       ahead_(base::align_up(std::max(options.write_ahead_bytes, kPage), kPage)),
       layout_(options.layout),
       hold_(options.hold_open || options.access == Access::read_write),
@@ -54,9 +55,9 @@ void AppendFile::note(std::uint64_t offset, std::uint64_t length) const noexcept
 
 Result<std::unique_ptr<AppendFile>> AppendFile::open(const std::string& path,
                                                      const FileOptions& options,
-                                                     Extent extent) noexcept {
+                                                     const Shape* shape) noexcept {
     os::Env& env = options.env != nullptr ? *options.env : os::posix_env();
-    std::unique_ptr<AppendFile> file(new AppendFile(env, path, options, extent));
+    std::unique_ptr<AppendFile> file(new AppendFile(env, path, options, shape));
     if (auto begun = file->begin(options); !begun) {
         file->writable_ = false;  // nothing of it may be flushed
         return std::move(begun).error();
@@ -68,8 +69,10 @@ Result<std::unique_ptr<AppendFile>> AppendFile::open(const std::string& path,
 Result<void> AppendFile::begin(const FileOptions& options) noexcept {
     const auto mode = writable_ ? os::OpenMode::read_write : os::OpenMode::read;
     auto file = env_.open(path_, mode);
-    if (!file && file.error().code == ErrorCode::not_found && writable_ && options.create)
+    if (!file && file.error().code == ErrorCode::not_found && writable_ && options.create) {
         file = env_.open(path_, os::OpenMode::create, 0644);
+        nameless_ = file.has_value();
+    }
     if (!file) return std::move(file).error();
     file_ = std::move(*file);
     open_ = true;
@@ -101,11 +104,12 @@ Result<bool> AppendFile::looks_mapped() noexcept {
     // Grown by a program that marks later: then the page holds nothing yet. An entry of a classic
     // index may end with zeros, but it begins with its number.
     if (distance == 0) return base::all_zero(last);
-    return distance >= kMarkerSize && distance <= physical_ && distance % kMarkerSize == 0;
+    return distance >= kMarkerSize && distance <= physical_ && distance % kMarkerSize == 0 &&
+           (shape_ == nullptr || !shape_->ends_classic(base::Bytes{last}));
 }
 
 Result<void> AppendFile::choose_layout(Layout wanted) noexcept {
-    const bool raw = extent_ == nullptr;
+    const bool raw = shape_ == nullptr;
     if (raw || wanted == Layout::mapped) {
         layout_ = Layout::mapped;
         if (!is_page_multiple(physical_))
@@ -156,13 +160,14 @@ Result<std::uint64_t> AppendFile::unmarked_end() noexcept {
     if (end > 0 && is_page_multiple(end)) {
         const std::uint64_t distance = load_be32(base_ + end - kMarkerSize);
         const bool possible = distance >= kMarkerSize && distance <= end;
-        const bool proven = extent_ != nullptr && distance % kDocumentAlignment == 0;
+        const bool proven = shape_ != nullptr && distance % kDocumentAlignment == 0;
         if (possible &&
             (proven || base::all_zero({base_ + end - distance,
                                        static_cast<std::size_t>(distance - kMarkerSize)})))
             return end - distance;
     }
-    return extent_ != nullptr && end > 0 ? extent_({base_, physical_ - kMarkerSize}, end) : end;
+    return shape_ != nullptr && end > 0 ? shape_->extent({base_, physical_ - kMarkerSize}, end)
+                                        : end;
 }
 
 Result<void> AppendFile::begin_mapped() noexcept {
@@ -293,7 +298,16 @@ Result<void> AppendFile::store_marker(std::uint64_t size) noexcept {
 
 Result<bool> AppendFile::flush() noexcept {
     VARVE_TRY(usable());
-    return layout_ == Layout::mapped ? flush_mapped() : flush_classic();
+    auto flushed = layout_ == Layout::mapped ? flush_mapped() : flush_classic();
+    if (flushed && sync_ && nameless_) VARVE_TRY(sync_name());
+    return flushed;
+}
+
+/// Content that nobody finds is not durable.
+Result<void> AppendFile::sync_name() noexcept {
+    VARVE_TRY(synced(env_.sync_directory(directory_of(path_))));
+    nameless_ = false;
+    return {};
 }
 
 Result<bool> AppendFile::flush_mapped() noexcept {
@@ -349,6 +363,7 @@ Result<void> AppendFile::close() noexcept {
     if (writable_ && !poisoned_)
         if (auto flushed = flush(); !flushed) done = std::move(flushed).error();
     open_ = false;
+    watch_.reset();
     file_.reset();
     mapping_ = {};
     retired_.clear();

@@ -22,13 +22,20 @@ namespace nes {
 
 class AppendFile {
 public:
-    /// Where the content ends whose last word that is not zero ends at `end`: what a kind of file
-    /// knows about the zeros with which its content may end. Used when there is no valid marker.
-    using Extent = std::uint64_t (*)(base::Bytes file, std::uint64_t end) noexcept;
+    /// How a kind of file is made.
+    struct Shape {
+        /// Whether a file with these last 16 bytes, which may be taken for zeros and a marker, is
+        /// in the classic layout all the same.
+        bool (*ends_classic)(base::Bytes last) noexcept;
+        /// Where the content ends whose last word that is not zero ends at `end`: what is known
+        /// about the zeros with which it may end. Used when there is no valid marker.
+        std::uint64_t (*extent)(base::Bytes file, std::uint64_t end) noexcept;
+    };
 
+    /// `shape` lives as long as the program; null for a file of any bytes, which is always mapped.
     [[nodiscard]] static Result<std::unique_ptr<AppendFile>> open(const std::string& path,
                                                                   const FileOptions& options,
-                                                                  Extent extent) noexcept;
+                                                                  const Shape* shape) noexcept;
     AppendFile(const AppendFile&) = delete;
     AppendFile& operator=(const AppendFile&) = delete;
     ~AppendFile();
@@ -68,7 +75,8 @@ public:
     [[nodiscard]] os::Env& env() const noexcept { return env_; }
 
 private:
-    AppendFile(os::Env& env, std::string path, const FileOptions& options, Extent extent) noexcept;
+    AppendFile(os::Env& env, std::string path, const FileOptions& options,
+               const Shape* shape) noexcept;
     [[nodiscard]] Result<void> begin(const FileOptions& options) noexcept;
     [[nodiscard]] Result<void> begin_mapped() noexcept;
     [[nodiscard]] Result<void> choose_layout(Layout wanted) noexcept;
@@ -81,6 +89,7 @@ private:
     [[nodiscard]] Result<void> clear_behind_end() noexcept;
     [[nodiscard]] Result<void> store_marker(std::uint64_t size) noexcept;
     [[nodiscard]] Result<void> synced(Result<void> done) noexcept;
+    [[nodiscard]] Result<void> sync_name() noexcept;
     [[nodiscard]] Result<void> usable() const noexcept;
     [[nodiscard]] Result<void> reach() noexcept;
     [[nodiscard]] Result<void> release() noexcept;
@@ -94,12 +103,14 @@ private:
     [[nodiscard]] Result<bool> looks_mapped() noexcept;
     void note(std::uint64_t offset, std::uint64_t length) const noexcept;
     void set_room() noexcept;
-    [[nodiscard]] bool sleep_until_changed(std::uint64_t timeout_us) noexcept;
+    [[nodiscard]] Result<void> begin_watching() noexcept;
+    void sleep_until_changed(std::uint64_t nap_us, std::uint64_t timeout_us) noexcept;
 
     os::Env& env_;
     std::string path_;
-    Extent extent_;
-    std::unique_ptr<os::File> file_;  ///< null when closed, or between two looks of a reader
+    const Shape* shape_;
+    std::unique_ptr<os::File> file_;    ///< null when closed, or between two looks of a reader
+    std::unique_ptr<os::Watch> watch_;  ///< of a follower in the classic layout that has waited
     std::optional<os::FileIdentity> identity_;  ///< of a file that is opened again
     os::Mapping mapping_;
     std::vector<os::Mapping> retired_;  ///< views may point into them
@@ -118,8 +129,10 @@ private:
     bool writable_ = false;
     bool sync_ = false;
     bool touch_ = true;
+    bool unwatched_ = false;  ///< the system cannot watch it
     bool recovered_ = false;
     bool poisoned_ = false;
+    bool nameless_ = false;     ///< made here, and its name may not survive a power cut yet
     bool unannounced_ = false;  ///< the marker was stored, but not all of its flush succeeded
 };
 

@@ -11,9 +11,10 @@ namespace nes {
 namespace {
 
 constexpr std::uint64_t kMappedNapUs = 20'000;  // for writers that wake nobody
-constexpr std::uint64_t kFirstNapUs = 200;      // classic: doubled up to the next
+constexpr std::uint64_t kFirstNapUs = 200;      // unwatched: doubled up to the next
 constexpr std::uint64_t kLongestNapUs = 5'000;
-constexpr int kMostGrowths = 64;  // that one look follows
+constexpr std::uint64_t kWatchedNapUs = 250'000;  // should the system have missed something
+constexpr int kMostGrowths = 64;                  // that one look follows
 
 }  // namespace
 
@@ -85,14 +86,35 @@ Result<Change> AppendFile::refresh() noexcept {
     return change;
 }
 
-bool AppendFile::sleep_until_changed(std::uint64_t timeout_us) noexcept {
-    if (layout_ == Layout::mapped && physical_ > 0)
-        return env_.wait_on(word_at(physical_ - kMarkerSize), seen_, timeout_us);
+/// In the classic layout, which is written through the system, the system can tell of changes. The
+/// watch begins before the first look, so that nothing comes between the two.
+Result<void> AppendFile::begin_watching() noexcept {
+    if (layout_ != Layout::classic || writable_ || watch_ != nullptr || unwatched_) return {};
+    const auto kind = env_.file_system(path_);
+    unwatched_ = !kind || *kind == os::FileSystemKind::unsupported;  // others' hosts are not seen
+    if (unwatched_) return {};
+    VARVE_TRY(reach());
+    auto watch = file_->watch();
+    unwatched_ = !watch;
+    if (watch) watch_ = std::move(*watch);
+    return release();
+}
+
+void AppendFile::sleep_until_changed(std::uint64_t nap_us, std::uint64_t timeout_us) noexcept {
+    if (watch_ != nullptr) {
+        static_cast<void>(watch_->wait(std::min(kWatchedNapUs, timeout_us)));
+        return;
+    }
+    const std::uint64_t least = std::min(nap_us, timeout_us);
     const std::atomic<std::uint32_t> nobody{0};
-    return env_.wait_on(nobody, 0, timeout_us);
+    if (layout_ == Layout::mapped && physical_ > 0)
+        static_cast<void>(env_.wait_on(word_at(physical_ - kMarkerSize), seen_, least));
+    else
+        static_cast<void>(env_.wait_on(nobody, 0, least));
 }
 
 Result<Change> AppendFile::wait(std::uint64_t timeout_us) noexcept {
+    if (open_ && timeout_us > 0) VARVE_TRY(begin_watching());
     const std::uint64_t begin = env_.monotonic_us();
     std::uint64_t nap = layout_ == Layout::mapped ? kMappedNapUs : kFirstNapUs;
     while (true) {
@@ -100,7 +122,7 @@ Result<Change> AppendFile::wait(std::uint64_t timeout_us) noexcept {
         if (!change || *change) return change;
         const std::uint64_t gone = env_.monotonic_us() - begin;
         if (gone >= timeout_us) return change;
-        static_cast<void>(sleep_until_changed(std::min(nap, timeout_us - gone)));
+        sleep_until_changed(nap, timeout_us - gone);
         if (layout_ == Layout::classic) nap = std::min(2 * nap, kLongestNapUs);
     }
 }

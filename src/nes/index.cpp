@@ -25,6 +25,15 @@ std::uint64_t index_extent(base::Bytes file, std::uint64_t end) noexcept {
     return std::min<std::uint64_t>(begin + base::align_up(end - begin, kEntry), file.size());
 }
 
+/// In the mapped layout no entry fits before the marker, and zeros are there. Both fields of an
+/// entry are looked at, so that one damaged bit does not make one.
+bool ends_with_entry(base::Bytes last) noexcept {
+    const auto entry = base::load<IndexEntry>(last.data());
+    return entry.number != 0 && entry.size != 0;
+}
+
+constexpr AppendFile::Shape kShape{&ends_with_entry, &index_extent};
+
 }  // namespace
 
 struct Index::State {
@@ -67,7 +76,7 @@ Index& Index::operator=(Index&&) noexcept = default;
 Index::~Index() = default;
 
 Result<Index> Index::open(const std::string& path, const IndexOptions& options) noexcept {
-    auto file = AppendFile::open(path, options, &index_extent);
+    auto file = AppendFile::open(path, options, &kShape);
     if (!file) return std::move(file).error();
     auto state = std::make_unique<State>();
     state->file = std::move(*file);

@@ -245,31 +245,39 @@ std::optional<std::size_t> json_fields(std::string_view object,
     return count;
 }
 
-std::optional<std::vector<JsonField>> json_members(std::string_view object) {
+bool json_members(std::string_view object, std::vector<JsonField>& into) {
+    into.clear();
     Reader reader(object);
-    std::vector<JsonField> members;
     const bool whole =
         each_field(reader, object, [&](std::string_view name, std::string_view value) {
-            members.push_back({name, value});
+            into.push_back({name, value});
         });
-    if (!whole || !at_end(reader, object)) return std::nullopt;
+    return whole && at_end(reader, object);
+}
+
+std::optional<std::vector<JsonField>> json_members(std::string_view object) {
+    std::vector<JsonField> members;
+    if (!json_members(object, members)) return std::nullopt;
     return members;
 }
 
-std::optional<std::vector<std::string_view>> json_elements(std::string_view array) {
+bool json_elements(std::string_view array, std::vector<std::string_view>& into) {
+    into.clear();
     Reader reader(array);
+    if (!reader.take('[')) return false;
+    if (reader.take(']')) return at_end(reader, array);
+    do {
+        reader.blanks();
+        const std::size_t from = reader.at();
+        if (!reader.value(1)) return false;
+        into.push_back(array.substr(from, reader.at() - from));
+    } while (reader.take(','));
+    return reader.take(']') && at_end(reader, array);
+}
+
+std::optional<std::vector<std::string_view>> json_elements(std::string_view array) {
     std::vector<std::string_view> elements;
-    if (!reader.take('[')) return std::nullopt;
-    if (!reader.take(']')) {
-        do {
-            reader.blanks();
-            const std::size_t from = reader.at();
-            if (!reader.value(1)) return std::nullopt;
-            elements.push_back(array.substr(from, reader.at() - from));
-        } while (reader.take(','));
-        if (!reader.take(']')) return std::nullopt;
-    }
-    if (!at_end(reader, array)) return std::nullopt;
+    if (!json_elements(array, elements)) return std::nullopt;
     return elements;
 }
 

@@ -36,8 +36,11 @@ struct JsonField {
 
 /// All fields of the object, keys as they are spelt. Nothing if the text is not one whole object.
 [[nodiscard]] std::optional<std::vector<JsonField>> json_members(std::string_view object);
+/// The same into a vector that is used again. False if the text is not one whole object.
+[[nodiscard]] bool json_members(std::string_view object, std::vector<JsonField>& into);
 /// The texts of the elements of an array. Nothing if the text is not one whole array.
 [[nodiscard]] std::optional<std::vector<std::string_view>> json_elements(std::string_view array);
+[[nodiscard]] bool json_elements(std::string_view array, std::vector<std::string_view>& into);
 
 /// The string that a JSON text denotes, as UTF-8. Nothing if it is no string. A surrogate without
 /// its other half becomes U+FFFD.

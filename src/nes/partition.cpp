@@ -21,6 +21,11 @@ constexpr double kEpochLimitMs = 9e12;  // beyond, microseconds are no longer ex
 /// Nothing at the end of a partition is zero.
 std::uint64_t partition_extent(base::Bytes, std::uint64_t end) noexcept { return end; }
 
+/// What ends a document is no marker.
+bool never(base::Bytes) noexcept { return false; }
+
+constexpr AppendFile::Shape kShape{&never, &partition_extent};
+
 Result<std::string> new_metadata(const PartitionOptions& options, os::Env& env,
                                  const std::string& path) {
     const std::uint64_t epoch =
@@ -54,7 +59,7 @@ Partition::~Partition() = default;
 
 Result<Partition> Partition::open(const std::string& path,
                                   const PartitionOptions& options) noexcept {
-    auto file = AppendFile::open(path, options, &partition_extent);
+    auto file = AppendFile::open(path, options, &kShape);
     if (!file) return std::move(file).error();
     auto state = std::make_unique<State>();
     state->file = std::move(*file);

@@ -255,37 +255,6 @@ Result<std::vector<PartitionInfo>> Storage::partitions() noexcept {
     return all;
 }
 
-Result<std::vector<ConsumerInfo>> Storage::consumers() noexcept {
-    VARVE_TRY(state_->usable(false));
-    auto files = find_consumers(state_->env, state_->index_directory, state_->options.name);
-    if (!files) return std::move(files).error();
-    std::vector<ConsumerInfo> all;
-    for (const std::string& file : *files) {
-        const std::size_t dot = file.rfind('.');
-        if (dot == std::string::npos) continue;
-        ConsumerInfo consumer{file.substr(0, dot), file.substr(dot + 1), 0, {}};
-        // What is left of an interrupted update has the position behind the whole name.
-        if (consumer.index != "_all" && state_->index_of(consumer.index) == nullptr) continue;
-        const std::string path =
-            state_->index_directory + "/consumers/" + state_->options.name + "." + file;
-        auto bytes = read_file(state_->env, path);
-        if (!bytes) return std::move(bytes).error();
-        if (bytes->size() < sizeof consumer.position) {
-            state_->report(
-                failure(ErrorCode::corrupt, "the consumer's file has no position", path));
-            continue;
-        }
-        std::memcpy(&consumer.position, bytes->data(), sizeof consumer.position);
-        consumer.state = bytes->substr(sizeof consumer.position);
-        if (!is_json_object(consumer.state))
-            state_->report(failure(ErrorCode::corrupt,
-                                   "the consumer's state is not a whole JSON object", path,
-                                   sizeof consumer.position));
-        all.push_back(std::move(consumer));
-    }
-    return all;
-}
-
 Result<StoredDocument> Storage::read(std::uint64_t number) noexcept {
     VARVE_TRY(state_->usable(false));
     const auto entry = state_->primary->get(static_cast<std::int64_t>(number));

@@ -24,6 +24,7 @@ Result<void> walk(os::Env& env, const std::string& root, const std::string& belo
     if (!names) return std::move(names).error();
     for (const std::string& name : *names) {
         if (depth == 0 && name != storage && !name.starts_with(storage + ".")) continue;
+        if (depth == 0 && name == storage + ".lock") continue;
         const std::string path = below.empty() ? name : below + "/" + name;
         auto kind = env.name_kind(root + "/" + path);
         if (!kind) return std::move(kind).error();
@@ -87,14 +88,16 @@ Result<std::vector<std::string>> find_consumers(os::Env& env, const std::string&
     return names;
 }
 
-Result<void> make_directories(os::Env& env, const std::string& directory) noexcept {
-    for (std::size_t at = directory.find('/', 1);; at = directory.find('/', at + 1)) {
-        const std::string part = directory.substr(0, at);
-        auto kind = env.name_kind(part);
-        if (!kind) return std::move(kind).error();
-        if (*kind == os::NameKind::none) VARVE_TRY(env.make_directory(part, 0755));
-        if (at == std::string::npos) return {};
-    }
+Result<void> make_directories(os::Env& env, const std::string& directory, bool durable) noexcept {
+    auto kind = env.name_kind(directory);
+    if (!kind) return std::move(kind).error();
+    if (*kind != os::NameKind::none) return {};
+    const std::size_t slash = directory.rfind('/');
+    if (slash != std::string::npos && slash > 0)
+        VARVE_TRY(make_directories(env, directory.substr(0, slash), durable));
+    if (directory.ends_with('/')) return {};
+    VARVE_TRY(env.make_directory(directory, 0755));
+    return durable ? env.sync_directory(directory_of(directory)) : Result<void>();
 }
 
 Result<std::string> read_file(os::Env& env, const std::string& path) noexcept {

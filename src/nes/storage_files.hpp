@@ -34,8 +34,10 @@ struct FoundIndex {
                                                               const std::string& directory,
                                                               const std::string& storage) noexcept;
 
-/// Makes `directory` and those in which it lies, as far as they are missing.
-[[nodiscard]] Result<void> make_directories(os::Env& env, const std::string& directory) noexcept;
+/// Makes `directory` and those in which it lies, as far as they are missing; with `durable` their
+/// names survive a power cut.
+[[nodiscard]] Result<void> make_directories(os::Env& env, const std::string& directory,
+                                            bool durable) noexcept;
 /// The whole content of a small file. `too_large` above 64 MiB.
 [[nodiscard]] Result<std::string> read_file(os::Env& env, const std::string& path) noexcept;
 

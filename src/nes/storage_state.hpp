@@ -58,6 +58,7 @@ struct Storage::State {
     RepairReport repaired;
     Routing routing;
     std::vector<std::size_t> routed;       ///< scratch of one write
+    PartitionSlot* written = nullptr;      ///< by the last write: the next is often to the same
     std::uint64_t scanned_length = ~0ULL;  ///< of the primary index when partitions were looked for
     std::uint64_t pending = 0;             ///< documents since the last flush
     std::size_t writers = 0;               ///< files that are open for writing

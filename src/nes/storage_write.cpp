@@ -27,8 +27,8 @@ std::string metadata_with(std::string_view matcher) {
 
 /// A lock that was taken over is ours once the primary index is: a living writer holds that.
 Result<void> Storage::State::begin_writing() noexcept {
-    VARVE_TRY(make_directories(env, data_directory));
-    VARVE_TRY(make_directories(env, index_directory));
+    VARVE_TRY(make_directories(env, data_directory, options.sync_on_flush));
+    VARVE_TRY(make_directories(env, index_directory, options.sync_on_flush));
     VARVE_TRY(take_lock());
     const std::string path = index_directory + "/" + options.name + ".index";
     auto kind = env.name_kind(path);
@@ -80,6 +80,7 @@ Result<void> Storage::State::learn_indexes() noexcept {
 }
 
 Result<PartitionSlot*> Storage::State::slot_for(std::string_view name) noexcept {
+    if (written != nullptr && written->name == name) return written;
     const std::string file = name.empty() ? options.name : options.name + "." + std::string(name);
     if (!name.empty()) VARVE_TRY(check_name(name));
     VARVE_TRY(check_name(file));
@@ -101,7 +102,8 @@ Result<PartitionSlot*> Storage::State::slot_for(std::string_view name) noexcept 
                        "the partitions " + file + " and " + slot->file +
                            " have the same id, so entries could not tell them apart; choose "
                            "another name");
-    return slot.get();
+    written = slot.get();
+    return written;
 }
 
 Result<Partition*> Storage::State::writer_of(PartitionSlot& slot) noexcept {
@@ -111,7 +113,7 @@ Result<Partition*> Storage::State::writer_of(PartitionSlot& slot) noexcept {
     if (!kind) return std::move(kind).error();
     PartitionOptions wanted{file_options(Access::read_write), options.partition_metadata, {}};
     if (*kind == os::NameKind::none)
-        VARVE_TRY(make_directories(env, directory_of(path)));
+        VARVE_TRY(make_directories(env, directory_of(path), options.sync_on_flush));
     else
         wanted.layout = Layout::detect;
     auto opened = Partition::open(path, wanted);
@@ -126,7 +128,7 @@ Result<Index*> Storage::State::writer_of(IndexSlot& slot) noexcept {
     if (!kind) return std::move(kind).error();
     IndexOptions wanted{file_options(Access::read_write), {}};
     if (*kind == os::NameKind::none) {
-        VARVE_TRY(make_directories(env, directory_of(slot.info.path)));
+        VARVE_TRY(make_directories(env, directory_of(slot.info.path), options.sync_on_flush));
         wanted.metadata = metadata_with(slot.info.matcher);
     } else {
         wanted.layout = Layout::detect;
@@ -255,6 +257,10 @@ Result<void> Storage::ensure_index(std::string_view name, std::string_view match
     const std::string file = state.options.name + "." + std::string(name) + ".index";
     VARVE_TRY(check_name(name));
     VARVE_TRY(check_name(file));
+    if (name.ends_with(".closed"))
+        return failure(ErrorCode::invalid_argument,
+                       "the index's name ends with .closed, so its file would be taken for that of "
+                       "a closed stream; choose another name");
     VARVE_TRY(state.flush());
     const std::size_t place = state.indexes.size();
     VARVE_TRY(state.routing.add(place, matcher));
@@ -289,6 +295,7 @@ Result<void> Storage::close_index(std::string_view name) noexcept {
     std::string path = slot->info.path;
     path.insert(path.size() - kEnd.size(), ".closed");
     VARVE_TRY(state.env.rename(slot->info.path, path));
+    if (state.options.sync_on_flush) VARVE_TRY(state.env.sync_directory(directory_of(path)));
     slot->info.path = std::move(path);
     slot->info.closed = true;
     slot->taking = false;

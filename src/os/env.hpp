@@ -71,6 +71,17 @@ struct FileIdentity {
 
 enum class MapAccess : std::uint8_t { read, read_write };
 
+/// Tells when a file was changed through the system by whatever program: written, made longer or
+/// shorter, its times set. Stores through mappings are not told. One thread at a time; outlives the
+/// file it comes from.
+class Watch {
+public:
+    virtual ~Watch() = default;
+    /// Sleeps until something has changed since the watch began or since the last call, at most
+    /// `timeout_us`. May wake for no reason. False on time-out.
+    virtual bool wait(std::uint64_t timeout_us) noexcept = 0;
+};
+
 /// An open file. Closes when destroyed. Offsets and lengths in bytes.
 class File {
 public:
@@ -125,6 +136,9 @@ public:
     /// True if some other open file holds the lock of this byte, or of the whole file.
     virtual Result<bool> is_byte_locked(std::uint64_t offset) noexcept = 0;
     virtual Result<FileIdentity> identity() noexcept = 0;
+    /// Watches this file. An error if the system gives no more watches: then somebody has to look
+    /// again and again, as where `file_system` is `unsupported`, since other hosts are not seen.
+    virtual Result<std::unique_ptr<Watch>> watch() noexcept = 0;
 };
 
 enum class OpenMode : std::uint8_t {

@@ -222,6 +222,10 @@ void PosixFile::unlock() noexcept {
     ::fcntl(descriptor_, F_OFD_SETLK, &lock);
 }
 
+Result<std::unique_ptr<Watch>> PosixFile::watch() noexcept {
+    return posix_watch(descriptor_, path_);
+}
+
 Result<FileIdentity> PosixFile::identity() noexcept { return posix_identity(descriptor_, path_); }
 
 Result<FileIdentity> posix_identity(int descriptor, const std::string& path) noexcept {

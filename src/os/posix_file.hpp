@@ -43,6 +43,7 @@ public:
     Result<bool> try_lock_byte(std::uint64_t offset) noexcept override;
     Result<bool> is_byte_locked(std::uint64_t offset) noexcept override;
     Result<FileIdentity> identity() noexcept override;
+    Result<std::unique_ptr<Watch>> watch() noexcept override;
 
 private:
     [[nodiscard]] Result<bool> take(struct ::flock lock) noexcept;
@@ -51,6 +52,10 @@ private:
     int descriptor_;
     std::string path_;
 };
+
+/// Watches an open file. `path` for messages.
+[[nodiscard]] Result<std::unique_ptr<Watch>> posix_watch(int descriptor,
+                                                         const std::string& path) noexcept;
 
 /// Identity of an open file, or of `path` in the directory AT_FDCWD if `descriptor` is negative.
 [[nodiscard]] Result<FileIdentity> posix_identity(int descriptor, const std::string& path) noexcept;

@@ -23,6 +23,20 @@ void unmap(std::byte* data, std::size_t) noexcept { --SimMemory::mappings(data);
 }  // namespace
 
 /// An open file of the simulation. Lives no longer than its SimEnv.
+class SimWatch final : public Watch {
+public:
+    SimWatch(SimEnv& env, std::shared_ptr<SimInode> inode) noexcept
+        : env_(env), inode_(std::move(inode)), seen_(inode_->changes) {}
+    bool wait(std::uint64_t timeout_us) noexcept override {
+        return env_.wait_for_change(*inode_, seen_, timeout_us);
+    }
+
+private:
+    SimEnv& env_;
+    std::shared_ptr<SimInode> inode_;
+    std::uint64_t seen_;
+};
+
 class SimFile final : public File {
 public:
     SimFile(SimEnv& env, std::shared_ptr<SimInode> inode, std::string path) noexcept
@@ -44,6 +58,7 @@ public:
             std::memcpy(inode_->cache() + offset, bytes.data(), bytes.size());
             inode_->note(offset, bytes.size());
         }
+        ++inode_->changes;
         env_.after_step();
         return {};
     }
@@ -53,6 +68,7 @@ public:
         if (env_.used_space() + more > env_.space_)
             return failure(ErrorCode::no_space, "the simulated disk is full", path_);
         inode_->grow(size);
+        ++inode_->changes;
         env_.after_step();
         return {};
     }
@@ -67,11 +83,13 @@ public:
     Result<void> shorten(std::uint64_t size) noexcept override {
         VARVE_TRY(env_.step(path_));
         inode_->shorten(size);
+        ++inode_->changes;
         env_.after_step();
         return {};
     }
     Result<void> touch() noexcept override {
         VARVE_TRY(env_.step(path_));
+        ++inode_->changes;
         env_.after_step();
         return {};
     }
@@ -141,6 +159,9 @@ public:
     }
     Result<FileIdentity> identity() noexcept override {
         return FileIdentity{1, inode_->number(), inode_->birth_ns(), env_.mount_};
+    }
+    Result<std::unique_ptr<Watch>> watch() noexcept override {
+        return std::unique_ptr<Watch>(std::make_unique<SimWatch>(env_, inode_));
     }
 
 private:
@@ -393,6 +414,18 @@ bool SimEnv::wait_on_any(std::span<const Watched> words, std::uint64_t timeout_u
     const std::uint64_t before = wakes_;
     if (wait_hook_) wait_hook_(true);
     if (wakes_ != before && changed()) return true;
+    clock_us_ += timeout_us;  // nobody else can change it
+    return false;
+}
+
+bool SimEnv::wait_for_change(const SimInode& inode, std::uint64_t& seen,
+                             std::uint64_t timeout_us) noexcept {
+    for (const bool asleep : {false, true}) {
+        if (wait_hook_) wait_hook_(asleep);
+        if (inode.changes == seen) continue;
+        seen = inode.changes;
+        return true;
+    }
     clock_us_ += timeout_us;  // nobody else can change it
     return false;
 }

@@ -89,6 +89,7 @@ public:
 
 private:
     friend class SimFile;
+    friend class SimWatch;
     using InodePtr = std::shared_ptr<SimInode>;  // null: a directory
 
     /// A change of names that the directory's sync has not confirmed.
@@ -112,6 +113,9 @@ private:
     void after_step() noexcept {
         if (hook_) hook_();
     }
+    /// Waits until the file was changed more often than `seen`, which then says how often.
+    [[nodiscard]] bool wait_for_change(const SimInode& inode, std::uint64_t& seen,
+                                       std::uint64_t timeout_us) noexcept;
 
     SimRandom random_;
     Names names_;

@@ -35,11 +35,11 @@ Result<std::vector<CatalogueEntry>> catalogue(Pinned& pinned, index::KeyKind kin
     }
 }
 
-Result<std::uint64_t> bytes_of(std::shared_ptr<Pinned> pinned, std::string_view stream) {
+Result<std::uint64_t> bytes_of(const std::shared_ptr<Pinned>& pinned, std::string_view stream) {
     ReadOptions options;
     options.verify =
         Verify::trusted;  // lengths that contradict each other are noticed all the same
-    Reading reading(std::move(pinned), Source::stream(stream), options);
+    Reading reading(pinned, Source::stream(stream), options);
     std::uint64_t bytes = 0;
     while (true) {
         auto run = reading.next();

@@ -15,7 +15,7 @@ namespace store {
                                                             const NamesOptions& options) noexcept;
 
 /// Bytes of the records of `stream`.
-[[nodiscard]] Result<std::uint64_t> bytes_of(std::shared_ptr<Pinned> pinned,
+[[nodiscard]] Result<std::uint64_t> bytes_of(const std::shared_ptr<Pinned>& pinned,
                                              std::string_view stream);
 
 /// Number of events in `stream`.

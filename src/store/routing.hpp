@@ -6,6 +6,7 @@
 // asked are the definitions that wait for exactly that value.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <span>
 #include <string>
@@ -25,7 +26,7 @@ struct Routed {
     std::vector<const Rule*> streams;    ///< derived streams that it belongs to, by number
 
     // Scratch.
-    std::vector<match::Fields::Value> values[2];
+    std::array<std::vector<match::Fields::Value>, 2> values;
     std::vector<std::uint32_t> candidates;
 };
 

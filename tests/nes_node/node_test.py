@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Goal: what node-event-storage 0.8.0 writes is read here and imported into a store, and what is written here it opens, reads and
-continues.
+"""Goal: what node-event-storage 0.8.0 writes is read here and imported into a store, and what is written here it opens, reads, continues
+and follows; its way of watching sees what is written here, in both layouts.
 
 Method: the package from npm, installed into the build tree; every round is dumped by both sides and compared. Skipped, with a line
 that says so, without Node, npm or network.
@@ -69,6 +69,18 @@ class Sides:
                 sys.exit(f"{directory}: document {number} comes too early")
         print(f"{directory.name}: {length} documents and {len(ours[1])} indexes are the same on both sides")
 
+    def watched(self, what, directory, first, last, *layout):
+        """Whoever watches is told of what is written here while it does."""
+        watcher = subprocess.Popen([str(part) for part in [*self.node, what, directory, last]], stdout=subprocess.PIPE, text=True)
+        begun = watcher.stdout.readline()
+        run(*self.ours, "write", directory, first, last, *layout)
+        seen = watcher.communicate(timeout=60)[0]
+        if begun not in ("watching\n", "following\n") or watcher.returncode != 0:
+            sys.exit(f"{directory}: {what} was not told of what was written")
+        if what == "follow" and told(seen) != told(run(*self.ours, "dump", directory)):
+            sys.exit(f"{directory}: what was followed is not what was written")
+        print(f"{directory.name}: {what} was told of events {first} to {last}")
+
     def holds(self, holder, directory, *refused):
         held = subprocess.Popen([str(part) for part in [*holder, "hold", directory]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 text=True)
@@ -110,8 +122,8 @@ def main():
     arguments = parser.parse_args()
     install(arguments.work)
     sides = Sides(arguments.program, arguments.work)
-    theirs, own = arguments.work / "theirs", arguments.work / "ours"
-    for directory in (theirs, own):
+    theirs, own, mapped = arguments.work / "theirs", arguments.work / "ours", arguments.work / "mapped"
+    for directory in (theirs, own, mapped):
         if directory.exists():
             shutil.rmtree(directory)
     run(*sides.node, "write", theirs, 60)
@@ -129,6 +141,11 @@ def main():
     sides.holds(sides.ours, own, *sides.node, "try", own)
     sides.holds(sides.node, own, *sides.ours, "write", own, 71, 71)
     sides.compare(own, 70)
+    sides.watched("watch", own, 71, 80)
+    sides.watched("follow", own, 81, 120)
+    sides.compare(own, 120)
+    run(*sides.ours, "write", mapped, 1, 30, "mapped")
+    sides.watched("watch", mapped, 31, 60, "mapped")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 // Writes and reads storages of node-event-storage for the round trips of node_test.py.
 //
-//   varve_nes_rounds write DIR FROM UNTIL   events FROM to UNTIL, as an event store writes them
-//   varve_nes_rounds dump DIR               a line per document, then a line per index
-//   varve_nes_rounds hold DIR               holds the lock until standard input ends
+//   varve_nes_rounds write DIR FROM UNTIL [mapped]   events FROM to UNTIL, as an event store writes
+//                                                    them; new files in that layout
+//   varve_nes_rounds dump DIR                        a line per document, then one per index
+//   varve_nes_rounds hold DIR                        holds the lock until standard input ends
 #include <iostream>
 #include <varve/nes.hpp>
 
@@ -30,8 +31,11 @@ std::string event(const std::string& stream, std::uint64_t n, std::uint64_t vers
            R"("commitSize":1,"streamVersion":)" + std::to_string(version) + "}}";
 }
 
-int write_events(const std::string& directory, std::uint64_t from, std::uint64_t until) {
-    auto storage = Storage::open(directory, options_for(directory, varve::Access::read_write));
+int write_events(const std::string& directory, std::uint64_t from, std::uint64_t until,
+                 Layout layout) {
+    StorageOptions options = options_for(directory, varve::Access::read_write);
+    options.layout = layout;
+    auto storage = Storage::open(directory, options);
     if (!storage) return failed(storage.error());
     for (std::uint64_t n = from; n <= until; ++n) {
         const std::string stream = "foo-" + std::to_string(n % 3);
@@ -77,8 +81,9 @@ int hold(const std::string& directory) {
 
 int main(int count, char** values) {
     const std::string what = count > 2 ? values[1] : "";
-    if (what == "write" && count == 5)
-        return write_events(values[2], std::stoull(values[3]), std::stoull(values[4]));
+    if (what == "write" && count >= 5)
+        return write_events(values[2], std::stoull(values[3]), std::stoull(values[4]),
+                            count > 5 ? Layout::mapped : Layout::classic);
     if (what == "dump") return dump(values[2]);
     if (what == "hold") return hold(values[2]);
     std::cerr << "see the head of the source\n";

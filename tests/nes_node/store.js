@@ -1,9 +1,15 @@
-// The original's side of the round trips: node store.js write|dump|hold|try DIR [COUNT]
+// The original's side of the round trips: node store.js write|dump|hold|try|follow|watch DIR [COUNT]
+//
+// follow: opens for reading only and dumps what is there as soon as there are COUNT documents. watch: watches the directories as the
+// original does, and ends when a partition and the primary index have changed.
 'use strict';
+const fs = require('fs');
 const EventStore = require('event-storage');
 
+const kPatienceMs = 30000;
 const [what, directory, count] = process.argv.slice(2);
-const store = new EventStore('store', {storageDirectory: directory, streamsDirectory: directory + '/streams'});
+const options = {storageDirectory: directory, streamsDirectory: directory + '/streams', readOnly: what === 'follow'};
+const store = what === 'watch' ? null : new EventStore('store', options);
 
 function write() {
     for (let n = 0; n < Number(count); ++n)
@@ -26,4 +32,26 @@ function hold() {
     process.stdin.on('end', () => store.close());
 }
 
-store.once('ready', () => ({write, dump, hold, try: () => store.close()})[what]());
+function follow() {
+    process.stdout.write('following\n');
+    const begin = Date.now();
+    const timer = setInterval(() => {
+        if (store.length < Number(count) && Date.now() - begin < kPatienceMs) return;
+        clearInterval(timer);
+        dump();
+    }, 5);
+}
+
+function watch() {
+    const missing = new Set(['store.index', 'store.foo-0']);
+    for (const path of [directory, options.streamsDirectory])
+        fs.watch(path, (event, name) => {
+            if (event === 'change') missing.delete(name);
+            if (missing.size === 0) process.exit(0);
+        });
+    setTimeout(() => process.exit(1), kPatienceMs);
+    process.stdout.write('watching\n');
+}
+
+if (what === 'watch') watch();
+else store.once('ready', () => ({follow, write, dump, hold, try: () => store.close()})[what]());

@@ -46,6 +46,7 @@ public:
     Result<bool> is_byte_locked(std::uint64_t offset) noexcept override {
         return file_->is_byte_locked(offset);
     }
+    Result<std::unique_ptr<os::Watch>> watch() noexcept override { return file_->watch(); }
     Result<os::FileIdentity> identity() noexcept override { return file_->identity(); }
 
 private:

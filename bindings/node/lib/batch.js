@@ -144,8 +144,9 @@ export class BatchReader {
     }
 
     /** Texts of the data, as they were serialised. */
-    loadTexts() {
-        const { room, filled } = this.#fillShared(0);
+    loadTexts(streams = false) {
+        const { room, filled } = this.#fillShared(streams ? WANT_STREAM : 0);
+        this.streams = streams ? this.#names(room, filled) : null;
         this.payloads = new Array(filled);
         for (let n = 0; n < filled; ++n) {
             const at = HEADER_WORDS + n * ROW_WORDS + DATA;
@@ -155,9 +156,11 @@ export class BatchReader {
     }
 
     /** Lines of JSON as buffers: views of memory that nobody writes again. */
-    loadLines() {
-        const { room, filled } = this.#fill(new Room(this.#slab), WANT_LINE, bytes => new Room(bytes));
+    loadLines(streams = false) {
+        const want = streams ? WANT_LINE | WANT_STREAM : WANT_LINE;
+        const { room, filled } = this.#fill(new Room(this.#slab), want, bytes => new Room(bytes));
         this.payloads = new Array(filled);
+        this.streams = streams ? this.#names(room, filled) : null;
         if (filled > 0) this.#expect(filled, room.words[3]);
         for (let n = 0; n < filled; ++n) {
             const at = HEADER_WORDS + n * ROW_WORDS + DATA;

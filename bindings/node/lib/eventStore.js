@@ -1,61 +1,27 @@
 // EventStore: commits and reads of one store, as event-storage offers them.
 import { EventEmitter } from 'node:events';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { Consumer, parseConsumerName } from './consumer.js';
+import { convert } from './convert.js';
+import { Router } from './derive.js';
 import { Engine } from './engine.js';
-import { StorageLockedError, conditionConflict, invalidArgument, versionConflict } from './errors.js';
+import { conditionConflict, versionConflict } from './errors.js';
 import { EventStream, JoinEventStream } from './eventStream.js';
+import { Following } from './follow.js';
+import { JOURNAL, Journal } from './journal.js';
 import { toJson } from './json.js';
 import { split } from './matcher.js';
-import { Store } from './native.js';
+import { ExpectedVersion, checkStreamName, commitArguments, durabilityOf, expand, openNative } from './options.js';
 import { ALL, CommitCondition, compileDcbQuery, encodeSelector, isDcbQuery, normaliseSelector } from './selector.js';
 import { readAccessors } from './sources.js';
 import { EngineStorage } from './storage.js';
 import { streamsOf } from './streams.js';
 
-export const ExpectedVersion = Object.freeze({ Any: -1, EmptyStream: 0 });
-
 const RESERVED = ['commitId', 'committedAt', 'commitVersion', 'commitSize', 'streamVersion'];
-const DURABILITY = ['os', 'interval', 'disk'];
-
-function expand(directory) {
-    return path.resolve(directory.startsWith('~/') ? path.join(os.homedir(), directory.slice(2)) : directory);
-}
-
-function durabilityOf(config, storageConfig) {
-    const level = config.durability ?? (storageConfig.syncOnFlush ? 'disk' : 'os');
-    if (!DURABILITY.includes(level)) throw invalidArgument(`durability must be one of ${DURABILITY.join(', ')}, got ${level}`);
-    return level;
-}
-
-/** Opens the store of the addon, with the errors that event-storage has. */
-function openNative(place, name, readOnly, durability) {
-    try {
-        return new Store(place, readOnly, !readOnly, durability);
-    } catch (error) {
-        if (error.code === 'locked') throw new StorageLockedError(`Storage ${name} is locked by another process`, error.message);
-        throw error;
-    }
-}
-
-/** What every commit is told to do, however its arguments were given. */
-function commitArguments(events, expectedVersion, metadata, callback) {
-    if (typeof expectedVersion !== 'number' && !(expectedVersion instanceof CommitCondition)) {
-        [metadata, callback] = [expectedVersion, metadata];
-        expectedVersion = ExpectedVersion.Any;
-    }
-    if (typeof metadata !== 'object') {
-        callback = metadata;
-        metadata = {};
-    }
-    return {
-        events: Array.isArray(events) ? events : [events],
-        expectedVersion,
-        metadata: metadata ?? {},
-        callback: typeof callback === 'function' ? callback : null,
-    };
-}
+const LOCK_RECLAIM = 1;
+const NEWS = { create: 'stream-available', close: 'stream-closed', delete: 'stream-deleted' };
+const HOOKS = ['preCommit', 'preRead'];
 
 export class EventStore extends EventEmitter {
     #engine;
@@ -65,6 +31,14 @@ export class EventStore extends EventEmitter {
     #results = new Float64Array(1);
     #flushed = [];
     #closed = false;
+    #journal;
+    #router = new Router();
+    #metadataSource = null;
+    #described = new Set();
+    #place = '';
+    #durability = 'os';
+    #ready = false;
+    #watch = null;      // of a reader: tells of streams that come
 
     constructor(storeName = 'eventstore', config = {}) {
         super();
@@ -81,29 +55,114 @@ export class EventStore extends EventEmitter {
         this.typeSource = this.#accessors.type;
         this.tagsSource = this.#accessors.tags;
         this.#readOnly = Boolean(config.readOnly || this.storageConfig.readOnly);
+        const everywhere = this.storageConfig.metadata;
+        this.#metadataSource = typeof everywhere === 'object' && everywhere !== null ? () => everywhere : everywhere ?? config.streamMetadata ?? null;
         this.#open(config);
     }
 
     #open(config) {
         const place = path.join(this.storageDirectory, `${this.storeName}.varve`);
         const old = path.join(this.streamsDirectory, `${this.storeName}.index`);
-        if (!fs.existsSync(place) && fs.existsSync(old))
-            throw new Error(`${old} belongs to a store that event-storage has written. Make a varve store of it with: ` +
-                `varve import ${place} --from node-event-storage ${this.storageDirectory} --name ${this.storeName}`);
+        if (!fs.existsSync(place) && fs.existsSync(old)) this.#convert(config, place, old);
         if (!this.#readOnly) fs.mkdirSync(this.storageDirectory, { recursive: true });
-        this.#native = openNative(place, this.storeName, this.#readOnly, durabilityOf(config, this.storageConfig));
-        this.#engine = new Engine(this.#native, this);
+        this.#place = place;
+        this.#durability = durabilityOf(config, this.storageConfig);
+        this.#native = openNative(place, this.storeName, this.#readOnly, this.#durability);
+        this.#engine = new Engine(this.#native, this.#readOnly, this.#openJournal(), this);
+        this.#engine.durability = this.#durability;
         this.#engine.compat = Boolean(config.compat);
         this.#engine.serializer = this.storageConfig.serializer ?? null;
+        this.consumers = new Map();
         this.streams = streamsOf(this.#engine, name => this.#matcherOf(name));
         this.storage = new EngineStorage(this.#engine, this);
         setImmediate(() => {
             if (this.#closed) return;
-            if (this.listenerCount('stream-available') > 0)
-                for (const name of this.#engine.names()) this.emit('stream-available', name);
+            this.#ready = true;
+            this.#announce();
             this.emit('ready');
             this.storage.emit('opened');
         });
+    }
+
+    #convert(config, place, old) {
+        if (this.#readOnly || !config.convert)
+            throw new Error(`${old} belongs to a store that event-storage has written. Open it with convert: true, and a varve store is made of ` +
+                `it, or with: varve import ${place} --from node-event-storage ${this.storageDirectory} --name ${this.storeName}`);
+        const secret = this.storageConfig.hmacSecret ?? '';
+        const { storeName, storageDirectory, streamsDirectory } = this;
+        convert({ place, storeName, storageDirectory, streamsDirectory, secret }, this.#accessors, this.storageConfig.lock === LOCK_RECLAIM);
+    }
+
+    // What can not be trusted or read leaves everything as it is: the store is closed again.
+    #openJournal() {
+        try {
+            return this.#journal = new Journal(path.join(this.#place, JOURNAL), this.#readOnly, this.storageConfig.hmacSecret ?? '');
+        } catch (error) {
+            this.#native.close();
+            throw error;
+        }
+    }
+
+    /** Tells of streams, and in a reader of those that come from now on. */
+    #announce() {
+        if (this.listenerCount('stream-available') === 0) return;
+        if (this.#readOnly) this.#watchStreams();
+        for (const name of this.#engine.names()) this.emit('stream-available', name);
+    }
+
+    #watchStreams() {
+        let seen = this.#engine.length;
+        const notify = () => {
+            const before = seen;
+            seen = this.#engine.length;
+            if (seen > before) for (const name of this.#engine.names(before)) this.emit('stream-available', name);
+            this.#journal.refresh();
+            for (const { op, stream } of this.#journal.takeNews()) if (op in NEWS) this.emit(NEWS[op], stream);
+        };
+        this.#watch = { notify };
+        this.#engine.consumers.add(this.#watch);
+        this.#engine.follow();
+    }
+
+    // Hooks are the storage's; a listener of streams that comes after `ready` is told of what comes after it.
+    on(event, listener) {
+        if (HOOKS.includes(event)) return this.#hook('on', event, listener);
+        super.on(event, listener);
+        if (event === 'stream-available' && this.#ready && this.#readOnly && !this.#watch) this.#watchStreams();
+        return this;
+    }
+
+    addListener(event, listener) {
+        return this.on(event, listener);
+    }
+
+    once(event, listener) {
+        return HOOKS.includes(event) ? this.#hook('once', event, listener) : super.once(event, listener);
+    }
+
+    off(event, listener) {
+        return this.removeListener(event, listener);
+    }
+
+    removeListener(event, listener) {
+        return HOOKS.includes(event) ? this.#hook('off', event, listener) : super.removeListener(event, listener);
+    }
+
+    #hook(method, event, listener) {
+        if (event === 'preCommit' && this.#readOnly && method !== 'off')
+            throw new Error('The storage was opened in read-only mode. Can not register a preCommit handler on it.');
+        this.storage[method](event, listener);
+        return this;
+    }
+
+    /** `hook(document, metadata of its stream)` before a document is committed; what it throws keeps the commit from happening. */
+    preCommit(hook) {
+        this.on('preCommit', hook);
+    }
+
+    /** `hook(position, metadata of its stream)` before a document is handed out; what it throws ends the read. */
+    preRead(hook) {
+        this.on('preRead', hook);
     }
 
     /** Number of events. */
@@ -115,10 +174,38 @@ export class EventStore extends EventEmitter {
         return this.#readOnly;
     }
 
+    /**
+     * Gives up writing: other processes may write from then on. What they commit is there like one's own; consumers are to be got
+     * anew. `callback` is called when it is done.
+     */
+    makeReadOnly(callback = () => {}) {
+        if (!this.#readOnly) {
+            this.#stopConsumers();
+            this.#native.close();
+            this.#readOnly = true;
+            this.#native = openNative(this.#place, this.storeName, true, this.#durability);
+            this.#journal.close();
+            this.#engine.reopen(this.#native, true, this.#openJournal());
+            if (this.listenerCount('stream-available') > 0) this.#watchStreams();
+        }
+        callback();
+    }
+
+    /**
+     * Documents that are there behind event number `since` (of the store), then those that come: an asynchronous iterable without
+     * an end, but for that of the store or of `signal`. `selector` is a name or a selector.
+     */
+    follow(selector = ALL, { since = 0, signal = null, raw = false } = {}) {
+        return new Following(this, this.#engine, selector, { since, signal, raw });
+    }
+
     close() {
         if (this.#closed) return;
         this.#closed = true;
+        this.#stopConsumers();
         this.#native.close();
+        this.#journal.close();
+        this.#engine.end();
         this.storage.emit('closed');
     }
 
@@ -134,17 +221,50 @@ export class EventStore extends EventEmitter {
         if (events === undefined || events === null) throw new Error('No events specified for commit.');
         const asked = commitArguments(events, expectedVersion, metadata, callback);
         if (asked.events.length === 0) return;
+        if (this.#journal.closed.has(streamName)) throw new Error(`Stream "${streamName}" is closed and cannot be written to.`);
         const condition = asked.expectedVersion instanceof CommitCondition ? this.#guard(asked.expectedVersion) : null;
         const expected = typeof asked.expectedVersion === 'number' ? this.#expected(streamName, asked.expectedVersion) : ExpectedVersion.Any;
-        const names = this.#accessors.namesOf(asked.events);
+        const names = this.#accessors.namesOf(asked.events, this.#journal.closed);
         const newNames = this.#newNames(streamName, names);
         const committedAt = Date.now();
+        if (this.#metadataSource) this.#describe(streamName);
         const { texts, members, whole } = this.#write(streamName, asked, committedAt);
-        const commitId = this.#append(streamName, texts, names, members, whole, committedAt, expected, condition) - 1;
+        const all = this.#journal.active.length === 0 ? names : this.#derive(names, this.#documents(streamName, asked.events, asked.metadata, committedAt));
+        const commitId = this.#append(streamName, texts, all, members, whole, committedAt, expected, condition) - 1;
+        if (this.#journal.hidden.size > 0) this.#restore([streamName, ...names.streams]);
+        this.#engine.changed();
         this.#report(streamName, asked, newNames, { commitId, committedAt, streamVersion: this.#results[0] });
     }
 
+    /** The names, with the tags of derived streams. */
+    #derive(names, documents) {
+        const more = documents.map(document => this.#router.tagsOf(this.#journal, document));
+        if (more.every(tags => tags.length === 0)) return names;
+        const own = names.tags;
+        return { ...names, tags: more.map((tags, n) => own ? [...own[n], ...tags] : tags) };
+    }
+
+    /** Streams that were deleted and get events again are there again, with all that they ever had. */
+    #restore(names) {
+        for (const name of names) if (this.#journal.hidden.has(name)) this.#journal.restoreStream(name);
+    }
+
+    /** Keeps the metadata of a stream, when it is first written. */
+    #describe(streamName) {
+        if (this.#described.has(streamName) || this.#journal.metadata.has(streamName)) return;
+        this.#described.add(streamName);
+        const source = this.#metadataSource;
+        const metadata = typeof source === 'function' ? source(streamName) : source[streamName];
+        if (metadata && Object.keys(metadata).length > 0 && this.#native.version(streamName) === 0)
+            this.#journal.describeStream(streamName, metadata);
+    }
+
     #expected(streamName, version) {
+        if (version !== ExpectedVersion.Any && this.#journal.derived.has(streamName)) {
+            const length = this.#engine.lengthOf(streamName);
+            if (version !== length) throw versionConflict(streamName, version, length);
+            return ExpectedVersion.Any;
+        }
         if (version === ExpectedVersion.Any || (Number.isSafeInteger(version) && version >= 0)) return version;
         throw versionConflict(streamName, version, Math.max(0, this.getStreamVersion(streamName)));
     }
@@ -154,7 +274,8 @@ export class EventStore extends EventEmitter {
         const asked = selector ?? types;
         if (this.#engine.length <= noneMatchAfter) return null;
         const own = typeof matcher === 'object' && matcher !== null && !this.#engine.serializer ? split(matcher) : null;
-        if (matcher && !(own?.complete && own.streams === null)) {
+        const listed = this.#engine.needsLists(asked, noneMatchAfter);
+        if (listed || (matcher && !(own?.complete && own.streams === null))) {
             const conflict = new JoinEventStream('_condition', asked, this, noneMatchAfter + 1, -1, matcher, raw).next();
             if (conflict !== false) throw conditionConflict({ event: raw ? JSON.parse(conflict.buffer) : conflict });
             return null;
@@ -176,7 +297,7 @@ export class EventStore extends EventEmitter {
             return { texts, members, whole: null };
         }
         const documents = this.#documents(streamName, events, metadata, committedAt);
-        if (hooked) for (const document of documents) this.storage.emit('preCommit', document, {});
+        if (hooked) for (const document of documents) this.storage.emit('preCommit', document, this.#engine.metadataOf(streamName));
         const whole = documents.map(document => toJson(document.metadata, 'metadata'));
         const texts = documents.map(document => serializer ? serializer.serialize(document).toString() : toJson(document.payload, 'payload'));
         return { texts, members: '', whole };
@@ -276,7 +397,77 @@ export class EventStore extends EventEmitter {
         return { stream, condition };
     }
 
+    // ---- Consumers
+
+    /**
+     * The consumer `identifier` of a stream, which goes on where it was; with one argument the one that this store has under that
+     * identifier, or null.
+     */
+    getConsumer(streamName, identifier, initialState = {}, since = 0) {
+        if (identifier === undefined) return this.consumers.get(streamName) ?? null;
+        const known = this.consumers.get(identifier);
+        if (known && !known.destroyed && known.streamName === streamName) return known;
+        known?.stop();
+        const consumer = new Consumer(this.storage, streamName === ALL ? ALL : `stream-${streamName}`, identifier, initialState, since);
+        this.consumers.set(identifier, consumer);
+        return consumer;
+    }
+
+    /** All consumers that this store has had: `callback(null, [{name, stream, identifier}, …])`. */
+    scanConsumers(callback, autoStart = false) {
+        const found = this.#native.consumers().map(parseConsumerName).filter(one => one !== null);
+        if (autoStart) for (const { stream, identifier } of found) this.getConsumer(stream, identifier);
+        callback(null, found);
+    }
+
+    #stopConsumers() {
+        for (const consumer of this.consumers.values()) consumer.stop();
+        this.consumers.clear();
+    }
+
+    // ---- Streams
+
+    /**
+     * Makes a stream of all events that satisfy a matcher: those that are there, unless `reindex` is false, and those that come.
+     */
+    createEventStream(streamName, matcher, reindex = true) {
+        if (this.#readOnly) throw new Error('The storage was opened in read-only mode. Can not create new stream on it.');
+        const known = this.#journal.derived.get(streamName);
+        if (known && !this.#ready) {
+            // As it was made before: with the same matcher, programs may say so anew at every start.
+            if (known.isOf(matcher)) return this.getEventStream(streamName);
+            throw new Error(`Index metadata mismatch! ${JSON.stringify({ matcher: known.stored, hmac: known.hmac })}`);
+        }
+        if (streamName in this.streams) throw new Error('Can not recreate stream!');
+        checkStreamName(streamName);
+        if (typeof matcher !== 'function' && (typeof matcher !== 'object' || matcher === null)) throw new Error('Need to specify a matcher.');
+        const past = reindex ? this.#engine.matching(matcher) : [];
+        this.#journal.define(streamName, matcher, this.length, past);
+        this.emit('stream-available', streamName);
+        this.emit('stream-created', streamName);
+        return this.getEventStream(streamName);
+    }
+
+    /** Takes a stream out of the list. Its events stay in the store; a written one is back with the next commit to it. */
+    deleteEventStream(streamName) {
+        if (this.#readOnly) throw new Error('The storage was opened in read-only mode. Can not delete a stream on it.');
+        if (streamName === ALL || !(streamName in this.streams)) return;
+        this.#journal.deleteStream(streamName);
+        this.emit('stream-deleted', streamName);
+    }
+
+    /** From now on nothing is added to a stream; it can be read. */
+    closeEventStream(streamName) {
+        if (this.#readOnly) throw new Error('The storage was opened in read-only mode. Can not close a stream on it.');
+        if (streamName === ALL || !(streamName in this.streams)) throw new Error(`Stream "${streamName}" does not exist.`);
+        if (this.#journal.closed.has(streamName)) throw new Error(`Stream "${streamName}" is already closed.`);
+        this.#journal.closeStream(streamName);
+        this.emit('stream-closed', streamName);
+    }
+
     #matcherOf(name) {
+        const derived = this.#journal.derived.get(name);
+        if (derived) return derived.matcher ?? derived.stored;
         return this.#native.version(name) > 0 ? { stream: name } : this.#accessors.matcherOf(name);
     }
 }

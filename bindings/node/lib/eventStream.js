@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { BatchReader, Unreadable, WANT_METADATA, WANT_STREAM } from './batch.js';
 import { buildRawBufferMatcher, matches, split } from './matcher.js';
-import { ALL, encodeSelector, normaliseSelector } from './selector.js';
+import { ALL, normaliseSelector } from './selector.js';
 import { engineOf } from './engine.js';
 
 const END = Symbol('end');
@@ -76,8 +76,8 @@ class SerializedReader extends BatchReader {
         this.#deserialize = deserialize;
     }
 
-    loadLines() {
-        const count = this.loadTexts();
+    loadLines(streams) {
+        const count = this.loadTexts(streams);
         this.payloads = this.payloads.map(text => Buffer.from(`${text}\n`));
         return count;
     }
@@ -106,6 +106,7 @@ export class EventStream extends Readable {
     #done = false;
     #events = null;
     #flowing = false;
+    #hook = null;
 
     constructor(name, eventStore, minRevision = 1, maxRevision = -1, predicate = null, raw = false) {
         const shorthand = typeof predicate === 'boolean';
@@ -250,8 +251,9 @@ export class EventStream extends Readable {
         this.#at = 0;
         this.#count = 0;
         if (this.#reader) {
-            const all = whole || (this.#filter.test !== null && !this.#filter.payloadOnly);
-            this.#count = this.#raw ? this.#reader.loadLines() : this.#reader.load(all ? WANT_METADATA | WANT_STREAM : 0);
+            this.#hook = engineOf(this.eventStore)?.readHook() ?? null;
+            const all = whole || this.#hook !== null || (this.#filter.test !== null && !this.#filter.payloadOnly);
+            this.#count = this.#raw ? this.#reader.loadLines(this.#hook !== null) : this.#reader.load(all ? WANT_METADATA | WANT_STREAM : 0);
         }
         if (this.#count > 0) return true;
         this.#end();
@@ -279,6 +281,7 @@ export class EventStream extends Readable {
     }
 
     #passes(n) {
+        this.#hook?.(this.#reader.positions[n], this.#reader.streams[n]);
         const { test, takesDocument, payloadOnly } = this.#filter;
         if (test === null) return true;
         const reader = this.#reader;
@@ -425,7 +428,7 @@ export class JoinEventStream extends EventStream {
     }
 
     openCursor(engine, bounds, filter) {
-        const selector = encodeSelector(this.selector, name => engine.setsOf(name));
-        return engine.readSelector(selector, Math.min(bounds.from, engine.length), Math.min(bounds.until, engine.length), filter.engine, filter.streams);
+        const { length } = engine;
+        return engine.readNames(this.selector, Math.min(bounds.from, length), Math.min(bounds.until, length), filter.engine, filter.streams);
     }
 }

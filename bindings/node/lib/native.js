@@ -13,4 +13,4 @@ function load() {
     }
 }
 
-export const { Store } = load();
+export const { Store, importStorage } = load();

@@ -51,12 +51,12 @@ class Accessors {
         this.none = !type && !tags && streamSources.length === 0;
     }
 
-    /** Types, tags, and all names of streams that events get. */
-    namesOf(events) {
+    /** Types, tags, and all names of streams that events get, without those that are closed. */
+    namesOf(events, closed) {
         if (this.none) return NO_NAMES;
         const all = { types: [], tags: [], streams: [] };
         for (const payload of events) {
-            const own = this.#namesOfEvent(payload);
+            const own = this.#namesOfEvent(payload, closed);
             all.types.push(own.type);
             all.tags.push(own.tags);
             all.streams.push(...own.streams);
@@ -65,21 +65,24 @@ class Accessors {
         return all;
     }
 
-    #namesOfEvent(payload) {
+    #namesOfEvent(payload, closed) {
         const own = { type: '', tags: [], streams: [] };
         const types = this.type ? stringsAt(payload, this.type.keys) : [];
         for (const type of types) {
-            own.streams.push(checked(type, this.type.path));
+            if (closed.has(checked(type, this.type.path))) continue;
+            own.streams.push(type);
             if (own.type === '' ) own.type = type;
             else own.tags.push(tagOfStream(type));
         }
         for (const tag of this.tags ? stringsAt(payload, this.tags.keys) : []) {
-            own.streams.push(checked(TAGS + tag, this.tags.path));
+            if (closed.has(checked(TAGS + tag, this.tags.path))) continue;
+            own.streams.push(TAGS + tag);
             own.tags.push(tag);
         }
         for (const source of this.streamSources) {
             for (const value of stringsAt(payload, source.keys)) {
                 const name = checked(source.nameBuilder(value), source.path);
+                if (closed.has(name)) continue;
                 own.streams.push(name);
                 own.tags.push(tagOfStream(name));
             }

@@ -11,6 +11,7 @@ export class EngineStorage extends EventEmitter {
         super();
         this.#engine = engine;
         this.#eventStore = eventStore;
+        engine.belongsTo(this);
         this.index = eventStore.streams[ALL].index;
     }
 

@@ -23,13 +23,20 @@ export class StreamIndex {
 /** A view of the streams of `engine`, as an object without a prototype. */
 export function streamsOf(engine, matcherOf) {
     const entries = new Map();
+    let version = -1;
     const find = name => {
         if (typeof name !== 'string' || name === '') return undefined;
+        engine.journal.refresh();
+        if (engine.journal.version !== version) {
+            version = engine.journal.version;
+            entries.clear();
+        }
         let entry = entries.get(name);
         if (!entry && (name === ALL || engine.has(name))) {
             entry = { index: new StreamIndex(engine, name) };
             const matcher = name === ALL ? undefined : matcherOf(name);
             if (matcher) entry.matcher = matcher;
+            if (engine.journal.closed.has(name)) entry.closed = true;
             entries.set(name, entry);
         }
         return entry;

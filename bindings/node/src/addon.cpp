@@ -1,8 +1,10 @@
-// The addon of the npm package: classes Store and Cursor. What they do is told in store_object.hpp
-// and cursor_object.hpp.
+// The addon of the npm package: classes Store, Cursor and Consumer. What they do is told in the
+// headers of their objects.
 #include "addon.hpp"
 
+#include "consumer_object.hpp"
 #include "cursor_object.hpp"
+#include "import_function.hpp"
 #include "store_object.hpp"
 
 namespace varve::node {
@@ -13,9 +15,13 @@ Napi::Object begin(Napi::Env env, Napi::Object exports) {
     auto* addon = new Addon;
     const Napi::Function cursor = CursorObject::define(env);
     addon->cursor = Napi::Persistent(cursor);
+    const Napi::Function consumer = ConsumerObject::define(env);
+    addon->consumer = Napi::Persistent(consumer);
     env.SetInstanceData(addon);  // which deletes it with the environment
     exports.Set("Store", StoreObject::define(env));
     exports.Set("Cursor", cursor);
+    exports.Set("importStorage", Napi::Function::New(env, import_storage, "importStorage"));
+    exports.Set("Consumer", consumer);
     return exports;
 }
 

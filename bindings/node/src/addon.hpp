@@ -7,7 +7,8 @@
 namespace varve::node {
 
 struct Addon {
-    Napi::FunctionReference cursor;  ///< the class of cursors
+    Napi::FunctionReference cursor;    ///< the class of cursors
+    Napi::FunctionReference consumer;  ///< the class of consumers
 };
 
 }  // namespace varve::node

@@ -57,6 +57,15 @@ bool is_given(napi_env env, napi_value value) noexcept {
     return napi_typeof(env, value, &type) == napi_ok && type != napi_undefined && type != napi_null;
 }
 
+std::optional<std::span<char>> room_of(napi_env env, napi_value value) noexcept {
+    void* data = nullptr;
+    std::size_t size = 0;
+    if (napi_get_typedarray_info(env, value, nullptr, &size, &data, nullptr, nullptr) != napi_ok)
+        return std::nullopt;
+    if (reinterpret_cast<std::uintptr_t>(data) % sizeof(double) != 0) return std::nullopt;
+    return std::span<char>(static_cast<char*>(data), size);
+}
+
 namespace {
 
 class Stack {

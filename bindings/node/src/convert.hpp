@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,9 @@ void raise_argument(Napi::Env env, const char* message);
 [[nodiscard]] std::uint64_t number_of(napi_env env, napi_value value) noexcept;
 /// Neither undefined nor null.
 [[nodiscard]] bool is_given(napi_env env, napi_value value) noexcept;
+
+/// The bytes of a Uint8Array that begins at a multiple of eight; absent for anything else.
+[[nodiscard]] std::optional<std::span<char>> room_of(napi_env env, napi_value value) noexcept;
 
 /// A selector in postfix order, as an array of strings: `*` all, `sNAME` stream, `cNAME` category,
 /// `tNAME` type, `gNAME` tag, `dNAME` derived stream, `|N` union and `&N` intersection of the N

@@ -10,19 +10,36 @@ namespace varve::node {
 Cursor::Cursor(Snapshot snapshot, Wanted wanted) noexcept
     : wanted_(std::move(wanted)), snapshot_(std::move(snapshot)) {
     // Where nothing is counted off, the store itself looks for what matches.
-    const bool counts =
-        wanted_.skip > 0 || wanted_.limit != std::numeric_limits<std::uint64_t>::max();
+    const bool counts = wanted_.positions || wanted_.skip > 0 ||
+                        wanted_.limit != std::numeric_limits<std::uint64_t>::max();
     if (wanted_.matcher && !counts)
         wanted_.options.matcher = std::exchange(wanted_.matcher, std::nullopt);
-    if (wanted_.stream)
+    if (wanted_.positions) {
+        // One by one in `next_run`.
+    } else if (wanted_.stream)
         events_.emplace(snapshot_.read(Source::stream(*wanted_.stream), wanted_.options));
     else
         events_.emplace(snapshot_.query(wanted_.selector, wanted_.options));
     if (wanted_.limit == 0) at_end_ = true;
 }
 
-bool Cursor::refill() noexcept {
-    auto run = events_->next();
+Result<std::span<const EventView>> Cursor::next_run() {
+    constexpr std::size_t kRun = 256;
+    if (events_) return events_->next();
+    const std::vector<double>& positions = *wanted_.positions;
+    found_.clear();
+    while (found_.size() < kRun && next_position_ < positions.size()) {
+        auto event = snapshot_.at(Position{static_cast<std::uint64_t>(positions[next_position_])});
+        if (!event && found_.empty()) return std::move(event).error();
+        if (!event) break;  // the same error comes first in the next run
+        found_.push_back(*event);
+        ++next_position_;
+    }
+    return std::span<const EventView>(found_);
+}
+
+bool Cursor::refill() {
+    auto run = next_run();
     if (!run) {
         error_ = std::move(run).error();
         return false;
@@ -33,7 +50,7 @@ bool Cursor::refill() noexcept {
     return !run_.empty();
 }
 
-const EventView* Cursor::peek() noexcept {
+const EventView* Cursor::peek() {
     while (!at_end_ && !error_) {
         if (at_ == run_.size() && !refill()) return nullptr;
         if (wanted_.skip > 0) {

@@ -16,6 +16,8 @@ namespace varve::node {
 struct Wanted {
     std::optional<std::string> stream{};  ///< the events of one stream; absent: those of `selector`
     Selector selector{};
+    /// Instead of both: the events at these positions, in this order.
+    std::optional<std::vector<double>> positions{};
     ReadOptions options{};
     std::uint64_t skip = 0;  ///< so many events are passed over first
     std::uint64_t limit =
@@ -40,8 +42,9 @@ public:
 
 private:
     /// The next event that is wanted, or null: at the end, or at an error.
-    [[nodiscard]] const EventView* peek() noexcept;
-    [[nodiscard]] bool refill() noexcept;
+    [[nodiscard]] const EventView* peek();
+    [[nodiscard]] bool refill();
+    [[nodiscard]] Result<std::span<const EventView>> next_run();
 
     Wanted wanted_;
     Snapshot snapshot_;
@@ -51,6 +54,8 @@ private:
     std::optional<Error> error_;
     bool at_end_ = false;
     std::vector<EventView> batch_;
+    std::vector<EventView> found_;   // a run of `positions`
+    std::size_t next_position_ = 0;  // of `positions`
 };
 
 }  // namespace varve::node

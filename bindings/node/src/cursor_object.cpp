@@ -21,21 +21,16 @@ Napi::Value CursorObject::fill(const Napi::CallbackInfo& info) {
                             store ? "The store is closed." : "The cursor is closed."));
         return {};
     }
-    void* data = nullptr;
-    std::size_t size = 0;
-    if (info.Length() < 3 || napi_get_typedarray_info(env, info[0], nullptr, &size, &data, nullptr,
-                                                      nullptr) != napi_ok) {
-        raise_argument(env, "fill needs a Uint8Array, a number of rows, and what is wanted.");
-        return {};
-    }
+    const auto room = room_of(env, info[0]);
     const auto rows = static_cast<std::size_t>(number_of(env, info[1]));
     const auto want = static_cast<std::uint32_t>(number_of(env, info[2]));
-    if (rows == 0 || reinterpret_cast<std::uintptr_t>(data) % alignof(Row) != 0) {
+    if (!room || rows == 0) {
         raise_argument(
-            env, "fill needs at least one row, and a room that begins at a multiple of eight.");
+            env,
+            "fill needs a Uint8Array that begins at a multiple of eight, and at least one row.");
         return {};
     }
-    auto filled = state_->cursor->fill({static_cast<char*>(data), size}, rows, want);
+    auto filled = state_->cursor->fill(*room, rows, want);
     if (!filled) {
         raise(env, filled.error());
         return {};

@@ -1,6 +1,7 @@
 #include "store_object.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "addon.hpp"
 #include "error.hpp"
@@ -48,6 +49,12 @@ Napi::Function StoreObject::define(Napi::Env env) {
          InstanceMethod<&StoreObject::count>("count"), InstanceMethod<&StoreObject::names>("names"),
          InstanceMethod<&StoreObject::commit>("commit"),
          InstanceMethod<&StoreObject::cursor>("cursor"),
+         InstanceMethod<&StoreObject::cursor_at>("cursorAt"),
+         InstanceMethod<&StoreObject::positions>("positions"),
+         InstanceMethod<&StoreObject::consumer>("consumer"),
+         InstanceMethod<&StoreObject::consumers>("consumers"),
+         InstanceMethod<&StoreObject::watch>("watch"),
+         InstanceMethod<&StoreObject::unwatch>("unwatch"),
          InstanceMethod<&StoreObject::sync>("sync")});
 }
 
@@ -87,6 +94,14 @@ Napi::Value StoreObject::close(const Napi::CallbackInfo& info) {
         }
     }
     cursors_.clear();
+    watcher_.reset();
+    for (const auto& one : consumers_) {
+        auto state = one.lock();
+        if (!state || !state->open) continue;
+        state->open = false;
+        (void)state->consumer.close();  // what it could not store comes again
+    }
+    consumers_.clear();
     auto handle = std::move(handle_);
     if (auto done = handle->store().close(); !done) {
         raise(env, done.error());
@@ -153,6 +168,7 @@ Napi::Value StoreObject::names(const Napi::CallbackInfo& info) {
     options.prefix = prefix;
     options.after = after;
     if (const std::uint64_t limit = number_of(env, info[3]); limit > 0) options.limit = limit;
+    options.since = Position{number_of(env, info[4])};
     const auto kind = static_cast<NameKind>(std::min<std::uint64_t>(number_of(env, info[0]), 3));
     auto entries = now->names(kind, options);
     if (!entries) {
@@ -298,8 +314,68 @@ Napi::Value StoreObject::cursor(const Napi::CallbackInfo& info) {
         wanted.matcher = matcher_of(env, info[9]);
         if (!wanted.matcher) return {};
     }
+    return begin_cursor(env, std::move(*now), std::move(wanted));
+}
+
+Napi::Value StoreObject::cursor_at(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    auto now = snapshot(env);
+    if (!now) return {};
+    void* data = nullptr;
+    std::size_t length = 0;
+    napi_typedarray_type type = napi_int8_array;
+    if (napi_get_typedarray_info(env, info[0], &type, &length, &data, nullptr, nullptr) !=
+            napi_ok ||
+        type != napi_float64_array) {
+        raise_argument(env, "cursorAt needs positions as a Float64Array.");
+        return {};
+    }
+    Wanted wanted;
+    const std::span<const double> given(static_cast<const double*>(data), length);
+    wanted.positions.emplace(given.begin(), given.end());
+    if (is_given(env, info[1])) {
+        wanted.matcher = matcher_of(env, info[1]);
+        if (!wanted.matcher) return {};
+    }
+    return begin_cursor(env, std::move(*now), std::move(wanted));
+}
+
+Napi::Value StoreObject::positions(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    auto now = snapshot(env);
+    if (!now) return {};
+    auto selector = selector_of(env, info[0]);
+    if (!selector) {
+        raise_argument(env, "positions needs a selector.");
+        return {};
+    }
+    ReadOptions options;
+    options.from = Position{number_of(env, info[1])};
+    options.until = Position{number_of(env, info[2])};
+    if (is_given(env, info[3])) {
+        options.matcher = matcher_of(env, info[3]);
+        if (!options.matcher) return {};
+    }
+    std::vector<double> found;
+    Events events = now->query(*selector, options);
+    while (true) {
+        auto run = events.next();
+        if (!run) {
+            raise(env, run.error());
+            return {};
+        }
+        if (run->empty()) break;
+        for (const EventView& event : *run)
+            found.push_back(static_cast<double>(event.position.value));
+    }
+    Napi::Float64Array array = Napi::Float64Array::New(env, found.size());
+    if (!found.empty()) std::memcpy(array.Data(), found.data(), found.size() * sizeof(double));
+    return array;
+}
+
+Napi::Value StoreObject::begin_cursor(Napi::Env env, Snapshot now, Wanted wanted) {
     auto state = std::make_shared<CursorState>();
-    state->cursor = std::make_unique<Cursor>(std::move(*now), std::move(wanted));
+    state->cursor = std::make_unique<Cursor>(std::move(now), std::move(wanted));
     if (cursors_.size() >= 64 && (cursors_.size() & (cursors_.size() - 1)) == 0)
         std::erase_if(cursors_, [](const auto& one) { return one.expired(); });
     cursors_.push_back(state);

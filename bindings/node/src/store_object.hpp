@@ -9,9 +9,11 @@
 #include <memory>
 #include <vector>
 
+#include "consumer_object.hpp"
 #include "convert.hpp"
 #include "cursor_object.hpp"
 #include "handle.hpp"
+#include "watcher.hpp"
 
 namespace varve::node {
 
@@ -31,7 +33,7 @@ private:
     Napi::Value version(const Napi::CallbackInfo& info);
     /// count(selector, limit): number of its events, counted up to `limit`; 0: all of them.
     Napi::Value count(const Napi::CallbackInfo& info);
-    /// names(kind, prefix, after, limit): [name, count, name, count, …]; kinds: 0 stream, 1
+    /// names(kind, prefix, after, limit, since): [name, count, name, count, …]; kinds: 0 stream, 1
     /// category, 2 type, 3 tag.
     Napi::Value names(const Napi::CallbackInfo& info);
     /// commit(stream, data, types, tags, members, metadata, committedAt, expected, condition,
@@ -42,6 +44,18 @@ private:
     /// cursor(stream, selector, from, until, fromRevision, untilRevision, backwards, skip, limit,
     /// matcher): one of `stream` and `selector` is null. limit 0: no limit.
     Napi::Value cursor(const Napi::CallbackInfo& info);
+    /// cursorAt(positions: Float64Array, matcher): over the events at these positions, in that
+    /// order.
+    Napi::Value cursor_at(const Napi::CallbackInfo& info);
+    /// positions(selector, from, until, matcher): of all its events, as a Float64Array.
+    Napi::Value positions(const Napi::CallbackInfo& info);
+    /// consumer(name, selector, after): a Consumer; selector null: that of one that exists.
+    Napi::Value consumer(const Napi::CallbackInfo& info);
+    /// consumers(): names of all consumers.
+    Napi::Value consumers(const Napi::CallbackInfo& info);
+    /// watch(callback): is called when another process has committed something, until `unwatch`.
+    Napi::Value watch(const Napi::CallbackInfo& info);
+    Napi::Value unwatch(const Napi::CallbackInfo& info);
     /// Makes everything durable, and returns when it is.
     Napi::Value sync(const Napi::CallbackInfo& info);
 
@@ -52,8 +66,12 @@ private:
     bool read_tags(Napi::Env env, Napi::Value tags, std::size_t events);
     bool read_condition(Napi::Env env, Napi::Value condition, AppendOptions& options);
 
+    Napi::Value begin_cursor(Napi::Env env, Snapshot now, Wanted wanted);
+
     std::shared_ptr<Handle> handle_;
     std::vector<std::weak_ptr<CursorState>> cursors_;
+    std::vector<std::weak_ptr<ConsumerState>> consumers_;
+    std::unique_ptr<Watcher> watcher_;
     Texts texts_;
     std::vector<std::size_t> tag_counts_;
     CommitRequest request_;

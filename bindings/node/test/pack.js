@@ -1,5 +1,5 @@
 // Goal: what npm makes of the package works where nothing else is. Method: npm pack, npm install --ignore-scripts into an empty
-// directory without a network, then the same program as a module and with require.
+// directory without a network, then the same program as a module and with require, and the command line.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -39,6 +39,9 @@ try {
     fs.writeFileSync(path.join(place, 'common.cjs'), `const EventStore = require('varve');${program}`);
     assert.deepEqual(JSON.parse(run(process.execPath, ['module.mjs'])).slice(1), [2, [{ a: 1 }, { a: 2 }]]);
     assert.deepEqual(JSON.parse(run(process.execPath, ['common.cjs'])).slice(1), [4, [{ a: 1 }, { a: 2 }, { a: 1 }, { a: 2 }]]);
+    const stats = JSON.parse(run('npx', ['--offline', 'varve', 'stats', 'data/shop.varve', '--json']));
+    assert.equal(stats.events, 4);
+    assert.throws(() => run('npx', ['--offline', 'varve', 'stats', 'data/nothing.varve']), error => error.status > 0 && error.status < 128);
     console.log(`${packed.filename}: ${packed.files.length} files, ${packed.size} bytes`);
 } finally {
     fs.rmSync(place, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 // Directories and stores for one test, gone when it ends.
+import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -26,4 +27,10 @@ export function numbers(t, count, config = {}) {
 
 export function turn() {
     return new Promise(resolve => setImmediate(resolve));
+}
+
+/** Waits, at most some seconds, until something holds. */
+export async function until(condition) {
+    for (let n = 0; n < 2000 && !condition(); ++n) await new Promise(resolve => setTimeout(resolve, 2));
+    assert.ok(condition());
 }

@@ -6,6 +6,7 @@ import EventStore, {
 } from 'varve';
 
 const store: Named = new EventStore('shop', { storageDirectory: './data', typeAccessor: 'type', durability: 'disk' });
+new EventStore({ convert: true });
 new EventStore({ readOnly: true, streamSources: [{ path: 'a', nameBuilder: value => value }] });
 store.on('ready', () => {});
 store.on('commit', commit => commit.events.length + commit.streamVersion);
@@ -52,3 +53,21 @@ store.getEventStream('foo').events;
 store.streams.foo = undefined;
 // @ts-expect-error a selector is an array
 store.fromStreams('join', 'foo');
+
+const consumer = store.getConsumer('foo', 'sum', { sum: 0 });
+consumer.on('data', ({ payload }) => consumer.setState(state => ({ sum: state.sum + payload.n })));
+consumer.on('progress', (position, state) => position + state.sum);
+store.scanConsumers((error, found) => error ?? found.map(one => one.identifier));
+for await (const document of store.follow(['foo'], { since: 3, signal: AbortSignal.timeout(1) })) document.metadata.commitId.toFixed();
+for await (const document of store.follow('_all', { raw: true })) document.buffer.length;
+store.makeReadOnly();
+store.createEventStream('even', document => document.payload.n % 2 === 0);
+store.createEventStream('ann', { metadata: { user: 'ann' } }, false);
+store.closeEventStream('ann');
+store.deleteEventStream('ann');
+store.preCommit((document, { owner }) => [document.payload, owner]);
+store.preRead((position, { owner }) => [position, owner]);
+// @ts-expect-error a matcher is a function or an object
+store.createEventStream('even', 'even');
+// @ts-expect-error a state of another kind
+consumer.setState({ total: 1 });

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <thread>
 
+#include "os/sim_env.hpp"
 #include "support/nes_files.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -154,6 +155,34 @@ TEST(NesFollowMapped, AWriterOfThisLibraryWakesItsFollowers) {
     std::sort(delays.begin(), delays.end());
     // The nap for writers that wake nobody is 20 ms, of which half would be left on average.
     EXPECT_LT(delays[5], std::chrono::milliseconds(5));
+}
+
+/// Followers that look again and again would let time pass.
+TEST(NesFollowClassic, TheSystemWakesFollowers) {
+    os::SimEnv world(1);
+    auto index = Index::open("index", with<IndexOptions>(test::writing(Layout::classic, &world)));
+    ASSERT_TRUE(index);
+    auto reader = Index::open("index", with<IndexOptions>(test::reading(&world)));
+    ASSERT_TRUE(reader);
+    for (std::uint32_t n = 1; n <= 3; ++n) {
+        const std::uint64_t before = world.monotonic_us();
+        bool written = false;
+        world.on_wait([&](bool asleep) {
+            if (!asleep || written) return;
+            written = true;
+            ASSERT_TRUE(index->add({n, 0, 1, 0}));
+            ASSERT_TRUE(index->flush());
+        });
+        const auto change = reader->wait(kPatienceUs);
+        ASSERT_TRUE(change);
+        EXPECT_EQ(change->appended, 1U);
+        EXPECT_TRUE(written);
+        EXPECT_LT(world.monotonic_us() - before, 100U);
+    }
+    world.on_wait({});
+    const std::uint64_t before = world.monotonic_us();
+    EXPECT_FALSE(*reader->wait(1'000'000));
+    EXPECT_GE(world.monotonic_us() - before, 1'000'000U);
 }
 
 }  // namespace

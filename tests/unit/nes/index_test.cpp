@@ -2,6 +2,8 @@
 // refused with its place. Method: indexes of a few entries against plain vectors; forged files.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "os/sim_env.hpp"
 #include "support/nes_files.hpp"
 #include "support/temporary_directory.hpp"
@@ -325,6 +327,38 @@ TEST(NesIndexFullDisk, AClassicFlushCanBeTriedAgain) {
     EXPECT_EQ(index.last()->number, 1U);
     ASSERT_TRUE(*index.flush());
     EXPECT_EQ(opened("index", reading(&world)).length(), 1U);
+}
+
+/// A classic index of whole pages ends with a partition's id, which may look like a marker.
+TEST(NesIndexFile, AnIdThatLooksLikeAMarkerIsNone) {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path() + "/index";
+    const auto fill = [](Index& index, std::uint32_t until, std::uint32_t id) {
+        for (auto n = static_cast<std::uint32_t>(index.length()) + 1; n <= until; ++n)
+            ASSERT_TRUE(index.add({n, n * 8, 4, id}));
+        ASSERT_TRUE(index.flush());
+    };
+    for (const std::uint32_t pages : {1U, 2U, 5U}) {
+        for (const std::uint32_t distance : {0U, 4U, 8U, 16U, 4032U, pages * 4096}) {
+            std::filesystem::remove(path);
+            const std::uint32_t whole = (pages * 4096 - 64) / 16;
+            const std::uint32_t id = __builtin_bswap32(distance);
+            {
+                auto index = opened(path, writing(Layout::classic));
+                fill(index, whole, id);
+            }
+            ASSERT_EQ(bytes_of(os::posix_env(), path).size(), pages * 4096);
+            auto index = opened(path, reading());
+            EXPECT_EQ(index.layout(), Layout::classic) << pages << ", " << distance;
+            ASSERT_EQ(index.length(), whole) << pages << ", " << distance;
+            EXPECT_EQ(*index.last(), (IndexEntry{whole, whole * 8, 4, id}));
+            auto writer = opened(path, writing(Layout::detect));
+            EXPECT_EQ(writer.layout(), Layout::classic);
+            fill(writer, whole + 3, id);
+            EXPECT_EQ(bytes_of(os::posix_env(), path).size(), pages * 4096 + 48);
+            EXPECT_EQ(index.refresh()->appended, 3U);
+        }
+    }
 }
 
 }  // namespace

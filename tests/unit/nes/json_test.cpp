@@ -63,6 +63,26 @@ TEST(NesJson, StringsAreLookedAtToTheirEnd) {
     }
 }
 
+TEST(NesJson, AllFieldsAndElementsInOrder) {
+    std::vector<JsonField> fields;
+    ASSERT_TRUE(json_members(R"( {"a":1, "b" : {"a":[2]} ,"a":"x,y"} )", fields));
+    ASSERT_EQ(fields.size(), 3U);
+    EXPECT_EQ(fields[0].key, "a");
+    EXPECT_EQ(fields[1].value, R"({"a":[2]})");
+    EXPECT_EQ(fields[2].value, R"("x,y")");
+    ASSERT_TRUE(json_members("{}", fields));
+    EXPECT_TRUE(fields.empty());
+    for (const char* bad : {"", "[]", "{\"a\":1", "{\"a\":1}x", "{\"a\":1,}", "{\"a\":[}"})
+        EXPECT_FALSE(json_members(bad, fields)) << bad;
+    std::vector<std::string_view> elements;
+    ASSERT_TRUE(json_elements(R"( [1, [2,3] , "4,]" ] )", elements));
+    EXPECT_EQ(elements, (std::vector<std::string_view>{"1", "[2,3]", R"("4,]")"}));
+    ASSERT_TRUE(json_elements("[]", elements));
+    EXPECT_TRUE(elements.empty());
+    for (const char* bad : {"", "{}", "\"a\"", "[1", "[1]x", "[1,]", "[01]"})
+        EXPECT_FALSE(json_elements(bad, elements)) << bad;
+}
+
 TEST(NesJson, StringsMeanWhatTheyDenote) {
     EXPECT_EQ(json_string(R"("a\"\\\/\n\u00e9\ud83d\ude00")"), "a\"\\/\n\xC3\xA9\xF0\x9F\x98\x80");
     EXPECT_EQ(json_string(R"("\ud83d")"), "\xEF\xBF\xBD");

@@ -182,7 +182,7 @@ TEST_P(NesPartition, LimitsOfADocument) {
     EXPECT_EQ((*partition.last())->data, "y");
 }
 
-TEST_P(NesPartition, TimesAscendAlsoAcrossReopening) {
+TEST_P(NesPartition, W42TimesAscendAlsoAcrossReopening) {
     std::uint64_t last = 0;
     os::SimEnv world(1);
     for (int round = 0; round < 3; ++round) {
@@ -232,7 +232,7 @@ TEST(NesPartitionFile, AnEpochThatIsMissingIs2020AndOneThatCannotBeIsRefused) {
     }
 }
 
-TEST_P(NesPartition, TruncatingKeepsWhatItCutsOff) {
+TEST_P(NesPartition, W4TruncatingKeepsExactlyWhatItCutsOff) {
     auto partition = opened(path_, writing(GetParam()));
     const auto wanted = fill(partition, 1, 2000);
     const std::uint64_t position = (*partition.find(2 * 101))->position;
@@ -330,6 +330,49 @@ TEST_P(NesPartition, W3W23ATornEndIsFoundWhateverItsLength) {
             EXPECT_EQ(*partition.write("x", 1000), whole);
             EXPECT_EQ(payloads(partition).size(), 41U);
         }
+    }
+}
+
+/// W-26: in the original the read after one of a half-written document shows memory that was never
+/// written.
+TEST_P(NesPartition, W26NothingBehindTheLastWholeDocumentIsEverRead) {
+    std::vector<std::string> wanted;
+    std::uint64_t whole = 0;
+    {
+        auto partition = opened(path_, writing(GetParam()));
+        wanted = fill(partition, 1, 10);
+        whole = partition.size();
+        ASSERT_TRUE(partition.write(std::string(100, 't'), 999));
+    }
+    const std::string bytes = bytes_of(os::posix_env(), path_);
+    const std::uint64_t begin = 48 + whole;
+    for (std::uint64_t there = 0; there < 124; there += 4) {
+        // What another program has written so far of the last document.
+        std::string half = bytes.substr(0, begin + there);
+        if (GetParam() == Layout::mapped) {
+            half.resize(8188);
+            half += be32(static_cast<std::uint32_t>(8192 - begin - there));
+        }
+        make_file(os::posix_env(), path_, half);
+        auto reader = opened(path_, reading());
+        for (int again = 0; again < 2; ++again) {
+            EXPECT_EQ(reader.size(), whole) << there;
+            EXPECT_EQ(reader.read(whole).error().code, ErrorCode::not_found);
+            EXPECT_EQ(reader.read(whole, 100).error().code, ErrorCode::not_found);
+            EXPECT_EQ((*reader.last())->data, wanted.back());
+            EXPECT_EQ(payloads(reader), wanted);
+            EXPECT_FALSE(*reader.refresh());
+        }
+        // Its rest comes.
+        auto file = os::posix_env().open(path_, os::OpenMode::read_write);
+        ASSERT_TRUE(file);
+        ASSERT_TRUE((*file)->write_at(begin, base::as_bytes(bytes).subspan(begin, 124)));
+        if (GetParam() == Layout::mapped) {
+            const std::string marker = be32(static_cast<std::uint32_t>(8192 - begin - 124));
+            ASSERT_TRUE((*file)->write_at(8188, base::as_bytes(marker)));
+        }
+        EXPECT_EQ(reader.refresh()->appended, 124U) << there;
+        EXPECT_EQ(reader.read(whole)->data, std::string(100, 't'));
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "os/sim_env.hpp"
 #include "support/nes_storage.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -122,7 +123,7 @@ TEST_P(NesStorage, W16W17OnlyItsOwnFilesBelongToAStorage) {
     EXPECT_EQ(open_storage(data_, options).length(), 5U);
 }
 
-TEST_P(NesStorage, TheLockIsHonouredBothWays) {
+TEST_P(NesStorage, W29TheLockIsHonouredBothWays) {
     const std::string lock = data_ + "/es.lock";
     {
         auto storage = open_storage(data_, writing());
@@ -239,7 +240,7 @@ TEST_P(NesStorage, ReadersFollowAlsoIntoNewPartitions) {
     test::expect_index(reader, "even", [](std::uint64_t n) { return n % 2 == 0; });
 }
 
-TEST_P(NesStorage, ClosedIndexesTakeNothingMore) {
+TEST_P(NesStorage, W32ClosedIndexesTakeNothingMoreAndAreCut) {
     auto storage = open_storage(data_, writing());
     ASSERT_TRUE(storage.ensure_index("all", "{}"));
     fill(storage, 1, 5);
@@ -314,7 +315,7 @@ TEST_P(NesStorage, W13W14W47EntriesThatDisagreeAreReportedAndCanBePassed) {
     EXPECT_EQ(numbers_of(storage.by_sequence()).size(), 10U) << "documents need no index";
 }
 
-TEST_P(NesStorage, ConsumersAreRead) {
+TEST_P(NesStorage, W6ConsumersAreRead) {
     {
         auto storage = open_storage(data_, writing());
         ASSERT_TRUE(storage.ensure_index("stream-a.b", R"({"stream":"a.b"})"));
@@ -341,7 +342,8 @@ TEST_P(NesStorage, ConsumersAreRead) {
     EXPECT_EQ(storage.problems().size(), 2U);
 }
 
-TEST_P(NesStorage, ManyPartitionsAndIndexesNeedFewOpenFiles) {
+/// W-1: where the original has more files than handles, closing loses entries.
+TEST_P(NesStorage, W1ManyPartitionsAndIndexesNeedFewOpenFilesAndLoseNothing) {
     constexpr std::uint64_t kMany = 1100;
     {
         auto storage = open_storage(data_, writing());
@@ -354,11 +356,77 @@ TEST_P(NesStorage, ManyPartitionsAndIndexesNeedFewOpenFiles) {
                                              R"({"payload":{"n":)" + std::to_string(n + 1) + "}}"));
         ASSERT_TRUE(storage.close());
     }
+    {
+        auto storage = open_storage(data_, writing());
+        EXPECT_FALSE(storage.repaired().anything());
+        for (std::uint64_t n = 2 * kMany + 1; n <= 2 * kMany + 5; ++n)
+            EXPECT_EQ(*storage.write(document(n), "p" + std::to_string(n % kMany)), n);
+        ASSERT_TRUE(storage.close());
+    }
     auto storage = open_storage(data_, reading());
-    EXPECT_EQ(numbers_of(storage.range()).size(), 2 * kMany);
-    EXPECT_EQ(numbers_of(storage.by_sequence()).size(), 2 * kMany);
+    EXPECT_EQ(numbers_of(storage.range()).size(), 2 * kMany + 5);
+    EXPECT_EQ(numbers_of(storage.by_sequence()).size(), 2 * kMany + 5);
     EXPECT_EQ(storage.indexes()->size(), 200U);
     EXPECT_EQ(numbers_of(storage.range(1, -1, "i199")), std::vector<std::uint64_t>{200});
+}
+
+/// W-18: in the original large documents are confirmed without a sync, and names of files never
+/// are.
+TEST_P(NesStorage, W18WhatASyncedFlushConfirmsSurvivesAPowerCut) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        os::SimEnv world(seed);
+        auto options = test::storage_options(GetParam(), &world);
+        options.index_directory = "data/streams/deeper";
+        options.sync_on_flush = true;
+        const auto large = [](std::uint64_t n) {
+            return R"({"stream":"a","n":")" + std::string(n * 9'000, 'x') + R"("})";
+        };
+        auto storage = open_storage("data", options);
+        ASSERT_TRUE(storage.ensure_index("stream-a", R"({"stream":"a"})"));
+        for (std::uint64_t n = 1; n <= 4; ++n)
+            ASSERT_TRUE(storage.write(large(n), n % 2 == 0 ? "a/b" : "c"));
+        ASSERT_TRUE(storage.flush());
+        const auto style = seed % 2 == 0 ? os::SimCut::Style::nothing : os::SimCut::Style::mixed;
+        const auto after = world.power_cut(seed, {style, 0});
+        options.env = after.get();
+        options.access = Access::read_only;
+        auto found = open_storage("data", options);
+        ASSERT_EQ(found.length(), 4U) << seed;
+        for (std::uint64_t n = 1; n <= 4; ++n) {
+            const auto document = found.read(n);
+            ASSERT_TRUE(document) << seed << ": " << document.error().message;
+            EXPECT_EQ(document->data, large(n));
+        }
+        EXPECT_EQ(numbers_of(found.range(1, -1, "stream-a")).size(), 4U);
+    }
+}
+
+/// W-20: the original adds milliseconds to microseconds.
+TEST_P(NesStorage, W20TimesOfAllPartitionsAreMicrosecondsSince1970) {
+    os::SimEnv world(1);
+    std::uint64_t last = 0;
+    auto storage = open_storage("data", test::storage_options(GetParam(), &world));
+    for (std::uint64_t n = 1; n <= 9; ++n) {
+        world.set_clock(1'700'000'000'000'000 + n * 1'234'567);
+        ASSERT_TRUE(storage.write(document(n), test::partition_of(n)));
+        const std::uint64_t time = storage.read(n)->time_us;
+        EXPECT_GT(time, last) << "across partitions too";
+        EXPECT_NEAR(static_cast<double>(time), 1.7e15 + static_cast<double>(n) * 1'234'567, 2'000);
+        last = time;
+    }
+}
+
+/// W-33: in the original such a stream is another, closed one after a restart.
+TEST_P(NesStorage, W33NamesThatWouldBeTakenForClosedStreamsAreRefused) {
+    auto storage = open_storage(data_, writing());
+    EXPECT_EQ(storage.ensure_index("stream-a.closed", "{}").error().code,
+              ErrorCode::invalid_argument);
+    ASSERT_TRUE(storage.ensure_index("stream-a.closed.x", "{}"));
+    ASSERT_TRUE(storage.close());
+    auto again = open_storage(data_, writing());
+    ASSERT_EQ(again.indexes()->size(), 1U);
+    EXPECT_EQ((*again.indexes())[0].name, "stream-a.closed.x");
+    EXPECT_FALSE((*again.indexes())[0].closed);
 }
 
 TEST(NesStorageDocuments, EnvelopesAreTakenApartAsTheyStand) {

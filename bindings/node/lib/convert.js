@@ -1,0 +1,128 @@
+// Makes a store of a directory that event-storage has written. The directory is only read; the store comes to its name in one step,
+// when it is complete.
+import fs from 'node:fs';
+import path from 'node:path';
+import { consumerName } from './consumer.js';
+import { Engine } from './engine.js';
+import { StorageLockedError } from './errors.js';
+import { JOURNAL, Journal, syncDirectory } from './journal.js';
+import { Store, importStorage } from './native.js';
+
+const ENTRY = 16;  // bytes of an index
+const HEADER = 12;
+const CLOSED = '.closed';
+
+/** Files below a directory whose names, from there on, begin and end so. */
+function filesOf(directory, begin, end) {
+    const all = fs.existsSync(directory) ? fs.readdirSync(directory, { recursive: true }) : [];
+    return all.filter(name => name.startsWith(begin) && name.endsWith(end) && fs.statSync(path.join(directory, name)).isFile()).sort();
+}
+
+/** The metadata of an index or partition and where they end; null if it is none. */
+function readHeader(file, magic) {
+    const opened = fs.openSync(file, 'r');
+    try {
+        const first = Buffer.alloc(HEADER);
+        if (fs.readSync(opened, first, 0, HEADER, 0) < HEADER || first.toString('latin1', 0, 6) !== magic) return null;
+        const text = Buffer.alloc(Math.min(first.readUInt32BE(8), fs.fstatSync(opened).size));
+        fs.readSync(opened, text, 0, text.length, HEADER);
+        return { metadata: JSON.parse(text.toString('utf8')), end: HEADER + text.length };
+    } finally {
+        fs.closeSync(opened);
+    }
+}
+
+function numbersOf(body) {
+    return Float64Array.from({ length: Math.floor(body.length / ENTRY) }, (_, n) => body.readUInt32LE(n * ENTRY));
+}
+
+class Conversion {
+    constructor({ place, storeName, storageDirectory, streamsDirectory, secret }) {
+        this.place = place;
+        this.name = storeName;
+        this.directory = storageDirectory;
+        this.indexes = streamsDirectory;
+        this.secret = secret;
+    }
+
+    run({ type, tags }, takeLock) {
+        const lock = path.join(this.directory, `${this.name}.lock`);
+        if (!takeLock && fs.existsSync(lock))
+            throw new StorageLockedError(`Storage ${this.name} is locked by another process`, `${lock} is there: event-storage has the store, or did not close it`);
+        // A name that no file of event-storage can be taken for.
+        const making = path.join(path.dirname(this.place), `.${path.basename(this.place)}-converting`);
+        const report = importStorage(making, this.directory, this.name, this.indexes, type?.path ?? '', tags?.path ?? '');
+        if (report.damaged || report.leftOut > 0) throw this.#failure(report);
+        fs.rmSync(path.join(making, JOURNAL), { force: true });
+        const native = new Store(making, false, false, 'os');
+        try {
+            this.#besides(native, new Journal(path.join(making, JOURNAL), false, this.secret));
+        } finally {
+            native.close();
+        }
+        fs.renameSync(making, this.place);
+        syncDirectory(path.dirname(this.place));
+    }
+
+    #failure({ documents, leftOut, told }) {
+        const error = new Error(`${this.directory} can not be converted whole: ${leftOut} of ${documents} documents can not be carried over. ` +
+            `${told.slice(0, 3).map(one => `${one}.`).join(' ')} Nothing was changed. varve import takes what can be taken: --from node-event-storage`);
+        error.code = 'corrupt';
+        return error;
+    }
+
+    #besides(native, journal) {
+        const engine = new Engine(native, false, journal, {});
+        for (const file of filesOf(this.indexes, `${this.name}.stream-`, '.index')) this.#stream(engine, journal, file);
+        for (const file of filesOf(this.directory, `${this.name}.`, '')) this.#metadata(journal, file);
+        for (const file of filesOf(path.join(this.indexes, 'consumers'), `${this.name}.`, '')) this.#consumer(engine, native, file);
+        journal.close();
+    }
+
+    #stream(engine, journal, file) {
+        let stream = file.slice(`${this.name}.stream-`.length, -'.index'.length);
+        const closed = stream.endsWith(CLOSED);
+        if (closed) stream = stream.slice(0, -CLOSED.length);
+        const index = readHeader(path.join(this.indexes, file), 'nesidx');
+        if (!index) return;
+        const { matcher, hmac } = index.metadata;
+        const numbers = numbersOf(fs.readFileSync(path.join(this.indexes, file)).subarray(index.end));
+        const written = JSON.stringify(matcher) === JSON.stringify({ stream });
+        // What accessors have made is there by its name, if they are given; all else is derived.
+        if (!written && engine.lengthOf(stream) !== numbers.length)
+            journal.adopt({ stream, matcher: matcher ?? {}, hmac, after: engine.length, past: numbers });
+        if ((closed || matcher === undefined) && engine.has(stream)) journal.closeStream(stream);
+    }
+
+    #metadata(journal, file) {
+        if (/\.(index|branch|lock)$/.test(file) || file.startsWith(`${this.name}.varve`)) return;
+        const partition = readHeader(path.join(this.directory, file), 'nesprt');
+        if (!partition) return;
+        const { epoch: _, ...metadata } = partition.metadata;
+        if (Object.keys(metadata).length > 0) journal.describeStream(file.slice(this.name.length + 1), metadata);
+    }
+
+    #consumer(engine, native, file) {
+        const found = /^(_all|stream-(.+?))\.([^.]+)$/s.exec(file.slice(this.name.length + 1));
+        const bytes = fs.readFileSync(path.join(this.indexes, 'consumers', file));
+        if (!found || bytes.length < 4) return;
+        const stream = found[2] ?? '_all';
+        if (!engine.has(stream)) return;
+        let state;
+        try {
+            state = JSON.parse(bytes.toString('utf8', 4));
+        } catch {
+            return;  // event-storage cuts states off that are not ASCII, and begins such consumers anew
+        }
+        const position = Math.min(bytes.readInt32LE(0), engine.lengthOf(stream));
+        const place = stream === '_all' ? position : position > 0 ? engine.positionOf(stream, position) : 0;
+        const consumer = native.consumer(consumerName(stream, found[3]), engine.consumerSets(stream), 0);
+        consumer.seek(place, JSON.stringify({ position, state }));
+        consumer.close();
+    }
+}
+
+/** Converts what is in `storageDirectory`; `accessors` are those of the new store. */
+export function convert(what, accessors, takeLock) {
+    new Conversion(what).run(accessors, takeLock);
+}

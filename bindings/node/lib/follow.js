@@ -1,0 +1,82 @@
+// Following: documents that are there, then those that come, for `for await`.
+import { JoinEventStream } from './eventStream.js';
+
+/** One that waits is woken by what is committed, by the end of the store, and by its signal. */
+export class Following {
+    #eventStore;
+    #engine;
+    #selector;
+    #position;
+    #signal;
+    #raw;
+    #stream = null;
+    #wake = null;
+    #ended = false;
+
+    constructor(eventStore, engine, selector, { since, signal, raw }) {
+        this.#eventStore = eventStore;
+        this.#engine = engine;
+        this.#selector = selector;
+        this.#position = since;
+        this.#signal = signal;
+        this.#raw = raw;
+    }
+
+    /** @internal */
+    notify() {
+        this.#wake?.();
+    }
+
+    /** @internal */
+    end() {
+        this.#ended = true;
+        this.#wake?.();
+    }
+
+    // Everything up to #position was handed out; the stream goes on behind it, as far as there was something.
+    #next() {
+        for (;;) {
+            if (!this.#stream) {
+                const length = this.#engine.length;
+                if (this.#position >= length) return false;
+                this.#stream = new JoinEventStream('_follow', this.#selector, this.#eventStore, this.#position + 1, length, null, this.#raw);
+                this.#position = length;
+            }
+            const document = this.#stream.next();
+            if (document !== false) return document;
+            this.#stream = null;
+        }
+    }
+
+    #wait() {
+        return new Promise(resolve => {
+            this.#wake = () => {
+                this.#wake = null;
+                resolve();
+            };
+        });
+    }
+
+    #over() {
+        if (this.#ended) return true;
+        this.#signal?.throwIfAborted();
+        return false;
+    }
+
+    async *[Symbol.asyncIterator]() {
+        const abort = () => this.#wake?.();
+        this.#signal?.addEventListener('abort', abort);
+        this.#engine.consumers.add(this);
+        this.#engine.follow();
+        try {
+            while (!this.#over()) {
+                const document = this.#next();
+                if (document !== false) yield document;
+                else await this.#wait();
+            }
+        } finally {
+            this.#engine.consumers.delete(this);
+            this.#signal?.removeEventListener('abort', abort);
+        }
+    }
+}

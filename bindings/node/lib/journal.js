@@ -1,0 +1,232 @@
+// What a store's directory says of streams besides the events: derived streams with their matchers, closed and deleted streams,
+// metadata of streams. A file of lines, each one JSON; the writer appends to it, readers look whether it has grown.
+//
+// It is no part of the log, so that what it says takes no number of an event.
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { invalidArgument } from './errors.js';
+
+export const JOURNAL = 'node-streams.jsonl';
+
+const LINE_FEED = 10;
+const DERIVED = 'derived:';
+
+function hmacOf(source, secret) {
+    return crypto.createHmac('sha256', secret).update(source).digest('hex');
+}
+
+function evaluate(source) {
+    // The text was signed by whoever has the secret; it was a function of the program that stored it.
+    const made = (0, eval)(`(${source})`);
+    if (typeof made !== 'function') throw new TypeError('it is no function');
+    return made.bind({});
+}
+
+export function syncDirectory(directory) {
+    const opened = fs.openSync(directory, 'r');
+    fs.fsyncSync(opened);
+    fs.closeSync(opened);
+}
+
+function deltas(positions) {
+    return Array.from(positions, (position, n) => position - (n === 0 ? 0 : positions[n - 1]));
+}
+
+function sums(numbers) {
+    let sum = 0;
+    return Float64Array.from(numbers, number => sum += number);
+}
+
+/** A derived stream: `past` are the positions that it had when it was made, events behind `after` carry `tag`. */
+class Derived {
+    constructor({ stream, tag, matcher, hmac, after, past }) {
+        this.name = stream;
+        this.tag = tag;
+        this.stored = matcher;
+        this.hmac = hmac;
+        this.after = after;
+        this.past = sums(past);
+        this.closed = false;
+    }
+
+    /** The matcher, for the writer. */
+    load(secret) {
+        if (typeof this.stored !== 'string') return this.matcher = this.stored;
+        const [own, given] = [hmacOf(this.stored, secret), String(this.hmac)].map(text => Buffer.from(text));
+        if (own.length !== given.length || !crypto.timingSafeEqual(own, given)) {
+            const error = new Error('Invalid HMAC for matcher.');
+            error.stream = this.name;
+            throw error;
+        }
+        return this.matcher = evaluate(this.stored);
+    }
+
+    /** Whether it was made of this matcher. */
+    isOf(matcher) {
+        return typeof matcher === 'function' ? this.stored === matcher.toString() : JSON.stringify(this.stored) === JSON.stringify(matcher);
+    }
+}
+
+export class Journal {
+    #path;
+    #readOnly;
+    #secret;
+    #file = null;
+    #read = 0;      // bytes
+    #lines = 0;
+    #made = 0;      // derived streams, also those that are gone
+    #told = [];     // what a reader has not told yet
+    /** Grows with every change. */
+    version = 0;
+    derived = new Map();
+    closed = new Set();
+    hidden = new Set();
+    metadata = new Map();
+    /** Derived streams that take events. */
+    active = [];
+
+    constructor(file, readOnly, secret) {
+        this.#path = file;
+        this.#readOnly = readOnly;
+        this.#secret = secret;
+        this.refresh(true);
+        this.#told = [];
+    }
+
+    close() {
+        if (this.#file !== null) fs.closeSync(this.#file);
+        this.#file = null;
+    }
+
+    /** Reads what a writer has added; the writer itself knows. */
+    refresh(first = false) {
+        if (!this.#readOnly && !first) return;
+        if (this.#file === null && !this.#openFile()) return;
+        const { size } = fs.fstatSync(this.#file);
+        if (size <= this.#read) return;
+        const bytes = Buffer.alloc(size - this.#read);
+        const count = fs.readSync(this.#file, bytes, 0, bytes.length, this.#read);
+        const end = bytes.lastIndexOf(LINE_FEED, count - 1) + 1;
+        if (end > 0) for (const line of bytes.toString('utf8', 0, end - 1).split('\n')) this.#take(line);
+        this.#read += end;
+        // What a writer could not finish is not there.
+        if (!this.#readOnly && end < count) fs.ftruncateSync(this.#file, this.#read);
+    }
+
+    #openFile() {
+        try {
+            this.#file = fs.openSync(this.#path, this.#readOnly ? 'r' : 'a+');
+            return true;
+        } catch (error) {
+            if (error.code === 'ENOENT' && this.#readOnly) return false;
+            throw error;
+        }
+    }
+
+    #take(line) {
+        ++this.#lines;
+        let entry;
+        try {
+            entry = JSON.parse(line);
+        } catch (error) {
+            throw new Error(`${this.#path}, line ${this.#lines}: ${error.message}. It says which streams there are; put it back from a backup.`);
+        }
+        this.#apply(entry);
+        if (this.#readOnly) this.#told.push(entry);
+    }
+
+    #apply(entry) {
+        const { op, stream } = entry;
+        ++this.version;
+        if (op === 'create') this.#create(entry);
+        else if (op === 'close') this.#close(stream);
+        else if (op === 'delete') this.#delete(stream);
+        else if (op === 'restore') this.hidden.delete(stream);
+        else if (op === 'metadata') this.metadata.set(stream, entry.metadata);
+        else throw new Error(`${this.#path}, line ${this.#lines}: "${op}" is of a later version of varve.`);
+    }
+
+    #create(entry) {
+        const made = new Derived(entry);
+        if (!this.#readOnly) made.load(this.#secret);
+        this.derived.set(made.name, made);
+        this.hidden.delete(made.name);
+        this.active.push(made);
+        ++this.#made;
+    }
+
+    #close(stream) {
+        this.closed.add(stream);
+        this.active = this.active.filter(one => one.name !== stream);
+    }
+
+    #delete(stream) {
+        // Of a derived stream nothing remains; another's events are there still.
+        if (!this.derived.delete(stream)) this.hidden.add(stream);
+        this.closed.delete(stream);
+        this.active = this.active.filter(one => one.name !== stream);
+    }
+
+    /** What was added since the last call. */
+    takeNews() {
+        const news = this.#told;
+        this.#told = [];
+        return news;
+    }
+
+    #append(entry, sync = true) {
+        const line = Buffer.from(`${JSON.stringify(entry)}\n`);
+        const written = fs.writeSync(this.#file, line);
+        if (written !== line.length) {
+            fs.ftruncateSync(this.#file, this.#read);
+            throw new Error(`${this.#path}: only ${written} of ${line.length} bytes could be written. Is the disk full?`);
+        }
+        if (sync) fs.fdatasyncSync(this.#file);
+        if (this.#read === 0) syncDirectory(path.dirname(this.#path));
+        this.#read += written;
+        ++this.#lines;
+        this.#apply(entry);
+    }
+
+    /** Defines a derived stream; `past` are the positions up to `after` that belong to it. */
+    define(stream, matcher, after, past) {
+        const entry = { op: 'create', stream, tag: `${DERIVED}${this.#made + 1}:${stream}`, matcher, after, past: deltas(past) };
+        if (typeof matcher === 'function') {
+            entry.matcher = matcher.toString();
+            entry.hmac = hmacOf(entry.matcher, this.#secret);
+            try {
+                evaluate(entry.matcher);
+            } catch (error) {
+                throw invalidArgument(`The matcher of stream "${stream}" can not be stored, for its text alone is no function (${error.message}): ${entry.matcher}`);
+            }
+        }
+        this.#append(entry);
+        this.derived.get(stream).matcher = matcher;
+    }
+
+    /** The same of a stream that event-storage has made: its matcher as it is stored there. */
+    adopt({ stream, matcher, hmac, after, past }) {
+        this.#append({ op: 'create', stream, tag: `${DERIVED}${this.#made + 1}:${stream}`, matcher, hmac, after, past: deltas(past) });
+    }
+
+    closeStream(stream) {
+        this.#append({ op: 'close', stream });
+    }
+
+    deleteStream(stream) {
+        this.#append({ op: 'delete', stream });
+    }
+
+    restoreStream(stream) {
+        this.#append({ op: 'restore', stream });
+    }
+
+    describeStream(stream, metadata) {
+        this.#append({ op: 'metadata', stream, metadata }, false);
+    }
+
+    isDerivedTag(tag) {
+        return tag.startsWith(DERIVED);
+    }
+}

@@ -1,0 +1,55 @@
+// What a store is told when it is opened and when something is committed, as event-storage takes it.
+import os from 'node:os';
+import path from 'node:path';
+import { StorageLockedError, invalidArgument } from './errors.js';
+import { Store } from './native.js';
+import { CommitCondition } from './selector.js';
+
+export const ExpectedVersion = Object.freeze({ Any: -1, EmptyStream: 0 });
+
+const DURABILITY = ['os', 'interval', 'disk'];
+
+export function expand(directory) {
+    return path.resolve(directory.startsWith('~/') ? path.join(os.homedir(), directory.slice(2)) : directory);
+}
+
+export function durabilityOf(config, storageConfig) {
+    const level = config.durability ?? (storageConfig.syncOnFlush ? 'disk' : 'os');
+    if (!DURABILITY.includes(level)) throw invalidArgument(`durability must be one of ${DURABILITY.join(', ')}, got ${level}`);
+    return level;
+}
+
+/** Opens the store of the addon, with the errors that event-storage has. */
+export function openNative(place, name, readOnly, durability) {
+    try {
+        return new Store(place, readOnly, !readOnly, durability);
+    } catch (error) {
+        if (error.code === 'locked') throw new StorageLockedError(`Storage ${name} is locked by another process`, error.message);
+        throw error;
+    }
+}
+
+const MOST_NAME = 1000;  // bytes of a derived stream's name, which is part of a tag
+
+export function checkStreamName(name) {
+    if (typeof name !== 'string' || name === '' || /[\u0000-\u001f\u007f]/.test(name) || Buffer.byteLength(name) > MOST_NAME)
+        throw invalidArgument(`A stream's name has 1 to ${MOST_NAME} bytes and no control characters, got ${JSON.stringify(name)}.`);
+}
+
+/** What every commit is told to do, however its arguments were given. */
+export function commitArguments(events, expectedVersion, metadata, callback) {
+    if (typeof expectedVersion !== 'number' && !(expectedVersion instanceof CommitCondition)) {
+        [metadata, callback] = [expectedVersion, metadata];
+        expectedVersion = ExpectedVersion.Any;
+    }
+    if (typeof metadata !== 'object') {
+        callback = metadata;
+        metadata = {};
+    }
+    return {
+        events: Array.isArray(events) ? events : [events],
+        expectedVersion,
+        metadata: metadata ?? {},
+        callback: typeof callback === 'function' ? callback : null,
+    };
+}
