@@ -155,6 +155,9 @@ private:
 /// most anonymous memory it had, in MB, goes to `anonymous` unless that is null.
 void import_file(const std::string& file, const std::string& store, double* anonymous = nullptr);
 
+/// A round of the variants idle and many of consumer, beside `directory`.
+[[nodiscard]] Metrics consumers_at_rest(const Parameters& parameters, const std::string& directory);
+
 // The scenarios.
 void run_append(const Parameters& parameters);
 void run_durable(const Parameters& parameters);

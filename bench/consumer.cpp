@@ -299,14 +299,16 @@ Metrics consumer_round(const Parameters& parameters, const std::string& director
 
 void run_consumer(const Parameters& given) {
     Parameters parameters = given;
-    if (parameters.events == 0) parameters.events = 2'000'000;
+    const bool at_rest = parameters.variant == "idle" || parameters.variant == "many";
+    if (parameters.events == 0 && !at_rest) parameters.events = 2'000'000;
     const Scratch scratch(parameters.directory);
     Side ours{"varve", {}};
     for (std::uint64_t round = 0; round < parameters.rounds; ++round) {
         const Scratch own(scratch.path());
-        const bool group = parameters.variant == "group";
-        ours.rounds.push_back(group ? group_round(parameters, own.path("store"))
-                                    : consumer_round(parameters, own.path("store")));
+        const auto measure = at_rest                         ? consumers_at_rest
+                             : parameters.variant == "group" ? group_round
+                                                             : consumer_round;
+        ours.rounds.push_back(measure(parameters, own.path("store")));
     }
     report(parameters, {ours});
 }

@@ -55,7 +55,7 @@ const std::map<std::string, std::vector<std::string>> kVariants = {
     {"derived", {"absent", "unwanted", "matching"}},
     {"contention", {"one", "disjoint"}},
     {"query", {"rare"}},
-    {"consumer", {"state", "each", "group"}},
+    {"consumer", {"state", "each", "group", "idle", "many"}},
     {"visibility", {"nes-classic", "nes-mapped"}},
     {"nes", {"nes-classic", "nes-mapped", "open-close"}},
     {"seed-index", {"varve", "nes-classic", "nes-mapped"}},
@@ -112,7 +112,8 @@ void add_choices(CLI::App& app, Parameters& parameters) {
            "nes-classic, nes-mapped (default: all of them); for query: rare (two rare tags); for "
            "consumer: state "
            "(acknowledgements carry 100 bytes of state), each (and every event has its "
-           "own)")
+           "own), group (members of one group), idle (1,000 subscriptions that wait while somebody "
+           "appends), many (10,000 consumers that are there while somebody opens the store)")
         ->check(CLI::IsMember(all_variants()));
     app.add_option("--verify", parameters.verify, "checks while reading")
         ->check(CLI::IsMember({"always", "trusted"}));

@@ -18,8 +18,6 @@ namespace {
 
 constexpr std::uint64_t kNever = ~0ULL;
 constexpr std::size_t kUsualBatch = 1024;  // events: room for so many at once
-// Events of other lanes that are passed before the clock and the other lanes are looked at.
-constexpr std::size_t kPassedAtOnce = 1 << 14;
 
 Error no_memory() noexcept {
     return failure(ErrorCode::out_of_memory, "no memory for what a consumer delivers");
@@ -180,9 +178,9 @@ Result<Batch> Active::wait_and_take(std::size_t max_events, std::uint32_t timeou
     }
 }
 
-Result<Polled> Active::poll(std::size_t max_events, bool leaving) {
+Result<Polled> Active::poll(std::size_t max_events, bool leaving, Dealt& dealt) {
     Polled polled;
-    std::unique_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     const std::uint64_t now_us = env_.monotonic_us();
     auto turn = this->turn(now_us, kNever);
     if (!turn) return std::move(turn).error();
@@ -195,12 +193,22 @@ Result<Polled> Active::poll(std::size_t max_events, bool leaving) {
         caught_up_ = false;
         return polled;
     }
-    lock.unlock();
-    auto batch = look(std::min(max_events, turn->room), 0, store::Following::Until::moved);
+    auto batch = take_dealt(dealt, std::min(max_events, turn->room));
     if (!batch) return std::move(batch).error();
     polled.batch = std::move(*batch);
-    polled.more = !caught_up();
     return polled;
+}
+
+/// Under the mutex.
+Result<Batch> Active::take_dealt(Dealt& dealt, std::size_t room) {
+    std::vector<EventView> events;
+    std::shared_ptr<store::Pinned> pinned = dealt.take(events, room);
+    in_flight_.deliver(events);
+    if (dealt.epoch != 0) epoch_ = dealt.epoch;
+    followed_ = dealt.taken();
+    caught_up_ = dealt.empty() && dealt.at_end;
+    if (events.empty()) VARVE_TRY(advance());
+    return events.empty() ? Batch{} : Batch(std::move(events), std::move(pinned), lane_);
 }
 
 /// What comes next, at most `room` events; empty when the position has moved, or nothing came.
@@ -221,33 +229,17 @@ Result<Batch> Active::look(std::size_t room, std::uint64_t sleep_us,
     return Batch{};
 }
 
-/// Moves what is ours from the run, at most so many events. Returns how many were passed.
-std::size_t Active::take_from_run(std::vector<EventView>& events, std::size_t room) {
-    std::size_t passed = 0;
-    if (lanes_.count == 0) {
-        passed = std::min(room, run_.size());
-        events.insert(events.end(), run_.begin(),
-                      run_.begin() + static_cast<std::ptrdiff_t>(passed));
-    }
-    for (std::size_t taken = 0; lanes_.count != 0 && taken < room && passed < run_.size();) {
-        const EventView& event = run_[passed++];
-        if (lanes_.of(event) != lane_) continue;
-        events.push_back(event);
-        ++taken;
-    }
-    run_ = run_.subspan(passed);
-    return passed;
-}
-
 /// Copies views of what is there now, as long as they come from one view of the store.
 Result<Batch> Active::gather(std::size_t room) {
     const std::shared_ptr<store::Pinned> pinned = following_->pinned();
     std::vector<EventView> events;
     events.reserve(std::min<std::size_t>(room, kUsualBatch));
-    for (std::size_t passed = 0; true;) {
-        passed += take_from_run(events, room - events.size());
+    while (true) {
+        const std::size_t count = std::min(room - events.size(), run_.size());
+        events.insert(events.end(), run_.begin(),
+                      run_.begin() + static_cast<std::ptrdiff_t>(count));
+        run_ = run_.subspan(count);
         if (!run_.empty() || events.size() == room) break;
-        if (lanes_.count != 0 && passed >= kPassedAtOnce) break;
         auto more = following_->next(0, store::Following::Until::moved);
         if (!more) break;  // the same error comes with the next call
         run_ = *more;
@@ -259,8 +251,7 @@ Result<Batch> Active::gather(std::size_t room) {
     epoch_ = pinned->view().epoch;
     followed_ = run_.empty() ? following_->position().value : run_.front().position.value - 1;
     caught_up_ = run_.empty() && following_->caught_up();
-    if (events.empty()) VARVE_TRY(advance());
-    return events.empty() ? Batch{} : Batch(std::move(events), pinned, lane_);
+    return Batch(std::move(events), pinned);
 }
 
 // ---- Acknowledging
@@ -338,6 +329,11 @@ bool Active::caught_up() const noexcept {
 std::size_t Active::in_flight() const noexcept {
     const std::lock_guard lock(mutex_);
     return in_flight_.size();
+}
+
+std::uint64_t Active::followed() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return followed_;
 }
 
 bool Active::replays() const noexcept {

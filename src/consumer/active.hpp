@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 
+#include "consumer/dealer.hpp"
 #include "consumer/in_flight.hpp"
 #include "consumer/parked_file.hpp"
 #include "store/following.hpp"
@@ -38,7 +39,6 @@ struct GroupLane {
 /// What a lane had when nobody waited for it.
 struct Polled {
     Batch batch;
-    bool more = false;         ///< there is more to be looked at now
     std::uint64_t due_us = 0;  ///< monotonic: something has to be done then
 };
 
@@ -56,8 +56,9 @@ public:
         const ConsumerOptions& options, SharedWords& shared);
 
     [[nodiscard]] Result<Batch> next(std::size_t max_events, std::uint32_t timeout_ms) noexcept;
-    /// Without waiting. `leaving`: nothing new is delivered. May throw bad_alloc.
-    [[nodiscard]] Result<Polled> poll(std::size_t max_events, bool leaving);
+    /// Of a lane, without waiting: from what was dealt to it. `leaving`: nothing new is delivered.
+    /// May throw bad_alloc.
+    [[nodiscard]] Result<Polled> poll(std::size_t max_events, bool leaving, Dealt& dealt);
     [[nodiscard]] Result<void> ack(Position position,
                                    std::optional<std::string_view> state) noexcept;
     [[nodiscard]] Result<Failure> fail(Position position, std::string_view reason) noexcept;
@@ -73,6 +74,8 @@ public:
     [[nodiscard]] std::size_t in_flight() const noexcept;
     /// Parked events are to be delivered once more, or one was and is not handled.
     [[nodiscard]] bool replays() const noexcept;
+    /// Everything up to here was delivered or does not match.
+    [[nodiscard]] std::uint64_t followed() const noexcept;
     /// It was delivered and the checkpoint has not passed it.
     [[nodiscard]] bool has_in_flight(Position position) const noexcept;
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -131,7 +134,7 @@ private:
     [[nodiscard]] Result<Batch> look(std::size_t room, std::uint64_t sleep_us,
                                      store::Following::Until until);
     [[nodiscard]] Result<Batch> gather(std::size_t room);
-    std::size_t take_from_run(std::vector<EventView>& events, std::size_t room);
+    [[nodiscard]] Result<Batch> take_dealt(Dealt& dealt, std::size_t room);
 
     std::shared_ptr<store::Engine> engine_;
     os::Env& env_;

@@ -45,6 +45,8 @@ Result<std::unique_ptr<Member>> Member::join(std::shared_ptr<store::Engine> engi
         VARVE_TRY(member->obtain(selector, {lanes, std::string(options.order_by_tag)}));
         VARVE_TRY(member->check(selector, options));
         member->lanes_ = consumer::lanes_of(member->membership_->header());
+        member->dealer_.emplace(member->engine_, member->membership_->selector(), member->lanes_,
+                                member->options_);
         VARVE_TRY(member->balance());
         return member;
     } catch (const std::bad_alloc&) {

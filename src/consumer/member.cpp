@@ -60,6 +60,7 @@ Result<void> Member::give_back() {
     for (std::size_t n = held_.size(); n-- > share_;) {
         if (held_[n].lane->in_flight() > 0) continue;
         const std::shared_ptr<Active> lane = held_[n].lane;
+        dealer_->remove(held_[n].number);
         {
             const std::lock_guard lock(mutex_);
             held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(n));
@@ -97,6 +98,7 @@ Result<bool> Member::take_lane(std::uint32_t number) {
                            name_ + " is missing",
                        engine_->meta().in("consumers"));
     if (!opened) return std::move(opened).error();
+    dealer_->add(number, (*opened)->followed());
     const std::lock_guard lock(mutex_);
     held_.push_back({number, std::move(*opened)});
     return true;
@@ -114,7 +116,7 @@ Result<Batch> Member::next(std::size_t max_events, std::uint32_t timeout_ms) noe
 
 Result<Batch> Member::wait_and_take(std::size_t max_events, std::uint32_t timeout_ms) {
     const std::uint64_t deadline_us = env_.monotonic_us() + std::uint64_t{timeout_ms} * 1000;
-    while (true) {
+    for (bool has_read = false; true; has_read = true) {
         VARVE_TRY(usable());
         // Read before looking: whatever changes after the look has bumped one of the words.
         const std::uint32_t change = engine_->change_word();
@@ -126,9 +128,13 @@ Result<Batch> Member::wait_and_take(std::size_t max_events, std::uint32_t timeou
             note_delivered(polled->batch);
             return std::move(polled->batch);
         }
+        if (has_read && env_.monotonic_us() >= deadline_us) return Batch{};
+        // Every lane has handed out what it may: so more is read.
+        auto more = dealer_->read();
+        if (!more) return std::move(more).error();
+        if (*more) continue;
         const std::uint64_t now_us = env_.monotonic_us();
         if (now_us >= deadline_us) return Batch{};
-        if (polled->more) continue;
         const std::uint64_t until_us = std::min({deadline_us, polled->due_us, look_at_us_});
         if (until_us <= now_us) continue;
         const os::Watched others[] = {{&membership_->words().moves, seen_moves_},
@@ -147,9 +153,9 @@ Result<Polled> Member::poll_all(std::size_t max_events) {
     const bool nothing_new = replays_.load();
     for (std::size_t n = 0; n < held_.size(); ++n) {
         const std::size_t at = (turn_ + n) % held_.size();
-        auto polled = held_[at].lane->poll(max_events, at >= share_ || nothing_new);
+        auto polled = held_[at].lane->poll(max_events, at >= share_ || nothing_new,
+                                           dealer_->of(held_[at].number));
         if (!polled) return polled;
-        all.more = all.more || polled->more;
         all.due_us = std::min(all.due_us, polled->due_us);
         if (polled->batch.empty()) continue;
         all.batch = std::move(polled->batch);

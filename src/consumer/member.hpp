@@ -85,6 +85,7 @@ private:
     std::uint32_t share_ = 0;                ///< lanes to hold at most
     std::uint32_t rank_ = 0;
     std::size_t turn_ = 0;  ///< which of the lanes comes first
+    std::optional<Dealer> dealer_;
 
     mutable std::mutex mutex_;
     std::unique_ptr<Membership> membership_;  ///< null: closed

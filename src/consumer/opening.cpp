@@ -205,7 +205,9 @@ Result<void> Active::begin_after(std::uint64_t position) {
     follow.after = Position{position};
     follow.durable_only = options_.durable_only;
     follow.verify = options_.verify;
-    following_ = std::make_unique<store::Following>(engine_, file_->selector(), follow);
+    // What belongs to a lane is dealt to it.
+    if (lanes_.count == 0)
+        following_ = std::make_unique<store::Following>(engine_, file_->selector(), follow);
     run_ = {};
     in_flight_.clear();
     retries_.clear();

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "store/reader_side.hpp"
+#include "store/watcher.hpp"
 #include "store/writer.hpp"
 
 namespace varve {
@@ -42,6 +43,11 @@ public:
     /// most `timeout_us`; or until one of the others, of which there are few, has changed.
     [[nodiscard]] Result<void> wait_for_change(std::uint32_t word, std::uint64_t timeout_us,
                                                std::span<const os::Watched> others = {}) noexcept;
+    /// The same for a subscription that has found nothing up to `looked`, and needs to be woken for
+    /// events with one of the keys only. Where many wait, one thread does for all of them.
+    [[nodiscard]] Result<void> wait_for_events(std::uint32_t word, std::uint64_t timeout_us,
+                                               const Looked& looked,
+                                               std::span<const index::Key> keys) noexcept;
     /// To be read before looking: the word that changes with every change.
     [[nodiscard]] std::uint32_t change_word() noexcept;
 
@@ -54,6 +60,8 @@ private:
     std::unique_ptr<ReaderSide> reader_;
     std::atomic<bool> closed_{false};
     std::atomic<std::uint32_t> damage_seen_{0};
+    std::atomic<std::uint32_t> waiting_{0};  ///< in `wait_for_events`
+    std::unique_ptr<Watcher> watcher_;       ///< goes first: its thread uses everything else
 };
 
 /// Looks at the store at `path` and loads its file, for those who only read.

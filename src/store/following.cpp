@@ -50,6 +50,8 @@ Result<bool> Following::look() noexcept {
     end_ = end;
     if (end <= after_) {
         caught_up_ = true;
+        looked_ = {published, view->epoch, view->definitions};
+        if (keys_of_ != view->definitions) note_keys(*view);
         return false;
     }
     const bool slow = options_.matcher || options_.since_us || options_.until_us;
@@ -63,6 +65,25 @@ Result<bool> Following::look() noexcept {
         return base::failure(ErrorCode::out_of_memory, "no memory to follow");
     }
     return true;
+}
+
+void Following::note_keys(const View& view) noexcept {
+    try {
+        keys_.reset();
+        keys_of_ = view.definitions;
+        const Pinned pinned(engine_->shared_meta(), view);
+        keys_ = keys_wanted(wanted_of(pinned, selector_));
+    } catch (const std::bad_alloc&) {
+        keys_.reset();  // then every event wakes
+    }
+}
+
+/// Until something may have to be looked at.
+Result<void> Following::sleep(std::uint32_t word, std::uint64_t timeout_us, Until until) noexcept {
+    // What becomes durable was published before, and who asks for any change is woken by any.
+    const bool by_keys = until == Until::events && !options_.durable_only && keys_;
+    return by_keys ? engine_->wait_for_events(word, timeout_us, looked_, *keys_)
+                   : engine_->wait_for_change(word, timeout_us);
 }
 
 Result<std::span<const EventView>> Following::next(std::uint32_t timeout_ms, Until until) noexcept {
@@ -98,7 +119,7 @@ Result<std::span<const EventView>> Following::next(std::uint32_t timeout_ms, Unt
         const std::uint64_t now_us = env.monotonic_us();
         const bool moved = until != Until::events && after_ != before;
         if (now_us >= deadline_us || moved) return std::span<const EventView>{};
-        VARVE_TRY(engine_->wait_for_change(word, deadline_us - now_us));
+        VARVE_TRY(sleep(word, deadline_us - now_us, until));
         if (until == Until::change) return std::span<const EventView>{};
     }
 }

@@ -33,6 +33,9 @@ public:
 private:
     /// Begins to read what has come; false if nothing has.
     [[nodiscard]] Result<bool> look() noexcept;
+    void note_keys(const View& view) noexcept;
+    [[nodiscard]] Result<void> sleep(std::uint32_t word, std::uint64_t timeout_us,
+                                     Until until) noexcept;
 
     std::shared_ptr<Engine> engine_;
     Selector selector_;
@@ -41,6 +44,10 @@ private:
     std::uint64_t reading_until_ = 0;
     std::uint64_t end_ = 0;  ///< of what there was at the last look
     bool caught_up_ = false;
+    Looked looked_;  ///< at the last look, if it found nothing
+    /// See `keys_wanted`; of the definitions of `keys_of_`.
+    std::optional<std::vector<index::Key>> keys_;
+    std::optional<std::uint32_t> keys_of_;
     std::shared_ptr<Pinned> pinned_;
     std::unique_ptr<Reading> reading_;
 };

@@ -163,6 +163,7 @@ Engine::~Engine() {
     if (os::fork_generation() == generation_) return;
     // A forked child: the helper thread and whoever held a lock exist only in the parent. Nothing
     // of it may be touched.
+    static_cast<void>(watcher_.release());
     static_cast<void>(writer_.release());
     static_cast<void>(reader_.release());
 }
@@ -181,6 +182,7 @@ Result<std::shared_ptr<Engine>> Engine::open(const std::string& path,
             VARVE_TRY(reader->open(opening));
             auto engine = std::make_shared<Engine>(meta, opening);
             engine->reader_ = std::move(reader);
+            engine->watcher_ = std::make_unique<Watcher>(*engine);
             return engine;
         }
         auto prepared = prepare_to_write(*meta, ground);
@@ -192,6 +194,7 @@ Result<std::shared_ptr<Engine>> Engine::open(const std::string& path,
         if (prepared->created) opening.how = Opening::How::created;
         auto engine = std::make_shared<Engine>(meta, opening);
         engine->writer_ = std::make_unique<Writer>(meta, std::move(*start));
+        engine->watcher_ = std::make_unique<Watcher>(*engine);
         if (resync) VARVE_TRY(engine->writer_->sync());
         engine->writer_->resume_erasure();
         if (rebuild) engine->writer_->begin_rebuild();
@@ -254,7 +257,9 @@ Result<void> Engine::close() noexcept {
     VARVE_TRY(open_here());
     if (closed_.exchange(true))
         return failure(ErrorCode::closed, "the store is closed already", meta_->path);
-    return writer_ != nullptr ? writer_->close() : Result<void>{};
+    auto closed = writer_ != nullptr ? writer_->close() : Result<void>{};
+    watcher_->wake_everybody();
+    return closed;
 }
 
 std::uint32_t Engine::change_word() noexcept {
@@ -293,6 +298,19 @@ Result<void> Engine::wait_for_change(std::uint32_t word, std::uint64_t timeout_u
         static_cast<file::WriterState>(control.state.load(std::memory_order_acquire));
     if (!woken || state == file::WriterState::superseded) VARVE_TRY(reader_->look_again());
     return open_here();
+}
+
+Result<void> Engine::wait_for_events(std::uint32_t word, std::uint64_t timeout_us,
+                                     const Looked& looked,
+                                     std::span<const index::Key> keys) noexcept {
+    // So few are woken for every event: sooner than by way of a thread.
+    constexpr std::uint32_t kFew = 8;
+    const std::uint32_t others = waiting_.fetch_add(1, std::memory_order_relaxed);
+    const bool shared =
+        others >= kFew && meta_->env->has_threads() && watcher_->wait(looked, keys, timeout_us);
+    auto done = shared ? open_here() : wait_for_change(word, timeout_us);
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    return done;
 }
 
 }  // namespace store
