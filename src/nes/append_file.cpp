@@ -108,6 +108,16 @@ Result<bool> AppendFile::looks_mapped() noexcept {
            (shape_ == nullptr || !shape_->ends_classic(base::Bytes{last}));
 }
 
+/// True if something other than zeros stands before what looks like a marker that names free space:
+/// a writer was killed in the middle of a write, at the end of a page.
+Result<bool> AppendFile::looks_torn() noexcept {
+    std::byte last[16];
+    auto got = file_->read_at(physical_ - sizeof last, last);
+    if (!got) return std::move(got).error();
+    return load_be32(last + sizeof last - kMarkerSize) >= sizeof last &&
+           !base::all_zero(base::Bytes{last}.first(sizeof last - kMarkerSize));
+}
+
 Result<void> AppendFile::choose_layout(Layout wanted) noexcept {
     const bool raw = shape_ == nullptr;
     if (raw || wanted == Layout::mapped) {
@@ -123,6 +133,11 @@ Result<void> AppendFile::choose_layout(Layout wanted) noexcept {
     if (wanted == Layout::mapped && !*mapped)
         return failed(ErrorCode::corrupt, "the file is not in the mapped layout: it has no marker",
                       physical_ - kMarkerSize);
+    if (wanted == Layout::classic && *mapped) {
+        auto torn = looks_torn();
+        if (!torn) return std::move(torn).error();
+        *mapped = !*torn;
+    }
     if (wanted == Layout::classic && *mapped)
         return failed(ErrorCode::invalid_argument,
                       "the file is in the mapped layout; open it as such");

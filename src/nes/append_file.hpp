@@ -101,6 +101,7 @@ private:
     [[nodiscard]] std::optional<std::uint64_t> marked(std::uint64_t physical) const noexcept;
     [[nodiscard]] Result<std::uint64_t> unmarked_end() noexcept;
     [[nodiscard]] Result<bool> looks_mapped() noexcept;
+    [[nodiscard]] Result<bool> looks_torn() noexcept;
     void note(std::uint64_t offset, std::uint64_t length) const noexcept;
     void set_room() noexcept;
     [[nodiscard]] Result<void> begin_watching() noexcept;

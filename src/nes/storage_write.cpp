@@ -134,7 +134,7 @@ Result<Index*> Storage::State::writer_of(IndexSlot& slot) noexcept {
     auto kind = env.name_kind(slot.info.path);
     if (!kind) return std::move(kind).error();
     IndexOptions wanted{file_options(Access::read_write), {}};
-    if (*kind == os::NameKind::none) {
+    if (*kind == os::NameKind::none || slot.missing) {
         VARVE_TRY(make_directories(env, directory_of(slot.info.path), options.sync_on_flush));
         wanted.metadata = metadata_with(slot.info.matcher);
     } else {
@@ -254,7 +254,9 @@ Result<void> Storage::ensure_index(std::string_view name, std::string_view match
     VARVE_TRY(state.usable(true));
     if (!is_json_object(matcher))
         return failure(ErrorCode::invalid_argument, "a matcher is a JSON object");
-    if (IndexSlot* known = state.index_of(name)) {
+    IndexSlot* const known = state.index_of(name);
+    // One that nobody has begun, because its maker died, is begun now.
+    if (known != nullptr && !known->missing) {
         if (known->info.kind == MatcherKind::object && known->info.matcher == matcher) return {};
         return failure(
             ErrorCode::invalid_argument,
@@ -269,19 +271,20 @@ Result<void> Storage::ensure_index(std::string_view name, std::string_view match
                        "the index's name ends with .closed, so its file would be taken for that of "
                        "a closed stream; choose another name");
     VARVE_TRY(state.flush());
-    const std::size_t place = state.indexes.size();
+    std::size_t place = 0;
+    while (place < state.indexes.size() && state.indexes[place].get() != known) ++place;
     VARVE_TRY(state.routing.add(place, matcher));
-    auto slot = std::make_unique<IndexSlot>();
-    slot->info.name = name;
-    slot->info.path = state.index_directory + "/" + file;
-    slot->info.kind = MatcherKind::object;
-    slot->info.matcher = matcher;
-    slot->taking = true;
-    IndexSlot* const made = slot.get();
-    state.indexes.push_back(std::move(slot));
+    if (known == nullptr) state.indexes.push_back(std::make_unique<IndexSlot>());
+    IndexSlot* const made = state.indexes[place].get();
+    made->info.name = name;
+    made->info.path = state.index_directory + "/" + file;
+    made->info.kind = MatcherKind::object;
+    made->info.matcher = matcher;
+    made->taking = true;
     VARVE_TRY(state.limit_writers());
     auto index = state.writer_of(*made);
     if (!index) return std::move(index).error();
+    made->missing = false;
     RepairReport ignored;
     VARVE_TRY(state.agree(0, ignored, made));
     return state.flush();

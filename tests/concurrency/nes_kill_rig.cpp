@@ -70,9 +70,17 @@ struct Files {
 std::optional<Files> open_files(const std::string& directory, Layout layout, Access access) {
     auto partition =
         Partition::open(directory + "/p", options_for<PartitionOptions>(layout, access));
-    if (!partition) return std::nullopt;
+    if (!partition) {
+        std::printf("%s\n", partition.error().message.c_str());
+        std::fflush(stdout);
+        return std::nullopt;
+    }
     auto index = Index::open(directory + "/p.index", options_for<IndexOptions>(layout, access));
-    if (!index) return std::nullopt;
+    if (!index) {
+        std::printf("%s\n", index.error().message.c_str());
+        std::fflush(stdout);
+        return std::nullopt;
+    }
     return Files{std::move(*partition), std::move(*index)};
 }
 
@@ -148,7 +156,11 @@ constexpr const char* kMatcher = R"({"stream":"s1"})";
 [[noreturn]] void write_storage(const std::string& directory, Layout layout, Shared& shared,
                                 std::uint64_t seed) {
     auto storage = Storage::open(directory, storage_options(directory, layout));
-    if (!storage) ::_exit(9);
+    if (!storage) {
+        std::printf("%s (%s)\n", storage.error().message.c_str(), storage.error().file.c_str());
+        std::fflush(stdout);
+        ::_exit(9);
+    }
     if (!storage->ensure_index("one", kMatcher)) ::_exit(14);
     for (std::uint64_t n = storage->length() + 1;; ++n) {
         const auto number = storage->write(document(n), partition_of(n));
