@@ -133,9 +133,11 @@ std::size_t Texts::add(napi_env env, napi_value string) {
     while (true) {
         std::size_t written = 0;
         const std::size_t room = bytes_.size() - begin;
-        if (napi_get_value_string_utf8(env, string, bytes_.data() + begin, room, &written) !=
-            napi_ok)
-            written = 0;
+        const napi_status status =
+            napi_get_value_string_utf8(env, string, bytes_.data() + begin, room, &written);
+        if (status != napi_ok) written = 0;
+        // What is no string is not given; anything else is the end of the environment.
+        if (status != napi_ok && status != napi_string_expected) incomplete_ = true;
         if (written + kLongest < room) {
             ends_.push_back(begin + written);
             return ends_.size() - 2;
@@ -145,6 +147,7 @@ std::size_t Texts::add(napi_env env, napi_value string) {
 }
 
 void Texts::clear() {
+    incomplete_ = false;
     ends_.resize(1);
     if (bytes_.size() > kKept) bytes_ = std::vector<char>(kFirst);
 }

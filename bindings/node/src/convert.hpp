@@ -47,7 +47,11 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return ends_.size() - 1; }
     void clear();
 
+    /// Some text could not be read, because the worker is being ended: nothing may be made of them.
+    [[nodiscard]] bool incomplete() const noexcept { return incomplete_; }
+
 private:
+    bool incomplete_ = false;
     std::vector<char> bytes_ = std::vector<char>(kFirst);
     std::vector<std::size_t> ends_{0};
     static constexpr std::size_t kFirst = 4096;

@@ -218,7 +218,7 @@ bool StoreObject::read_events(const Napi::CallbackInfo& info, CommitRequest& req
     for (std::uint32_t n = 0; request.whole_metadata && n < events; ++n)
         (void)texts_.add(env, element(env, info[5], n));
     std::size_t next = texts_.add(env, info[4]);
-    if (!read_tags(env, info[3], events)) return false;
+    if (!read_tags(env, info[3], events) || texts_.incomplete()) return false;
 
     std::size_t at = 0;
     request.events.resize(events);
