@@ -70,12 +70,17 @@ void count_waiting(const Place& place, const Parts& parts, ConsumerInfo& info) {
         info.waiting += waiting_in((*files)[n], parts.all()[n].saved().slot);
 }
 
-std::string holder_in(os::File& file) {
+/// None where the file is too short to have any, or cannot be mapped.
+std::optional<Words> words_in(os::File& file) {
     auto size = file.size();
-    if (!size || *size < kSelectorOffset) return {};
+    if (!size || *size < kSelectorOffset) return std::nullopt;
     auto words = Words::map(file, os::MapAccess::read);
-    if (!words) return {};
-    const std::string_view holder(words->get().holder, kHolderSize);
+    if (!words) return std::nullopt;
+    return std::move(*words);
+}
+
+std::string holder_in(const Words& words) {
+    const std::string_view holder(words.get().holder, kHolderSize);
     return std::string(holder.substr(0, holder.find('\0')));
 }
 
@@ -84,16 +89,15 @@ Result<void> read_shared(os::File& file, const FileContent& content, ConsumerInf
     if (!locked) return std::move(locked).error();
     info.active = *locked;
     if (content.selector) info.lanes = content.header.lanes;
-    if (info.active && info.lanes == 0) info.holder = holder_in(file);
     if (info.active && info.lanes != 0) {
         auto members = count_members(file);
         if (!members) return std::move(members).error();
         info.members = *members;
     }
-    auto size = file.size();
-    if (!size || *size < kSelectorOffset) return {};
-    auto words = Words::map(file, os::MapAccess::read);
-    if (words) info.paused = words->get().paused.load(std::memory_order_acquire) != 0;
+    const auto words = words_in(file);
+    if (!words) return {};
+    info.paused = words->get().paused.load(std::memory_order_acquire) != 0;
+    if (info.active && info.lanes == 0) info.holder = holder_in(*words);
     return {};
 }
 
@@ -131,7 +135,8 @@ Result<LaneInfo> describe_lane(const Place& place, const std::string& path,
         auto locked = (*file)->is_locked();
         if (!locked) return std::move(locked).error();
         info.active = *locked;
-        if (info.active) info.holder = holder_in(**file);
+        const auto words = info.active ? words_in(**file) : std::nullopt;
+        if (words) info.holder = holder_in(*words);
     }
     if (content.error) {
         note_error(*content.error, info.health, info.error);

@@ -15,13 +15,6 @@ constexpr std::uint64_t kLogPerPart = 1 << 20;
 constexpr std::uint64_t kPartsMax = 256;
 constexpr std::uint64_t kLarge = 16 << 20;
 
-std::size_t common_length(std::string_view a, std::string_view b, std::size_t most) noexcept {
-    const std::size_t end = std::min({a.size(), b.size(), most});
-    std::size_t n = 0;
-    while (n < end && a[n] == b[n]) ++n;
-    return n;
-}
-
 }  // namespace
 
 SealedBuilder::SealedBuilder(const Hasher& hasher, const log::Uuid& uuid, Scratch& scratch,
@@ -193,7 +186,7 @@ bool SealedBuilder::sort_kind(KeyKind kind, ScratchArray<std::uint32_t>& order) 
     for (std::uint64_t n = 0; n < names_.size(); ++n) {
         if (names_[n].kind != kind) continue;
         if (keys.size() == 0) one = text(names_[n]);
-        skip = common_length(one, text(names_[n]), skip);
+        skip = std::min(skip, shared_length(one, text(names_[n])));
         if (!keys.push({0, static_cast<std::uint32_t>(n)})) return false;
     }
     for (SortKey* key = keys.data(); key != keys.data() + keys.size(); ++key)

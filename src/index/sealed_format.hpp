@@ -7,6 +7,8 @@
 // header covers the rest. An ordinal is a position minus the file's first position.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "base/field.hpp"
@@ -112,6 +114,18 @@ inline constexpr base::Field kSealedTimesFields[] = {
 /// needs neither names nor records.
 [[nodiscard]] constexpr std::uint32_t fingerprint(Key key) noexcept {
     return static_cast<std::uint32_t>((key * 0x9E37'79B9'7F4A'7C15ULL) >> 32);
+}
+/// How many bytes both begin with.
+[[nodiscard]] inline std::size_t shared_length(std::string_view a, std::string_view b) noexcept {
+    const std::size_t end = std::min(a.size(), b.size());
+    std::size_t n = 0;
+    for (; n + 8 <= end; n += 8) {
+        const auto differ = base::load<std::uint64_t>(reinterpret_cast<const std::byte*>(&a[n])) ^
+                            base::load<std::uint64_t>(reinterpret_cast<const std::byte*>(&b[n]));
+        if (differ != 0) return n + static_cast<std::size_t>(std::countr_zero(differ)) / 8;
+    }
+    while (n < end && a[n] == b[n]) ++n;
+    return n;
 }
 /// Eight bytes of a name behind `skip`, so that integers compare as the bytes do; zeros where it
 /// ends.

@@ -1,7 +1,6 @@
 #include "index/sealed_writer.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <new>
 #include <utility>
 
@@ -19,19 +18,6 @@ std::size_t encode_varint(std::byte* to, std::uint64_t value) noexcept {
     for (; value >= 0x80; value >>= 7) to[size++] = static_cast<std::byte>(value | 0x80U);
     to[size++] = static_cast<std::byte>(value);
     return size;
-}
-
-/// How many bytes both begin with.
-std::size_t shared_length(std::string_view a, std::string_view b) noexcept {
-    const std::size_t end = std::min(a.size(), b.size());
-    std::size_t n = 0;
-    for (; n + 8 <= end; n += 8) {
-        const auto differ = base::load<std::uint64_t>(reinterpret_cast<const std::byte*>(&a[n])) ^
-                            base::load<std::uint64_t>(reinterpret_cast<const std::byte*>(&b[n]));
-        if (differ != 0) return n + static_cast<std::size_t>(std::countr_zero(differ)) / 8;
-    }
-    while (n < end && a[n] == b[n]) ++n;
-    return n;
 }
 
 }  // namespace

@@ -22,7 +22,6 @@ void unmap(std::byte* data, std::size_t) noexcept { --SimMemory::mappings(data);
 
 }  // namespace
 
-/// An open file of the simulation. Lives no longer than its SimEnv.
 class SimWatch final : public Watch {
 public:
     SimWatch(SimEnv& env, std::shared_ptr<SimInode> inode) noexcept
@@ -37,6 +36,7 @@ private:
     std::uint64_t seen_;
 };
 
+/// An open file of the simulation. Lives no longer than its SimEnv.
 class SimFile final : public File {
 public:
     SimFile(SimEnv& env, std::shared_ptr<SimInode> inode, std::string path) noexcept

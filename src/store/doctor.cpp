@@ -147,7 +147,7 @@ void Examination::list_foreign() {
     });
     look("index", [](const std::string& name) {
         return name.find(".act") != std::string::npos || name.find(".idx") != std::string::npos ||
-               name.find(".past") != std::string::npos;
+               name.find(".past") != std::string::npos || name.starts_with(kScratchName);
     });
     std::sort(found_.foreign.begin(), found_.foreign.end());
 }

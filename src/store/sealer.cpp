@@ -166,6 +166,8 @@ bool Writer::seal(std::span<const ToSeal> segments) noexcept {
         segments[0], build_sealed(*meta_, *segments[0].segment, segments[0].last, scratch_, go_on));
     if (thread.joinable()) thread.join();
     if (beside) done = take_sealed(segments[1], std::move(*beside)) && done;
+    sealing_failed_.store(!done, std::memory_order_relaxed);
+    if (!done) release_sealed_waiters();
     return done;
 }
 
@@ -175,13 +177,12 @@ bool Writer::take_sealed(const ToSeal& one, Result<SealedPart> made) noexcept {
     const file::SealedRange range{segment.number(), segment.number()};
     if (!made && made.error().code == ErrorCode::corrupt) unsealable_.push_back(segment.number());
     const bool done = made && adopt(file::EntryKind::sealed, range, one.last, made->end.chain);
-    sealing_failed_.store(!done, std::memory_order_relaxed);
     if (done) {
         if (differs(segment, made->listed)) keep_for_doctor(segment);
         replaced_.push_back({meta_->active_index_path(range.first), env_.monotonic_us()});
         give_back_tail(segment, made->end.offset);
+        release_sealed_waiters();
     }
-    release_sealed_waiters();
     return done;
 }
 
