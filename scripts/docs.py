@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PART = re.compile(r'(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)', re.S)
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
 PATH = re.compile(r'`((?:src|include|tests|cli|bench|examples|scripts|docs)/[\w./-]*)(?::\w+)?`')
-EXPECTED = {"docs/architecture.md": {"layers", "diagram"}, "docs/errors.md": {"errors"}, "README.md": {"quickstart"}}
+EXPECTED = {"docs/architecture.md": {"layers", "diagram"}, "docs/errors.md": {"errors"}, "README.md": {"quickstart", "figures"}}
 
 
 def layers():
@@ -65,7 +65,13 @@ def quickstart():
     return "```cpp\n" + (ROOT / "examples/quickstart/quickstart.cpp").read_text() + "```\n"
 
 
-PARTS = {"layers": layers, "diagram": diagram, "errors": errors, "quickstart": quickstart}
+def figures():
+    """The README shows the table of docs/performance.md."""
+    page = (ROOT / "docs/performance.md").read_text()
+    return re.search(r'<!-- figures -->\n(.*?)<!-- /figures -->', page, re.S)[1].replace("](../", "](")
+
+
+PARTS = {"layers": layers, "diagram": diagram, "errors": errors, "quickstart": quickstart, "figures": figures}
 
 
 def pages():
@@ -148,6 +154,7 @@ def self_test():
         ("docs/architecture.md", architecture.replace("<!-- generated: diagram -->", "")),
         ("docs/errors.md", table.replace("| `poisoned` |", "| `broken` |")),
         ("README.md", readme.replace("varve::Store::open(", "varve::Store::make(", 1)),
+        ("README.md", readme.replace("| scan, checked / trusted |", "| scan |", 1)),
         ("docs/x.md", "# x\n[y](nowhere.md)\n"),
         ("docs/x.md", "# x\n`src/nowhere.cpp`\n"),
         ("docs/x.md", "# x\n<!-- generated: nothing -->\n<!-- end -->\n"),
