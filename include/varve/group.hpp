@@ -91,8 +91,9 @@ public:
     /// only given back when none of its events is in flight. Errors: as `Consumer::next`, without
     /// `busy`; those of a lane name it, and `corrupt` stays until somebody calls `Consumer::reset`.
     [[nodiscard]] Result<Batch> next(std::size_t max_events, std::uint32_t timeout_ms) noexcept;
-    /// As `Consumer::ack`; `state` is that of the lane. `invalid_argument` for an event that this
-    /// member was never given.
+    /// As `Consumer::ack`; `state` is that of the lane. `invalid_argument` for an event in front of
+    /// all or behind all that this member was given; one in between that is not in flight changes
+    /// nothing.
     [[nodiscard]] Result<void> ack(Position position,
                                    std::optional<std::string_view> state = {}) noexcept;
     /// As `Consumer::fail`. With `keep_order` nothing new of its lane comes before it was handled
@@ -111,7 +112,8 @@ public:
     [[nodiscard]] std::uint32_t lane_count() const noexcept;
     /// How many members the group had when this one looked last.
     [[nodiscard]] std::uint32_t members() const noexcept;
-    /// Everything published (or durable) at the last call of `next` was delivered, of its lanes.
+    /// Everything published (or durable) when `next` last read was delivered, of its lanes. A call
+    /// that hands out what was read before does not read.
     [[nodiscard]] bool caught_up() const noexcept;
     /// Delivered to it and neither acknowledged nor parked.
     [[nodiscard]] std::size_t in_flight() const noexcept;

@@ -137,8 +137,9 @@ Result<Active::Turn> Active::turn(std::uint64_t now_us, std::uint64_t deadline_u
     std::uint64_t until_us = std::max(now_us, deadline_us);
     if (unsynced_since_us_ != 0)
         until_us = std::min(until_us, unsynced_since_us_ + std::uint64_t{options_.sync_ms} * 1000);
-    if (!lane_is_busy)
-        for (const Retry& retry : retries_) until_us = std::min(until_us, retry.due_us);
+    const auto due = next_retry();
+    if (!paused && !lane_is_busy && due != retries_.end())
+        until_us = std::min(until_us, due->due_us);
     turn.sleep_us = until_us > now_us ? until_us - now_us : 0;
     const bool behind_one = options_.keep_order && !retries_.empty();
     if (paused || lane_is_busy || behind_one || replayed_ != 0) return turn;
@@ -202,8 +203,9 @@ Result<Polled> Active::poll(std::size_t max_events, bool leaving, Dealt& dealt) 
 /// Under the mutex.
 Result<Batch> Active::take_dealt(Dealt& dealt, std::size_t room) {
     std::vector<EventView> events;
-    std::shared_ptr<store::Pinned> pinned = dealt.take(events, room);
+    std::shared_ptr<store::Pinned> pinned = dealt.peek(events, room);
     in_flight_.deliver(events);
+    dealt.drop(events.size());
     if (dealt.epoch != 0) epoch_ = dealt.epoch;
     followed_ = dealt.taken();
     caught_up_ = dealt.empty() && dealt.at_end;

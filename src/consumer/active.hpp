@@ -32,8 +32,7 @@ struct GroupLane {
     std::uint64_t group = 0;  ///< its id
     std::uint32_t number = 0;
     Lanes lanes;
-    std::string_view name;          ///< of the group, for messages
-    std::uint64_t begin_after = 0;  ///< only with a seeded bug: not before this position
+    std::string_view name;  ///< of the group, for messages
 };
 
 /// What a lane had when nobody waited for it.
@@ -105,9 +104,8 @@ private:
 
     [[nodiscard]] Result<void> take(const Place& place, const Selector* selector);
     [[nodiscard]] Result<void> obtain(const Place& place, const Selector* selector);
-    [[nodiscard]] Result<void> begin(const Place& place, const std::string& path,
-                                     std::uint64_t at_least);
-    [[nodiscard]] Result<void> begin_after(std::uint64_t position);
+    [[nodiscard]] Result<void> begin(const Place& place, const std::string& path);
+    void begin_after(std::uint64_t position);
     [[nodiscard]] Result<void> load_parked(const Place& place);
 
     // Under the mutex, all of these.
@@ -120,6 +118,7 @@ private:
     [[nodiscard]] Result<void> sync_file() noexcept;
     [[nodiscard]] Result<Turn> turn(std::uint64_t now_us, std::uint64_t deadline_us);
     [[nodiscard]] bool in_hands() const noexcept;
+    [[nodiscard]] std::vector<Retry>::const_iterator next_retry() const noexcept;
     [[nodiscard]] Result<std::optional<Batch>> due_again(std::uint64_t now_us);
     [[nodiscard]] Result<Batch> fetch(std::uint64_t position) const;
     [[nodiscard]] Result<void> acknowledge(std::uint64_t position,

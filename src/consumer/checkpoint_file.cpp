@@ -190,6 +190,11 @@ Result<void> fill_lanes(const Place& place, std::string_view selector, const Sav
 
 }  // namespace
 
+void remove_lanes(const Place& place, std::uint64_t group, std::uint32_t count) {
+    for (std::uint32_t n = 0; n < count; ++n)
+        static_cast<void>(place.env->remove(place.file_of(lane_name(group, n))));
+}
+
 std::string title_of(const std::string& path) {
     const std::string name = name_of(path);
     if (!name.starts_with(kLane)) return "consumer " + name;
@@ -221,6 +226,7 @@ Result<void> create_file(const Place& place, std::string_view name, const Select
                              : env.link(path, place.file_of(name));
         if (!filled || !replace) static_cast<void>(env.remove(path));
         if (!filled) {
+            remove_lanes(place, header.id, lanes.count);
             auto taken = env.exists(place.file_of(name));
             if (taken && *taken && !replace)
                 return failure(ErrorCode::invalid_argument,
@@ -239,6 +245,19 @@ Result<Words> Words::map(os::File& file, os::MapAccess access) noexcept {
     Words words;
     words.mapping_ = std::move(*mapping);
     return words;
+}
+
+std::optional<Words> Words::find(os::File& file) noexcept {
+    auto size = file.size();
+    if (!size || *size < kSelectorOffset) return std::nullopt;
+    auto words = map(file, os::MapAccess::read);
+    if (!words) return std::nullopt;
+    return std::move(*words);
+}
+
+std::string Words::holder() const {
+    const std::string_view holder(get().holder, kHolderSize);
+    return std::string(holder.substr(0, holder.find('\0')));
 }
 
 void tell(os::Env& env, SharedWords& words) noexcept {
@@ -275,10 +294,7 @@ Result<std::unique_ptr<CheckpointFile>> CheckpointFile::open(const Place& place,
         auto words = Words::map(**file, os::MapAccess::read_write);
         if (!words) return std::move(words).error();
         if (!*locked && !seems_dead(place, **file, path)) {
-            const std::string_view holder(words->get().holder, kHolderSize);
-            return failure(ErrorCode::locked,
-                           title_of(path) + " is in use by " +
-                               std::string(holder.substr(0, holder.find('\0'))),
+            return failure(ErrorCode::locked, title_of(path) + " is in use by " + words->holder(),
                            path);
         }
         opened->size_ = *size;
@@ -340,10 +356,11 @@ Result<void> CheckpointFile::put(std::size_t n, Saved& saved) noexcept {
 
 /// What an earlier holder has left may not be on the disk, and after a failed sync its pages count
 /// as clean: the newest slot is stored once more as it is, and synced. The other one is untouched.
-/// Whoever made the file may have died before its name was durable.
+/// Whoever made the file may have died before its name was durable; for a lane the member did that
+/// when it joined.
 Result<void> CheckpointFile::settle() noexcept {
     if (durable_ >= 0) return {};
-    VARVE_TRY(make_names_durable(env_, path_));
+    if (content_.header.group == 0) VARVE_TRY(make_names_durable(env_, path_));
     VARVE_TRY(put(static_cast<std::size_t>(content_.newest), *content_.slot(content_.newest)));
     return sync();
 }

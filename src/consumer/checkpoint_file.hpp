@@ -65,11 +65,17 @@ struct FileContent {
 [[nodiscard]] Result<void> make_names_durable(os::Env& env, const std::string& path) noexcept;
 /// Name of the file of a lane, of the group with this id.
 [[nodiscard]] std::string lane_name(std::uint64_t group, std::uint32_t lane);
+/// Takes the files of all lanes of a group away that nothing names any more. May throw bad_alloc.
+void remove_lanes(const Place& place, std::uint64_t group, std::uint32_t count);
 
 /// The words that processes share, through a mapping of the file.
 class Words {
 public:
     [[nodiscard]] static Result<Words> map(os::File& file, os::MapAccess access) noexcept;
+    /// None where the file is too short to have any, or cannot be mapped: for those who look.
+    [[nodiscard]] static std::optional<Words> find(os::File& file) noexcept;
+    /// Who holds the file, for people. May throw bad_alloc.
+    [[nodiscard]] std::string holder() const;
     [[nodiscard]] SharedWords& get() const noexcept {
         return *std::launder(reinterpret_cast<SharedWords*>(mapping_.data() + kWordsOffset));
     }

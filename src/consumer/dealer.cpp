@@ -21,15 +21,21 @@ void Dealt::put(const EventView& event, const std::shared_ptr<store::Pinned>& pi
     if (pieces_.empty() || pieces_.back().pinned != pinned) pieces_.push_back({pinned, {}, 0});
     pieces_.back().events.push_back(event);
     ++size_;
+    looked = event.position.value;
 }
 
-std::shared_ptr<store::Pinned> Dealt::take(std::vector<EventView>& events, std::size_t most) {
+std::shared_ptr<store::Pinned> Dealt::peek(std::vector<EventView>& events, std::size_t most) const {
     if (pieces_.empty()) return nullptr;
-    Piece& piece = pieces_.front();
-    const std::shared_ptr<store::Pinned> pinned = piece.pinned;
+    const Piece& piece = pieces_.front();
     const std::size_t count = std::min(most, piece.events.size() - piece.at);
     const auto begin = piece.events.begin() + static_cast<std::ptrdiff_t>(piece.at);
     events.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
+    return piece.pinned;
+}
+
+void Dealt::drop(std::size_t count) noexcept {
+    if (count == 0) return;
+    Piece& piece = pieces_.front();
     piece.at += count;
     size_ -= count;
     if (piece.at == piece.events.size()) {
@@ -39,7 +45,6 @@ std::shared_ptr<store::Pinned> Dealt::take(std::vector<EventView>& events, std::
                            piece.events.begin() + static_cast<std::ptrdiff_t>(piece.at));
         piece.at = 0;
     }
-    return pinned;
 }
 
 Dealer::Dealer(std::shared_ptr<store::Engine> engine, const Selector& selector, const Lanes& lanes,
@@ -88,7 +93,7 @@ Result<bool> Dealer::read_run(std::size_t& dealt) {
         ++dealt;
     }
     const std::uint64_t reached = following_->position().value;
-    bool moved = false;
+    bool moved = dealt > 0;
     for (Dealt* const lane : takers) {
         if (lane == nullptr) continue;
         moved = moved || lane->looked < reached;

@@ -26,8 +26,10 @@ public:
         return empty() ? looked : pieces_.front().events[pieces_.front().at].position.value - 1;
     }
     /// At most so many events, of one view of the store, which is returned; null if it is empty.
-    [[nodiscard]] std::shared_ptr<store::Pinned> take(std::vector<EventView>& events,
-                                                      std::size_t most);
+    [[nodiscard]] std::shared_ptr<store::Pinned> peek(std::vector<EventView>& events,
+                                                      std::size_t most) const;
+    /// Takes so many of those away.
+    void drop(std::size_t count) noexcept;
     void put(const EventView& event, const std::shared_ptr<store::Pinned>& pinned);
 
     std::uint64_t looked = 0;  ///< everything of the lane up to here was put into the queue

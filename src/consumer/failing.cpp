@@ -58,6 +58,13 @@ Result<Failure> Active::retry_or_park(std::uint64_t position, std::string_view r
     return Failure::parked;
 }
 
+/// The failed event that comes next. In order a later one waits for an earlier one.
+std::vector<Active::Retry>::const_iterator Active::next_retry() const noexcept {
+    return std::min_element(retries_.begin(), retries_.end(), [&](const Retry& a, const Retry& b) {
+        return options_.keep_order ? a.position < b.position : a.due_us < b.due_us;
+    });
+}
+
 /// An event whose time has come: one that is replayed, or the first of those that failed.
 Result<std::optional<Batch>> Active::due_again(std::uint64_t now_us) {
     if (replayed_ == 0 && !replays_.empty()) {
@@ -67,15 +74,7 @@ Result<std::optional<Batch>> Active::due_again(std::uint64_t now_us) {
         replays_.pop_front();
         return std::optional<Batch>(std::move(*batch));
     }
-    const auto first =
-        std::min_element(retries_.begin(), retries_.end(),
-                         [](const Retry& a, const Retry& b) { return a.position < b.position; });
-    // In order: a later one waits for an earlier one.
-    auto due = first;
-    if (!options_.keep_order) {
-        due = std::find_if(retries_.begin(), retries_.end(),
-                           [&](const Retry& retry) { return retry.due_us <= now_us; });
-    }
+    const auto due = next_retry();
     if (due == retries_.end() || due->due_us > now_us) return std::optional<Batch>{};
     auto batch = fetch(due->position);
     if (!batch) return std::move(batch).error();

@@ -14,9 +14,12 @@ void InFlight::deliver(std::span<const EventView> events) {
     if (events.empty()) return;
     VARVE_ASSERT(events.front().position.value > delivered_);
     const std::uint64_t begin = events.front().position.value;
+    // A deque cannot reserve: room is made first, so that either all of them are in flight or none.
+    const std::size_t before = entries_.size();
+    entries_.resize(before + events.size());
     ++batches_;
-    for (const EventView& event : events)
-        entries_.push_back({event.position.value, begin, batches_, Status::delivered});
+    for (std::size_t n = 0; n < events.size(); ++n)
+        entries_[before + n] = {events[n].position.value, begin, batches_, Status::delivered};
     open_ += events.size();
     delivered_ = events.back().position.value;
     if (first_ == 0) first_ = begin;
@@ -57,8 +60,9 @@ bool InFlight::leaves_nothing_before(std::size_t n) const noexcept {
 InFlight::Answer InFlight::acknowledge(std::uint64_t position, bool in_order) noexcept {
     const std::size_t n = find(position);
     if (n == entries_.size()) return absent(position);
-    if (entries_[n].status != Status::delivered) return Answer::known;
+    if (entries_[n].status == Status::acknowledged) return Answer::known;
     if (in_order && !leaves_nothing_before(n)) return Answer::out_of_order;
+    // One that failed is not acknowledged itself; those before it in its batch are.
     const std::uint64_t batch = entries_[n].batch;
     const std::uint64_t begin = entries_[n].begin;
     for (std::size_t at = n + 1; at-- > 0 && entries_[at].position >= begin;) {

@@ -33,7 +33,7 @@ public:
         out_of_order  ///< something before it is not acknowledged
     };
 
-    /// A batch is delivered. May throw bad_alloc.
+    /// A batch is delivered. May throw bad_alloc, and has done nothing then.
     void deliver(std::span<const EventView> events);
     /// One that failed is delivered again, as a batch of its own.
     void deliver_again(std::uint64_t position) noexcept;

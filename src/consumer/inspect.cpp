@@ -70,20 +70,6 @@ void count_waiting(const Place& place, const Parts& parts, ConsumerInfo& info) {
         info.waiting += waiting_in((*files)[n], parts.all()[n].saved().slot);
 }
 
-/// None where the file is too short to have any, or cannot be mapped.
-std::optional<Words> words_in(os::File& file) {
-    auto size = file.size();
-    if (!size || *size < kSelectorOffset) return std::nullopt;
-    auto words = Words::map(file, os::MapAccess::read);
-    if (!words) return std::nullopt;
-    return std::move(*words);
-}
-
-std::string holder_in(const Words& words) {
-    const std::string_view holder(words.get().holder, kHolderSize);
-    return std::string(holder.substr(0, holder.find('\0')));
-}
-
 Result<void> read_shared(os::File& file, const FileContent& content, ConsumerInfo& info) {
     auto locked = file.is_locked();
     if (!locked) return std::move(locked).error();
@@ -94,10 +80,10 @@ Result<void> read_shared(os::File& file, const FileContent& content, ConsumerInf
         if (!members) return std::move(members).error();
         info.members = *members;
     }
-    const auto words = words_in(file);
+    const auto words = Words::find(file);
     if (!words) return {};
     info.paused = words->get().paused.load(std::memory_order_acquire) != 0;
-    if (info.active && info.lanes == 0) info.holder = holder_in(*words);
+    if (info.active && info.lanes == 0) info.holder = words->holder();
     return {};
 }
 
@@ -135,8 +121,8 @@ Result<LaneInfo> describe_lane(const Place& place, const std::string& path,
         auto locked = (*file)->is_locked();
         if (!locked) return std::move(locked).error();
         info.active = *locked;
-        const auto words = info.active ? words_in(**file) : std::nullopt;
-        if (words) info.holder = holder_in(*words);
+        const auto words = info.active ? Words::find(**file) : std::nullopt;
+        if (words) info.holder = words->holder();
     }
     if (content.error) {
         note_error(*content.error, info.health, info.error);
@@ -210,14 +196,12 @@ Result<bool> wait_for_consumer(store::Engine& engine, std::string_view name, std
         std::atomic<std::uint32_t> nobody{0};
         const std::atomic<std::uint32_t>* wake = &nobody;
         std::uint32_t word = 0;
-        Words words;
+        std::optional<Words> words;
         auto file = open_named(place, name, os::OpenMode::read);
         if (!file && file.error().code != ErrorCode::not_found) return std::move(file).error();
         if (file) {
-            auto mapped = Words::map(**file, os::MapAccess::read);
-            if (!mapped) return std::move(mapped).error();
-            words = std::move(*mapped);
-            wake = &words.get().wake;
+            words = Words::find(**file);
+            if (words) wake = &words->get().wake;
             word = wake->load(std::memory_order_acquire);
             auto content = read_file(**file, place.file_of(name), place.uuid);
             if (!content) return std::move(content).error();

@@ -58,8 +58,8 @@ Result<void> Member::give_back() {
     Result<void> done;
     bool gave = false;
     for (std::size_t n = held_.size(); n-- > share_;) {
-        if (held_[n].lane->in_flight() > 0) continue;
         const std::shared_ptr<Active> lane = held_[n].lane;
+        if (lane->in_flight() > 0 || lane->replays()) continue;
         dealer_->remove(held_[n].number);
         {
             const std::lock_guard lock(mutex_);
@@ -76,20 +76,18 @@ Result<void> Member::give_back() {
 Result<void> Member::take_lanes() {
     // Members begin at different lanes, so that they seldom try the same one.
     const std::uint32_t begin = lanes_.count / std::max(members_.load(), 1U) * rank_;
+    Result<void> done;
     for (std::uint32_t n = 0; n < lanes_.count && held_.size() < share_; ++n) {
         auto taken = take_lane((begin + n) % lanes_.count);
-        if (!taken) return std::move(taken).error();
+        if (done && !taken) done = std::move(taken).error();  // those behind it go on
     }
-    return {};
+    return done;
 }
 
 /// False if another member has it.
 Result<bool> Member::take_lane(std::uint32_t number) {
     if (lane_numbered(number) != nullptr) return false;
-    GroupLane lane{membership_->header().id, number, lanes_, name_};
-    if (base::seeded(base::SeededBug::group_order_broken_after_death))
-        for (const Held& other : held_)
-            lane.begin_after = std::max(lane.begin_after, other.lane->checkpoint().position.value);
+    const GroupLane lane{membership_->header().id, number, lanes_, name_};
     auto opened = Active::open_lane(engine_, lane, options_, membership_->words());
     if (!opened && opened.error().code == ErrorCode::locked) return false;
     if (!opened && opened.error().code == ErrorCode::not_found)
@@ -98,7 +96,11 @@ Result<bool> Member::take_lane(std::uint32_t number) {
                            name_ + " is missing",
                        engine_->meta().in("consumers"));
     if (!opened) return std::move(opened).error();
-    dealer_->add(number, (*opened)->followed());
+    std::uint64_t after = (*opened)->followed();
+    if (base::seeded(base::SeededBug::group_order_broken_after_death))
+        for (const Held& other : held_)
+            after = std::max(after, other.lane->checkpoint().position.value);
+    dealer_->add(number, after);
     const std::lock_guard lock(mutex_);
     held_.push_back({number, std::move(*opened)});
     return true;
@@ -155,7 +157,10 @@ Result<Polled> Member::poll_all(std::size_t max_events) {
         const std::size_t at = (turn_ + n) % held_.size();
         auto polled = held_[at].lane->poll(max_events, at >= share_ || nothing_new,
                                            dealer_->of(held_[at].number));
-        if (!polled) return polled;
+        if (!polled) {
+            turn_ = at + 1;  // the others come first next time
+            return polled;
+        }
         all.due_us = std::min(all.due_us, polled->due_us);
         if (polled->batch.empty()) continue;
         all.batch = std::move(polled->batch);
@@ -180,7 +185,8 @@ std::vector<Member::Held> Member::held() const {
 }
 
 std::shared_ptr<Active> Member::lane_of(Position position) const {
-    for (const Held& one : held())
+    const std::lock_guard lock(mutex_);
+    for (const Held& one : held_)
         if (one.lane->has_in_flight(position)) return one.lane;
     return nullptr;
 }

@@ -29,9 +29,7 @@ Result<void> wait_for_holder(const Place& place, std::string_view name, std::uin
 std::uint32_t wake_word(const Place& place, std::string_view name) noexcept {
     auto file = place.env->open(place.file_of(name), os::OpenMode::read);
     if (!file) return 0;
-    auto size = (*file)->size();
-    if (!size || *size < kSelectorOffset) return 0;
-    auto words = Words::map(**file, os::MapAccess::read);
+    const auto words = Words::find(**file);
     return words ? words->get().wake.load(std::memory_order_acquire) : 0;
 }
 
@@ -120,7 +118,7 @@ Result<std::unique_ptr<Active>> Active::open(std::shared_ptr<store::Engine> engi
                                ": use another name, or remove it first",
                            place.file_of(name));
         }
-        VARVE_TRY(active->begin(place, place.file_of(name), 0));
+        VARVE_TRY(active->begin(place, place.file_of(name)));
         return active;
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to open a consumer");
@@ -144,18 +142,18 @@ Result<std::unique_ptr<Active>> Active::open_lane(std::shared_ptr<store::Engine>
     active->file_->share(shared);
     active->lanes_ = lane.lanes;
     active->lane_ = lane.number;
-    VARVE_TRY(active->begin(place, place.file_of(file), lane.begin_after));
+    VARVE_TRY(active->begin(place, place.file_of(file)));
     return active;
 }
 
 /// Goes on where the file says.
-Result<void> Active::begin(const Place& place, const std::string& path, std::uint64_t at_least) {
+Result<void> Active::begin(const Place& place, const std::string& path) {
     auto view = engine_->view();
     if (!view) return std::move(view).error();
     VARVE_TRY(check_checkpoint(file_->saved().slot, *view, path));
     epoch_ = view->epoch;
     now_ = file_->saved();
-    VARVE_TRY(begin_after(std::max(now_.slot.position, at_least)));
+    begin_after(now_.slot.position);
     return load_parked(place);
 }
 
@@ -200,7 +198,7 @@ Result<void> Active::obtain(const Place& place, const Selector* selector) {
     return {};
 }
 
-Result<void> Active::begin_after(std::uint64_t position) {
+void Active::begin_after(std::uint64_t position) {
     FollowOptions follow;
     follow.after = Position{position};
     follow.durable_only = options_.durable_only;
@@ -218,7 +216,6 @@ Result<void> Active::begin_after(std::uint64_t position) {
     followed_ = position;
     least_ = position;
     caught_up_ = false;
-    return {};
 }
 
 /// What was parked and not passed by the checkpoint is delivered again, and may be acknowledged.
@@ -264,7 +261,7 @@ Result<void> Active::seek(Position position, std::optional<std::string_view> sta
         VARVE_TRY(sync_file());
         now_ = std::move(fresh);
         parked_error_.reset();
-        VARVE_TRY(begin_after(position.value));
+        begin_after(position.value);
         return load_parked(place_of(*engine_));
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to go on elsewhere");

@@ -71,11 +71,10 @@ Result<void> reset_group(const Place& place, std::string_view name, const Checkp
     const bool damaged = parts->error().has_value();
     if (damaged) VARVE_TRY(keep_aside(place, name, "damaged"));
     VARVE_TRY(create_file(place, name, file.selector(), std::move(fresh), true, lanes_of(header)));
-    for (std::uint32_t n = 0; n < header.lanes && !damaged; ++n) {
-        const std::uint64_t id = parts->lanes[n].header.id;
-        static_cast<void>(place.env->remove(place.file_of(lane_name(header.id, n))));
-        static_cast<void>(place.env->remove(ParkedFile::path_of(place, id)));
-    }
+    if (damaged) return {};
+    remove_lanes(place, header.id, header.lanes);
+    for (const FileContent& lane : parts->lanes)
+        static_cast<void>(place.env->remove(ParkedFile::path_of(place, lane.header.id)));
     return {};
 }
 

@@ -119,7 +119,8 @@ void Watcher::remove(Waiter& waiter) noexcept {
     }
 }
 
-/// Afterwards the waiter may be gone: only the address of its word is used.
+/// Afterwards the waiter may be gone: of its word only the address is used, which wakes nobody
+/// then, or somebody who looks again.
 void Watcher::wake(Waiter& waiter, Words& words) noexcept {
     words.push_back(&waiter.woken);
     remove(waiter);
@@ -131,6 +132,9 @@ void Watcher::wake_all(Words& words) noexcept {
 }
 
 void Watcher::wake_everybody() noexcept {
+    // Whoever comes at this moment is told by the thread, which looks again.
+    asked_.fetch_add(1, std::memory_order_release);
+    env_.wake_all(asked_);
     try {
         Words words;
         {

@@ -123,6 +123,16 @@ TEST(ConsumerDamage, TheFileIsKeptAsideWhenTheUserSaysReset) {
     EXPECT_EQ(Consumer::list(store)->size(), 1U);
 }
 
+TEST(ConsumerDamage, WhoeverWaitsForAFileWithoutContentIsTold) {
+    os::SimEnv world(1);
+    make(world);
+    Store store = open_store(world);
+    auto file = world.open(kPath, os::OpenMode::read_write, 0);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE((*file)->shorten(0));
+    EXPECT_EQ(Consumer::wait(store, "mail", Position{1}, 0).error().code, ErrorCode::corrupt);
+}
+
 TEST(ConsumerDamage, WithoutItsHeaderAResetNeedsASelector) {
     os::SimEnv world(1);
     make(world);

@@ -63,6 +63,48 @@ TEST(Failing, IsTriedAgainWithLongerAndLongerPauses) {
     EXPECT_EQ(positions_of(take(consumer)), (Positions{9, 12}));
 }
 
+/// How often the simulated machine is asked to wait until `next` answers.
+int waits_of_next(os::SimEnv& world, Consumer& consumer, Positions& came) {
+    int waits = 0;
+    world.on_wait([&](bool) {
+        // Whoever only asks again and again must come to an end, too.
+        if (++waits > 1'000) world.set_clock(world.monotonic_us() + 1'000'000);
+    });
+    auto batch = consumer.next(10, 1'000);
+    world.on_wait({});
+    EXPECT_TRUE(batch);
+    if (batch) came = positions_of(*batch);
+    return waits;
+}
+
+TEST(Failing, NobodyIsKeptBusyByARetryThatWaitsForAnother) {
+    os::SimEnv world(1);
+    Store store = open_store(world);
+    append_events(store, 1, 12);
+    Consumer consumer = open_consumer(store, quick(3));
+    EXPECT_EQ(positions_of(take(consumer, 2)), (Positions{3, 6}));
+    ASSERT_EQ(*consumer.fail(Position{6}, "first"), Failure::retried);
+    world.set_clock(world.monotonic_us() + 90'000);
+    ASSERT_EQ(*consumer.fail(Position{3}, "later"), Failure::retried);
+    Positions came;
+    EXPECT_LT(waits_of_next(world, consumer, came), 10) << "6 is due before 3, and waits for it";
+    EXPECT_EQ(came, (Positions{3}));
+}
+
+TEST(Failing, NobodyIsKeptBusyWhileAConsumerIsPaused) {
+    os::SimEnv world(1);
+    Store store = open_store(world);
+    append_events(store, 1, 12);
+    Consumer consumer = open_consumer(store, quick(3));
+    EXPECT_EQ(positions_of(take(consumer, 1)), (Positions{3}));
+    ASSERT_EQ(*consumer.fail(Position{3}, "why"), Failure::retried);
+    ASSERT_TRUE(Consumer::pause(store, "mail", true));
+    world.set_clock(world.monotonic_us() + 200'000);
+    Positions came;
+    EXPECT_LT(waits_of_next(world, consumer, came), 10);
+    EXPECT_TRUE(came.empty());
+}
+
 TEST(Failing, ARetryThatSucceedsIsAcknowledged) {
     os::SimEnv world(1);
     Store store = open_store(world);
@@ -78,6 +120,24 @@ TEST(Failing, ARetryThatSucceedsIsAcknowledged) {
     EXPECT_EQ(consumer.checkpoint().position.value, 9U);
     EXPECT_EQ(consumer.checkpoint().acknowledged, 3U);
     EXPECT_TRUE(Consumer::parked(store, "mail")->empty());
+}
+
+TEST(Failing, ABatchWhoseLastEventFailedIsAcknowledgedAsAny) {
+    for (const std::uint32_t retries : {0U, 3U}) {
+        os::SimEnv world(1);
+        Store store = open_store(world);
+        append_events(store, 1, 9);
+        Consumer consumer = open_consumer(store, quick(retries));
+        const Batch batch = take(consumer);
+        ASSERT_EQ(batch.size(), 3U);
+        ASSERT_EQ(*consumer.fail(batch.last(), "why"),
+                  retries == 0 ? Failure::parked : Failure::retried);
+        ASSERT_TRUE(consumer.ack(batch.last(), "two"));
+        EXPECT_EQ(consumer.checkpoint().position.value, retries == 0 ? 9U : 8U);
+        EXPECT_EQ(consumer.checkpoint().acknowledged, 2U);
+        EXPECT_EQ(consumer.state(), "two");
+        EXPECT_EQ(consumer.in_flight(), retries == 0 ? 0U : 1U) << "it comes again";
+    }
 }
 
 TEST(Failing, OthersMayOvertakeIfTheyAreAllowedTo) {

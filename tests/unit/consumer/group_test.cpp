@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -244,7 +245,7 @@ TEST(Group, ADeadMembersWorkIsTakenUpAtItsCheckpoint) {
     mortal->die();
     doomed.reset();
     its_store.reset();
-    world.set_clock(world.monotonic_us() + 2'000'000);
+    world.set_clock(world.monotonic_us() + 1'000'000);
     std::map<std::uint32_t, Positions> came;
     for (int n = 0; n < 100; ++n) {
         const Batch next = take(heir, 2);
@@ -387,6 +388,44 @@ TEST(Group, ALaneIsGivenBackWhenNothingOfItIsInFlight) {
     EXPECT_FALSE(take(two).empty());
 }
 
+TEST(Group, ALaneStaysWhileOneOfItsParkedEventsIsReplayed) {
+    os::SimEnv world(1);
+    Store store = open_store(world);
+    append_to_streams(store, 1, 60);
+    GroupOptions options = of_lanes(2);
+    options.consumer.retries = 0;
+    GroupMember one = join(store, options);
+    std::map<std::uint32_t, Position> parked;
+    while (true) {
+        const Batch batch = take(one);
+        if (batch.empty()) break;
+        if (!parked.contains(batch.lane())) {
+            ASSERT_EQ(*one.fail(batch.last(), "why"), Failure::parked);
+            parked[batch.lane()] = batch.last();
+        }
+        ASSERT_TRUE(one.ack(batch.last()));
+    }
+    ASSERT_EQ(parked.size(), 2U);
+    EXPECT_EQ(*one.replay(), 2U);
+    const Batch first = take(one);
+    const Batch second = take(one);
+    ASSERT_EQ(first.size(), 1U);
+    ASSERT_EQ(second.size(), 1U);
+    GroupMember two = join(store, options);
+    for (int n = 0; n < 3; ++n) {
+        EXPECT_TRUE(take(one).empty());
+        EXPECT_TRUE(take(two).empty());
+    }
+    EXPECT_EQ(one.lanes().size(), 2U);
+    ASSERT_TRUE(one.ack(first.last()));
+    ASSERT_TRUE(one.ack(second.last()));
+    settle({&one, &two});
+    EXPECT_EQ(one.lanes().size(), 1U);
+    const auto lanes = GroupMember::lanes_of(store, "team");
+    ASSERT_TRUE(lanes);
+    for (const LaneInfo& lane : *lanes) EXPECT_EQ(lane.waiting, 0U);
+}
+
 TEST(Group, CanBePausedResetAndReplaced) {
     os::SimEnv world(1);
     Store store = open_store(world);
@@ -521,6 +560,11 @@ TEST(Group, AnyCallMayFailWhileOneIsMade) {
         }
         GroupMember member = join(store, of_lanes(3));
         EXPECT_EQ(drain(member).size(), 6U) << n;
+        const std::vector<std::string> files = files_in(world);
+        EXPECT_EQ(std::count_if(files.begin(), files.end(),
+                                [](const std::string& file) { return file.starts_with("lane~"); }),
+                  3)
+            << "call " << n << " left lanes that belong to nobody";
     }
     FAIL() << "it never got through";
 }
