@@ -158,6 +158,8 @@ Result<Batch> Active::wait_and_take(std::size_t max_events, std::uint32_t timeou
     constexpr std::uint64_t kSecondUs = 1'000'000;
     const std::uint64_t deadline_us = env_.monotonic_us() + std::uint64_t{timeout_ms} * 1000;
     while (true) {
+        // Read before the checkpoint is tried: whatever becomes durable afterwards has bumped it.
+        const std::uint32_t change = engine_->change_word();
         std::unique_lock lock(mutex_);
         auto turn = this->turn(env_.monotonic_us(), deadline_us);
         if (!turn) return std::move(turn).error();
@@ -172,10 +174,10 @@ Result<Batch> Active::wait_and_take(std::size_t max_events, std::uint32_t timeou
             env_.wait_on(wake, turn->word, std::min(turn->sleep_us, kSecondUs));
             continue;
         }
-        using Until = store::Following::Until;
-        auto batch = look(std::min(max_events, turn->room), turn->sleep_us,
-                          held ? Until::change : Until::moved);
+        auto batch = look(std::min(max_events, turn->room), held ? 0 : turn->sleep_us);
         if (!batch || !batch->empty() || env_.monotonic_us() >= deadline_us) return batch;
+        // A checkpoint that waits for the disk goes on as soon as anything has changed.
+        if (held) VARVE_TRY(engine_->wait_for_change(change, turn->sleep_us));
     }
 }
 
@@ -214,10 +216,10 @@ Result<Batch> Active::take_dealt(Dealt& dealt, std::size_t room) {
 }
 
 /// What comes next, at most `room` events; empty when the position has moved, or nothing came.
-Result<Batch> Active::look(std::size_t room, std::uint64_t sleep_us,
-                           store::Following::Until until) {
+Result<Batch> Active::look(std::size_t room, std::uint64_t sleep_us) {
     if (run_.empty()) {
-        auto run = following_->next(static_cast<std::uint32_t>((sleep_us + 999) / 1000), until);
+        auto run = following_->next(static_cast<std::uint32_t>((sleep_us + 999) / 1000),
+                                    store::Following::Until::moved);
         if (!run) return std::move(run).error();
         run_ = *run;
     }

@@ -130,8 +130,7 @@ private:
 
     // By the thread of `next`, without the mutex.
     [[nodiscard]] Result<Batch> wait_and_take(std::size_t max_events, std::uint32_t timeout_ms);
-    [[nodiscard]] Result<Batch> look(std::size_t room, std::uint64_t sleep_us,
-                                     store::Following::Until until);
+    [[nodiscard]] Result<Batch> look(std::size_t room, std::uint64_t sleep_us);
     [[nodiscard]] Result<Batch> gather(std::size_t room);
     [[nodiscard]] Result<Batch> take_dealt(Dealt& dealt, std::size_t room);
 

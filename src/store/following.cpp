@@ -80,7 +80,7 @@ void Following::note_keys(const View& view) noexcept {
 
 /// Until something may have to be looked at.
 Result<void> Following::sleep(std::uint32_t word, std::uint64_t timeout_us, Until until) noexcept {
-    // What becomes durable was published before, and who asks for any change is woken by any.
+    // What becomes durable was published before: it wakes by any change.
     const bool by_keys = until == Until::events && !options_.durable_only && keys_;
     return by_keys ? engine_->wait_for_events(word, timeout_us, looked_, *keys_)
                    : engine_->wait_for_change(word, timeout_us);
@@ -117,10 +117,9 @@ Result<std::span<const EventView>> Following::next(std::uint32_t timeout_ms, Unt
             return std::span<const EventView>{};
         }
         const std::uint64_t now_us = env.monotonic_us();
-        const bool moved = until != Until::events && after_ != before;
+        const bool moved = until == Until::moved && after_ != before;
         if (now_us >= deadline_us || moved) return std::span<const EventView>{};
         VARVE_TRY(sleep(word, deadline_us - now_us, until));
-        if (until == Until::change) return std::span<const EventView>{};
     }
 }
 

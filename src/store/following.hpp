@@ -17,11 +17,10 @@ public:
     Following(std::shared_ptr<Engine> engine, const Selector& selector,
               const FollowOptions& options) noexcept;
 
-    /// What ends a wait besides events and time.
+    /// What ends a wait besides time.
     enum class Until : std::uint8_t {
-        events,  ///< nothing
-        moved,   ///< the position has moved over what does not match
-        change,  ///< the store has published something, made it durable, or was closed
+        events,
+        moved,  ///< events, or the position has moved over what does not match
     };
     [[nodiscard]] Result<std::span<const EventView>> next(std::uint32_t timeout_ms,
                                                           Until until = Until::events) noexcept;

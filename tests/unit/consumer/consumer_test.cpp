@@ -5,8 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "support/consuming.hpp"
 #include "support/mortal_env.hpp"
+#include "support/passing_env.hpp"
 
 namespace varve::test {
 namespace {
@@ -277,6 +280,50 @@ TEST(Consumer, ACheckpointThatWaitsForTheDiskIsNotOvertakenForEver) {
         EXPECT_GE(stored + 6, 3 * n) << n;
         EXPECT_LE(stored, 3 * n - 2) << n;
     }
+}
+
+/// Does something once, when the clock is asked for the `at`-th time.
+class MeddlingEnv : public PassingEnv {
+public:
+    using PassingEnv::PassingEnv;
+    std::uint64_t monotonic_us() noexcept override {
+        if (at != 0 && --at == 0) meddle();
+        return PassingEnv::monotonic_us();
+    }
+    std::uint64_t at = 0;
+    std::function<void()> meddle;
+};
+
+TEST(Consumer, NeverSleepsOverTheMomentAtWhichItsCheckpointMayBeStored) {
+    for (std::uint64_t at = 1; at < 100; ++at) {
+        os::SimEnv world(1);
+        Store writer = open_store(world, Access::read_write, Durability::os);
+        append_events(writer, 1, 3);
+        MeddlingEnv env(world);
+        OpenOptions options = options_for(world, Access::read_only);
+        options.env = &env;
+        auto store = Store::open("store", options);
+        ASSERT_TRUE(store) << store.error().message;
+        Consumer consumer = open_consumer(*store);
+        ASSERT_TRUE(consumer.ack(take(consumer).last()));
+        ASSERT_EQ(consumer.checkpoint().position.value, 0U) << "nothing is durable";
+        env.meddle = [&] { ASSERT_TRUE(writer.sync()); };
+        env.at = at;
+        bool slept_over = false;
+        world.on_wait([&](bool asleep) {
+            if (asleep && env.at == 0 && consumer.checkpoint().position.value < 3)
+                slept_over = true;
+        });
+        auto batch = consumer.next(1, 900);
+        world.on_wait({});
+        ASSERT_TRUE(batch) << batch.error().message;
+        if (env.at != 0) {
+            EXPECT_GT(at, 3U);
+            return;  // it asks the clock less often than that
+        }
+        EXPECT_FALSE(slept_over) << at;
+    }
+    FAIL() << "it never came to an end";
 }
 
 TEST(Consumer, CanBePausedFromOutside) {
