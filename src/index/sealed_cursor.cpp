@@ -208,7 +208,9 @@ bool SealedCursor::reach_back(std::uint32_t ordinal, std::uint32_t& found) noexc
         at_ = static_cast<std::uint32_t>(std::upper_bound(ordinals_, ordinals_ + at_, ordinal) -
                                          ordinals_);
     }
-    if (at_ == 0) return broken();
+    // All of a block that was leapt to may lie behind: then the block before ends it.
+    if (at_ == 0 && block_ > 0 && !load(block_ - 1)) return false;
+    if (at_ == 0 || ordinals_[at_ - 1] > ordinal) return broken();
     found = ordinals_[at_ - 1];
     return true;
 }

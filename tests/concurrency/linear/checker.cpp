@@ -48,7 +48,8 @@ private:
 
     void gather() {
         for (std::size_t n = 0; n < operations_.size(); ++n) {
-            if (operations_[n].group != 0) groups_[operations_[n].group].attempts.push_back(n);
+            if (operations_[n].kind != Kind::read)
+                groups_[operations_[n].group].attempts.push_back(n);
         }
     }
 
@@ -69,18 +70,25 @@ private:
             if (logged.index != group.held || position != group.first + group.held)
                 say(where + "is there twice or apart from its append");
             ++group.held;
-            const bool same = logged.index < asked.events.size() &&
-                              logged.event == asked.events[logged.index] &&
-                              logged.with_id == asked.with_ids;
-            if (!same) say(where + "is not what was appended");
-            const bool none = logged.event.stream == kNoStream;
+            if (!is_as_asked(logged, asked, position)) say(where + "is not what was appended");
+            if (logged.kind != Kind::append) continue;
+            const bool none = logged.event.stream == kNone;
             if (logged.revision != (none ? 0 : ++versions[logged.event.stream]))
                 say(where + "has a revision that is not the next of its stream");
         }
         for (const auto& [number, group] : groups_) {
-            if (group.held != 0 && group.held != operations_[group.attempts.front()].events.size())
+            if (group.held != 0 && group.held != operations_[group.attempts.front()].length())
                 say("append " + std::to_string(number) + " is there in part");
         }
+    }
+
+    [[nodiscard]] bool is_as_asked(const Logged& logged, const Operation& asked,
+                                   std::uint64_t position) const {
+        if (logged.kind != asked.kind) return false;
+        // Everything else stands in the number of its group.
+        if (logged.kind != Kind::append) return true;
+        return logged.index < asked.events.size() && logged.with_id == asked.with_ids &&
+               logged.event == index_.defined().shown(asked.events[logged.index], position);
     }
 
     /// Who was placed, and that what was said of places is true.
@@ -89,10 +97,11 @@ private:
         for (const std::size_t n : group.attempts) {
             const Operation& attempt = operations_[n];
             const bool placed = attempt.outcome == Outcome::placed;
-            if (attempt.outcome == Outcome::unknown) unknown = n;
+            if (attempt.outcome == Outcome::unknown && !attempt.dry) unknown = n;
             if (!placed && attempt.outcome != Outcome::duplicate) continue;
             if (group.first == 0) say(n, "acknowledged, but not in the log");
-            if (group.first != attempt.first)
+            const bool told = attempt.kind == Kind::append || attempt.kind == Kind::define;
+            if (told && group.first != attempt.first)
                 say(n, "acknowledged elsewhere than at " + std::to_string(group.first));
             if (!placed) continue;
             if (group.placer != kNobody) say(n, "two attempts at one append say they placed it");
@@ -110,7 +119,7 @@ private:
         group.end_ns = operations_[unknown].end_ns;
         for (const std::size_t n : group.attempts) {
             const Operation& attempt = operations_[n];
-            if (attempt.outcome != Outcome::unknown) continue;
+            if (attempt.outcome != Outcome::unknown || attempt.dry) continue;
             group.begin_ns = std::min(group.begin_ns, attempt.begin_ns);
             group.end_ns = std::max(group.end_ns, attempt.end_ns);
         }
@@ -163,6 +172,10 @@ private:
             case Outcome::duplicate: return stand_duplicate(n, operation, low);
             case Outcome::condition_failed:
             case Outcome::version_failed: return stand_refused(n, operation, low);
+            case Outcome::would_place: return stand_dry(n, operation, low);
+            case Outcome::failed: say(n, "failed"); return low;
+            case Outcome::other_meaning:
+            case Outcome::not_defined: return stand_undefined(n, operation, low);
             default: return stand_placed(n, operation, low);
         }
     }
@@ -180,7 +193,11 @@ private:
 
     std::uint64_t stand_duplicate(std::size_t n, const Operation& operation, std::uint64_t low) {
         if (!operation.with_ids) say(n, "a repetition although it has no ids");
-        return std::max(low, operation.first + operation.events.size() - 1);
+        const std::uint64_t from = std::max(low, operation.first + operation.length() - 1);
+        if (operation.kind != Kind::define) return from;
+        const std::uint64_t there = next_defined(operation, from);
+        if (there == kNever) say(n, "is said to be defined, but is not");
+        return there == kNever ? low : there;
     }
 
     std::uint64_t stand_placed(std::size_t n, const Operation& operation, std::uint64_t low) {
@@ -191,24 +208,93 @@ private:
             say(n, "stands before position " + std::to_string(low) +
                        ", which was there before it began");
         }
+        if (operation.kind == Kind::append)
+            judge_placed(n, operation, before);
+        else
+            judge_defined(n, operation, before);
+        return before + operation.length();
+    }
+
+    /// What would be placed would be placed behind `first - 1`, and is not there.
+    std::uint64_t stand_dry(std::size_t n, const Operation& operation, std::uint64_t low) {
+        const std::uint64_t before = operation.first - 1;
+        if (operation.first == 0 || before > index_.size() || index_.whole(before) != before) {
+            say(n, "would be placed where nothing can be");
+            return low;
+        }
+        if (before < low)
+            say(n, "would be placed before " + std::to_string(low) + ", which was there");
+        const std::uint64_t there = groups_[operation.group].first;
+        if (there != 0 && there <= before) say(n, "would be placed twice");
+        judge_placed(n, operation, before);
+        return std::max(low, before);
+    }
+
+    /// An append behind the prefix `before`.
+    void judge_placed(std::size_t n, const Operation& operation, std::uint64_t before) {
+        const std::string where = "placed behind " + std::to_string(before);
         for (const Demand& demand : operation.demands) {
             if (demand.expected.allows(index_.version(demand.stream, before))) continue;
-            say(n, "placed at " + std::to_string(group.first) + " although stream " +
-                       std::to_string(demand.stream) + " was at version " +
-                       std::to_string(index_.version(demand.stream, before)));
+            say(n, where + " although stream " + std::to_string(demand.stream) +
+                       " was at version " + std::to_string(index_.version(demand.stream, before)));
         }
-        if (!operation.condition.empty()) {
-            const std::uint64_t match =
-                index_.first_match(operation.condition, operation.after, before);
-            if (match != 0) {
-                say(n, "placed at " + std::to_string(group.first) +
-                           " although its condition is not met behind " +
-                           std::to_string(operation.after) + ": " + std::to_string(match) +
-                           " matches");
-            }
-            if (operation.after > before) say(n, "placed before what it has seen");
+        if (operation.outcome != Outcome::unknown &&
+            operation.version != version_behind(operation, before))
+            say(n, where + ", but not with this version");
+        if (operation.condition.empty()) return;
+        const std::uint64_t match =
+            index_.first_match(operation.condition, operation.after, before, before);
+        if (match != 0) {
+            say(n, where + " although its condition is not met behind " +
+                       std::to_string(operation.after) + ": " + std::to_string(match) + " matches");
         }
-        return before + operation.events.size();
+        if (operation.after > before) say(n, "placed before what it has seen");
+    }
+
+    /// Of the stream of its last event.
+    [[nodiscard]] std::uint64_t version_behind(const Operation& operation,
+                                               std::uint64_t before) const {
+        const Name stream = operation.events[operation.events.size() - 1].stream;
+        if (stream == kNone) return 0;
+        std::uint64_t version = index_.version(stream, before);
+        for (const Event& event : operation.events) version += event.stream == stream ? 1 : 0;
+        return version;
+    }
+
+    void judge_defined(std::size_t n, const Operation& operation, std::uint64_t before) {
+        const Defined::Rule* const rule = index_.defined().find(operation.defined, before);
+        const bool fresh = operation.kind == Kind::define;
+        if (fresh && rule != nullptr) say(n, "defined although the name had a meaning");
+        if (!fresh && rule == nullptr) say(n, "ended what there was not");
+        const bool again = operation.kind == Kind::close && rule != nullptr;
+        if (again && rule->closed <= before) say(n, "closed twice");
+    }
+
+    /// The first prefix from `from` on in which the name is defined, as the operation asks.
+    [[nodiscard]] std::uint64_t next_defined(const Operation& operation, std::uint64_t from) const {
+        return next_prefix(from, [&](std::uint64_t prefix) {
+            const Defined::Rule* const rule = index_.defined().find(operation.defined, prefix);
+            return rule != nullptr && rule->meaning == operation.meaning;
+        });
+    }
+
+    std::uint64_t stand_undefined(std::size_t n, const Operation& operation, std::uint64_t low) {
+        const bool absent = operation.outcome == Outcome::not_defined;
+        const std::uint64_t from = next_prefix(low, [&](std::uint64_t prefix) {
+            const Defined::Rule* const rule = index_.defined().find(operation.defined, prefix);
+            if (absent) return rule == nullptr;
+            return rule != nullptr && rule->meaning != operation.meaning;
+        });
+        if (from != kNever) return from;
+        say(n, "refused, but at no moment was this what is defined");
+        return low;
+    }
+
+    /// The first prefix from `from` on of which `holds`, which only changes with what is defined.
+    template <class Holds>
+    [[nodiscard]] std::uint64_t next_prefix(std::uint64_t from, Holds holds) const {
+        while (from != kNever && !holds(from)) from = index_.defined().next_change(from);
+        return from;
     }
 
     std::uint64_t stand_refused(std::size_t n, const Operation& operation, std::uint64_t low) {
@@ -221,8 +307,7 @@ private:
         const Group& group = groups_[operation.group];
         if (group.first != 0) until = std::min(until, group.first - 1);
         from = index_.whole(std::max(from, low));
-        // Versions are judged first.
-        if (by_condition) from = meet_demands(operation, from);
+        if (by_condition) from = meet(operation, from);
         if (from <= until) return from;
         say(n, "refused, but at no moment of the call was there a reason");
         return low;
@@ -232,9 +317,12 @@ private:
     bool bound_conflict(std::size_t n, const Operation& operation, std::uint64_t& from) {
         from = operation.first;
         const bool there = from > operation.after && from <= index_.size();
-        if (there && !operation.condition.empty() &&
-            matches(operation.condition, index_.at(from).event))
-            return true;
+        if (there && !operation.condition.empty()) {
+            from = next_prefix(from, [&](std::uint64_t prefix) {
+                return index_.matches(operation.condition, operation.first, prefix);
+            });
+            if (from != kNever) return true;
+        }
         say(n, "refused because of an event that does not match behind " +
                    std::to_string(operation.after));
         return false;
@@ -256,7 +344,19 @@ private:
         return false;
     }
 
-    std::uint64_t meet_demands(const Operation& operation, std::uint64_t from) const {
+    /// The first prefix from `from` on in which the versions, which are judged first, are as
+    /// demanded and the event in the way matches.
+    [[nodiscard]] std::uint64_t meet(const Operation& operation, std::uint64_t from) const {
+        while (true) {
+            from = meet_demands(operation, from);
+            if (from == kNever || index_.matches(operation.condition, operation.first, from))
+                return from;
+            from = index_.defined().next_change(from);
+            if (from == kNever) return from;
+        }
+    }
+
+    [[nodiscard]] std::uint64_t meet_demands(const Operation& operation, std::uint64_t from) const {
         std::uint64_t before = kNever;
         while (from != before && from != kNever) {
             before = from;

@@ -21,7 +21,7 @@ public:
     void act();
     /// Reads something or other.
     void look();
-    /// Makes an append again that was recorded before, the same call.
+    /// Makes an append, or a definition, again that was recorded before, the same call.
     void repeat(const Operation& recorded);
 
     [[nodiscard]] bool ended() const { return shared_.full() || shared_.failed != 0; }
@@ -31,14 +31,22 @@ private:
     /// Records and makes the call. The record, or null when it is time to end.
     Operation* append(const Operation& asked);
     Operation* read(const Operation& asked);
+    /// Defines, closes or removes.
+    void change(Kind kind, Name defined, Name meaning);
     bool note_refusal(const Error& error, Operation& record);
+    void note_failure(const char* what, const Error& error, Operation& record);
 
-    void decide(Items condition);
+    void decide(const Choice& condition);
     void decide_alone();
     void demand(bool conditional);
     void reserve();
+    void define_something();
+    void define(Name name, Name meaning);
     void repeat_somebody();
     Operation fresh(std::uint64_t events);
+    Choice choose();
+    Choice few_events();
+    Name some_name(std::uint64_t of);
     void give_way();
 
     Store& store_;
@@ -46,10 +54,8 @@ private:
     const std::uint32_t number_;
     std::mt19937_64 random_;
     std::uint64_t versions_[4] = {};
+    std::uint64_t seen_until_ = 0;
     std::optional<Seen> alone_;  ///< up to where nobody else has its own tag
 };
-
-/// Back from what a client has appended to numbers; index ~0 if it is not from a client.
-[[nodiscard]] Logged read_back(const EventView& event);
 
 }  // namespace varve::test::linear

@@ -47,35 +47,50 @@ private:
 };
 
 using Name = std::uint16_t;
-inline constexpr Name kNoStream = 0xffff;
+inline constexpr Name kNone = 0xffff;  ///< no stream, no type, no such field
 
-/// As QueryItem.
-struct Item {
-    Few<Name, 2> types;
-    Few<Name, 2> tags;
-};
-using Items = Few<Item, 2>;
-
+/// What an event is appended with: names, and fields of its data, of which definitions may make
+/// more names.
 struct Event {
-    Name stream = kNoStream;
+    Name stream = kNone;
     Name type = 0;
-    Few<Name, 2> tags;
+    Few<Name, 3> tags;
+    Name label = kNone;  ///< a tag, where a definition says so
+    Name kind = kNone;   ///< the type of an event without one, where a definition says so
+    Name value = 0;
     friend bool operator==(const Event&, const Event&) = default;
 };
 
-[[nodiscard]] inline bool matches(const Item& item, const Event& event) {
-    if (!item.types.empty() && !item.types.contains(event.type)) return false;
-    for (const Name tag : item.tags) {
-        if (!event.tags.contains(tag)) return false;
+/// As QueryItem, with a derived stream.
+struct Item {
+    Few<Name, 2> types;
+    Few<Name, 2> tags;
+    Name derived = kNone;
+};
+using Items = Few<Item, 2>;
+
+/// As a matcher.
+struct Test {
+    enum class What : std::uint8_t { nothing, at_least, label_is };
+    What what = What::nothing;
+    Name number = 0;
+
+    [[nodiscard]] bool demands() const { return what != What::nothing; }
+    [[nodiscard]] bool holds(const Event& event) const {
+        if (what == What::at_least) return event.value >= number;
+        return what == What::nothing || event.label == number;
     }
-    return true;
-}
-[[nodiscard]] inline bool matches(const Items& items, const Event& event) {
-    for (const Item& item : items) {
-        if (matches(item, event)) return true;
-    }
-    return false;
-}
+};
+
+/// As a selector with a matcher: events of any of `any` (empty: all) and of none of `none` that
+/// pass the test.
+struct Choice {
+    Items any;
+    Items none;
+    Test test;
+
+    [[nodiscard]] bool empty() const { return any.empty() && none.empty() && !test.demands(); }
+};
 
 struct Demand {
     Name stream = 0;
@@ -93,7 +108,13 @@ enum class Outcome : std::uint8_t {
     condition_failed,  ///< because of the event at `first`
     version_failed,    ///< because `stream` is at `version`
     read,              ///< `first` is the end of the snapshot, `found` what was read of it
+    would_place,       ///< a dry run: at `first`
+    other_meaning,     ///< a definition: the name means something else
+    not_defined,       ///< a closing or removal: there is nothing of that name
+    failed,            ///< it has no such answer
 };
+
+enum class Kind : std::uint8_t { read, append, define, close, remove };
 
 /// One call. What was asked for is complete before the call is made.
 struct Operation {
@@ -101,14 +122,16 @@ struct Operation {
     std::int64_t end_ns = 0;    ///< after it
     std::uint32_t client = 0;
     Outcome outcome = Outcome::unknown;
+    Kind kind = Kind::read;
 
-    /// Of an append: attempts to append the same events have the same number, others have others.
-    /// 0: a read.
+    /// Of an append: attempts to append the same events have the same number, others have others;
+    /// see also `group_of`. 0: a read.
     std::uint64_t group = 0;
-    bool with_ids = false;
+    bool with_ids = false;  ///< or a definition: a repetition does nothing
+    bool dry = false;
     Few<Event, kMaxEvents> events;
     Few<Demand, 2> demands;
-    Items condition;  ///< empty: none. Of a read: what it asks for; empty: everything
+    Choice condition;  ///< empty: none. Of a read: what it asks for; empty: everything
     std::uint64_t after = 0;
     std::uint32_t epoch = 0;              ///< in which `after` was seen; not judged
     bool backwards = false;               ///< of a read
@@ -118,15 +141,31 @@ struct Operation {
     std::uint64_t first = 0;
     std::uint64_t version = 0;
     Name stream = 0;
+
+    Name defined = 0;  ///< name of a definition
+    Name meaning = 0;  ///< its meaning, see defined.hpp
+
+    /// Positions that it takes when it is placed.
+    [[nodiscard]] std::uint64_t length() const { return kind == Kind::append ? events.size() : 1; }
 };
 
-/// An event of the final log; its position is its place there, counted from 1.
+/// The group of attempts to do the same to a definition. `meaning`: 0 of closings and removals.
+[[nodiscard]] constexpr std::uint64_t group_of(Kind kind, Name defined, Name meaning) {
+    return (1ULL << 40) + ((std::uint64_t{defined} * 16 + meaning) * 8) +
+           static_cast<std::uint64_t>(kind);
+}
+
+/// An event of the final log, or the record of what was done to a definition; its position is its
+/// place there, counted from 1.
 struct Logged {
     std::uint64_t group = 0;  ///< of the append that it says it comes from
     std::uint32_t index = 0;  ///< which of its events it says it is
     bool with_id = false;
     std::uint64_t revision = 0;
-    Event event;
+    Event event;  ///< with the names that it shows
+    Kind kind = Kind::append;
+    Name defined = 0;
+    Name meaning = 0;
 };
 
 struct History {

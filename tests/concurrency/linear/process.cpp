@@ -23,14 +23,14 @@ void end_lost_appends(Shared& shared) {
     }
 }
 
-/// Appends that can be repeated and whose outcome nobody knows: their process died, and whoever
-/// repeated them since did as well.
+/// Appends, and definitions, that can be repeated and whose outcome nobody knows: their process
+/// died, and whoever repeated them since did as well.
 std::vector<const Operation*> lost_appends(Shared& shared) {
     std::unordered_map<std::uint64_t, const Operation*> lost;
     const std::uint64_t count = shared.count();
     for (std::uint64_t n = 0; n < count; ++n) {
         Operation& record = shared.records()[n];
-        if (!has_begun(record) || record.group == 0 || !record.with_ids) continue;
+        if (!has_begun(record) || record.dry || !record.with_ids) continue;
         if (outcome_of(record) == Outcome::unknown) lost[record.group] = &record;
     }
     for (std::uint64_t n = 0; n < count && !lost.empty(); ++n) {
@@ -38,7 +38,7 @@ std::vector<const Operation*> lost_appends(Shared& shared) {
         if (!has_begun(record)) continue;
         const Outcome outcome = outcome_of(record);
         const auto found = lost.find(record.group);
-        if (found == lost.end() || outcome == Outcome::unknown) continue;
+        if (found == lost.end() || outcome == Outcome::unknown || record.dry) continue;
         // Another attempt that began when the lost one was over has settled it.
         if (record.begin_ns > found->second->end_ns) lost.erase(found);
     }

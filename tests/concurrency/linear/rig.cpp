@@ -6,9 +6,10 @@
 // The first of three processes does half of the operations with 24 threads; then the processes take
 // turns: a writer is killed at a random moment or closes the store, the next one opens it, repeats
 // by id what nobody was told about, and goes on. Those whose turn it is not query. Afterwards the
-// log and the record of all operations go to the checker. With --bug, in the build that has seeded
-// bugs, it succeeds only if that one is noticed. What threads do at once cannot be replayed, but
-// the same seed chooses the same operations and moments.
+// log and the record of all operations go to the checker. Meanwhile streams are derived, tags and
+// types are taken from content, and such definitions are closed and removed again. With --bug, in
+// the build that has seeded bugs, it succeeds only if that one is noticed. What threads do at once
+// cannot be replayed, but the same seed chooses the same operations and moments.
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -23,7 +24,7 @@
 
 #include "base/seeded_bug.hpp"
 #include "concurrency/linear/checker.hpp"
-#include "concurrency/linear/client.hpp"
+#include "concurrency/linear/log_reader.hpp"
 #include "concurrency/linear/process.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -84,6 +85,9 @@ public:
             {Outcome::condition_failed, "refused by a condition"},
             {Outcome::version_failed, "refused by a version"},
             {Outcome::read, "reads"},
+            {Outcome::would_place, "would have been placed"},
+            {Outcome::other_meaning, "with another meaning"},
+            {Outcome::not_defined, "of what is not defined"},
             {Outcome::unknown, "lost"},
         };
         for (const auto& [outcome, words] : kOutcomes) {
@@ -92,9 +96,17 @@ public:
                               [&](const Operation& o) { return o.outcome == outcome; });
             std::printf(", %lld %s", static_cast<long long>(count), words);
         }
-        std::printf("; %llu kills, %llu closings, %zu events\n",
+        const auto defined = std::count_if(history_.log.begin(), history_.log.end(),
+                                           [](const Logged& l) { return l.kind != Kind::append; });
+        std::printf("; %llu kills, %llu closings, %zu events and %lld records of definitions\n",
                     static_cast<unsigned long long>(kills_),
-                    static_cast<unsigned long long>(closings_), history_.log.size());
+                    static_cast<unsigned long long>(closings_),
+                    history_.log.size() - static_cast<std::size_t>(defined),
+                    static_cast<long long>(defined));
+    }
+    /// The first answer that no operation has; null if there is none.
+    [[nodiscard]] const char* amiss() const {
+        return shared_ != nullptr && shared_->amiss != 0 ? shared_->answer : nullptr;
     }
     [[nodiscard]] std::uint64_t answered() const { return shared_->answered.load(); }
 
@@ -179,19 +191,17 @@ private:
         const std::uint64_t records = shared_->count();
         for (std::uint64_t n = 0; n < records; ++n) {
             Operation& record = shared_->records()[n];
-            const bool lost_read = record.group == 0 && record.outcome == Outcome::unknown;
-            if (!has_begun(record) || lost_read) continue;
+            const bool changes = record.kind != Kind::read && !record.dry;
+            const bool lost = record.outcome == Outcome::unknown;
+            if (!has_begun(record) || (lost && !changes)) continue;
             if (record.end_ns == 0) record.end_ns = now_ns();  // no writer came any more
             history_.operations.push_back(record);
         }
         auto store = Store::open(directory_.store(), options_for(Access::read_only));
         if (!store) return give_up("cannot open at the end: " + store.error().message);
-        auto snapshot = store->snapshot();
-        if (!snapshot) return give_up("cannot read at the end: " + snapshot.error().message);
-        auto seen = snapshot->read(Source::all()).for_each([&](const EventView& event) {
-            history_.log.push_back(read_back(event));
-        });
-        if (!seen) return give_up("cannot read at the end: " + seen.error().message);
+        auto log = read_log(*store);
+        if (!log) return give_up("cannot read at the end: " + log.error().message);
+        history_.log = std::move(*log);
         return check(history_);
     }
 
@@ -216,6 +226,9 @@ bool turn_on([[maybe_unused]] std::string_view name) {
         {"batch_mates_unseen", SeededBug::batch_mates_unseen},
         {"stale_heads_after_handoff", SeededBug::stale_heads_after_handoff},
         {"version_checked_outside_lock", SeededBug::version_checked_outside_lock},
+        {"complement_not_clipped", SeededBug::complement_not_clipped},
+        {"number_compared_as_text", SeededBug::number_compared_as_text},
+        {"given_tags_dropped_in_batches", SeededBug::given_tags_dropped_in_batches},
     };
     for (const auto& [known, bug] : kBugs) {
         if (known != name) continue;
@@ -232,6 +245,7 @@ int run(const Settings& settings, bool bug) {
     const std::vector<std::string> wrong = rig.run();
     if (rig.trouble().empty()) rig.tell();
     for (const std::string& line : wrong) std::printf("%s\n", line.c_str());
+    if (const char* answer = rig.amiss()) std::printf("the first that failed: %s\n", answer);
     if (!rig.trouble().empty()) {
         std::printf("no verdict: %s\n", rig.trouble().c_str());
     } else if (bug) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "concurrency/linear/history.hpp"
+#include "concurrency/linear/defined.hpp"
 
 namespace varve::test::linear {
 
@@ -30,10 +30,16 @@ public:
             return demand.expected.allows(version(demand.stream));
         });
     }
+    [[nodiscard]] bool matches(const Choice& choice, std::size_t position) const {
+        const Logged& logged = log[position - 1];
+        return logged.kind == Kind::append &&
+               Defined(log).matches(choice, logged.event, position, log.size());
+    }
     /// The newest event in the way of the condition; 0: none.
     [[nodiscard]] std::uint64_t in_the_way(const Operation& asked) const {
+        if (asked.condition.empty()) return 0;
         for (std::size_t n = log.size(); n > asked.after; --n) {
-            if (matches(asked.condition, log[n - 1].event)) return n;
+            if (matches(asked.condition, n)) return n;
         }
         return 0;
     }
@@ -41,28 +47,62 @@ public:
         Few<std::uint64_t, kMaxFound> found;
         for (std::size_t n = 0; n < log.size(); ++n) {
             const std::size_t at = asked.backwards ? log.size() - n : n + 1;
-            const bool wanted =
-                asked.condition.empty() || matches(asked.condition, log[at - 1].event);
-            if (at > asked.after && wanted && found.size() < asked.limit) found.push(at);
+            const bool wanted = at > asked.after && matches(asked.condition, at);
+            if (wanted && found.size() < asked.limit) found.push(at);
         }
         return found;
     }
     void append(const Operation& asked) {
+        if (asked.kind != Kind::append) {
+            Logged record;
+            record.group = asked.group;
+            record.kind = asked.kind;
+            record.defined = asked.defined;
+            record.meaning = asked.kind == Kind::define ? asked.meaning : Name{0};
+            log.push_back(record);
+            return;
+        }
+        const Defined defined(log);
         for (std::uint32_t n = 0; n < asked.events.size(); ++n) {
             const Name stream = asked.events[n].stream;
-            const std::uint64_t revision = stream == kNoStream ? 0 : version(stream) + 1;
-            log.push_back({asked.group, n, asked.with_ids, revision, asked.events[n]});
+            const std::uint64_t revision = stream == kNone ? 0 : version(stream) + 1;
+            const Event shown = defined.shown(asked.events[n], log.size() + 1);
+            log.push_back({asked.group, n, asked.with_ids, revision, shown});
         }
+    }
+    /// Of the stream of its last event, when it is placed now.
+    [[nodiscard]] std::uint64_t version_behind(const Operation& asked) const {
+        SimpleStore then = *this;
+        then.append(asked);
+        const Name stream = asked.events[asked.events.size() - 1].stream;
+        return stream == kNone ? 0 : then.version(stream);
+    }
+    [[nodiscard]] bool is_stale(const Operation& asked) const {
+        return !asked.condition.empty() && asked.after > log.size();
     }
 
     /// Does what is asked for and says what came of it.
     void answer(Operation& asked) {
-        if (asked.group == 0) {
+        if (asked.kind == Kind::read) {
             asked.outcome = Outcome::read;
             asked.first = log.size();
             asked.found = read(asked);
-            return;
+        } else if (asked.kind == Kind::append) {
+            answer_append(asked);
+        } else {
+            answer_definition(asked);
         }
+    }
+
+    /// True if the answer that was given would be right now; then it is carried out.
+    bool repeat(const Operation& told) {
+        if (told.outcome == Outcome::failed) return false;
+        if (told.kind == Kind::read) return told.first == log.size() && told.found == read(told);
+        return told.kind == Kind::append ? repeat_append(told) : repeat_definition(told);
+    }
+
+private:
+    void answer_append(Operation& asked) {
         asked.first = place_of(asked.group);
         if (asked.first != 0) {
             asked.outcome = Outcome::duplicate;
@@ -76,17 +116,17 @@ public:
             return;
         }
         asked.first = in_the_way(asked);
-        asked.outcome = asked.first != 0 ? Outcome::condition_failed : Outcome::placed;
+        asked.outcome = Outcome::condition_failed;
         if (asked.first != 0) return;
+        asked.outcome = asked.dry ? Outcome::would_place : Outcome::placed;
         asked.first = log.size() + 1;
-        append(asked);
+        asked.version = version_behind(asked);
+        if (!asked.dry) append(asked);
     }
 
-    /// True if the answer that was given would be right now; then it is carried out.
-    bool repeat(const Operation& told) {
+    bool repeat_append(const Operation& told) {
         const std::uint64_t place = place_of(told.group);
         switch (told.outcome) {
-            case Outcome::read: return told.first == log.size() && told.found == read(told);
             case Outcome::duplicate: return told.with_ids && place != 0 && told.first == place;
             case Outcome::version_failed:
                 return place == 0 && version(told.stream) == told.version &&
@@ -95,17 +135,42 @@ public:
                        });
             case Outcome::condition_failed:
                 return place == 0 && meets_demands(told) && told.first > told.after &&
-                       told.first <= log.size() &&
-                       matches(told.condition, log[told.first - 1].event);
+                       told.first <= log.size() && !told.condition.empty() &&
+                       matches(told.condition, told.first);
             case Outcome::placed:
-                if (told.first != log.size() + 1) return false;
-                [[fallthrough]];
-            case Outcome::unknown: break;
+            case Outcome::would_place:
+                if (told.first != log.size() + 1 || told.version != version_behind(told))
+                    return false;
+                break;
+            default: break;
         }
-        const bool stale = !told.condition.empty() && told.after > log.size();
-        if (place != 0 || stale || !meets_demands(told) || in_the_way(told) != 0) return false;
-        append(told);
+        if (place != 0 || is_stale(told) || !meets_demands(told) || in_the_way(told) != 0)
+            return false;
+        if (told.outcome != Outcome::would_place) append(told);
         return true;
+    }
+
+    void answer_definition(Operation& asked) {
+        const Defined defined(log);
+        const Defined::Rule* const rule = defined.find(asked.defined, log.size());
+        const bool fresh = asked.kind == Kind::define;
+        asked.first = log.size() + 1;
+        asked.outcome = fresh || rule != nullptr ? Outcome::placed : Outcome::not_defined;
+        if (fresh && rule != nullptr) {
+            asked.first = rule->defined;
+            const bool same = rule->meaning == asked.meaning;
+            asked.outcome = same ? Outcome::duplicate : Outcome::other_meaning;
+        }
+        if (asked.outcome == Outcome::placed) append(asked);
+    }
+
+    bool repeat_definition(const Operation& told) {
+        Operation now = told;
+        answer_definition(now);
+        if (told.outcome == Outcome::unknown) return now.outcome == Outcome::placed;
+        const bool place = told.kind == Kind::define &&
+                           (told.outcome == Outcome::placed || told.outcome == Outcome::duplicate);
+        return now.outcome == told.outcome && (!place || now.first == told.first);
     }
 };
 
@@ -154,7 +219,7 @@ private:
                           [](const Logged& a, const Logged& b) {
                               return a.group == b.group && a.index == b.index &&
                                      a.with_id == b.with_id && a.revision == b.revision &&
-                                     a.event == b.event;
+                                     a.event == b.event && a.kind == b.kind;
                           });
     }
 

@@ -260,6 +260,36 @@ TEST_P(SealedIndexOf, ASelectionIsFoundRunByRunInEitherDirection) {
     }
 }
 
+/// From either end of the list to every ordinal in one leap, also to those that lie between two
+/// blocks of it.
+TEST(SealedIndex, AWalkLeapsToEveryOrdinalInEitherDirection) {
+    constexpr std::uint32_t kEvery = 9;
+    constexpr std::uint32_t kEvents = 6000;  // six blocks
+    std::vector<SealedEvent> events(kEvents);
+    for (std::uint32_t n = 0; n < kEvents; n += kEvery) events[n].tags = {"some"};
+    const Hasher hasher{1, 64};
+    Made made;
+    ASSERT_NO_FATAL_FAILURE(build(events, hasher, made));
+    SealedList list;
+    ASSERT_EQ(made.index.find(KeyKind::tag, "some", hasher.key(KeyKind::tag, "some"), list),
+              Found::yes);
+    const std::uint32_t last = (kEvents - 1) / kEvery * kEvery;
+    for (std::uint32_t ordinal = 0; ordinal < kEvents; ++ordinal) {
+        for (const bool backwards : {false, true}) {
+            SealedCursor cursor(made.index, list, backwards);
+            std::uint32_t found = 0;
+            ASSERT_TRUE(cursor.reach(backwards ? kEvents - 1 : 0, found));
+            const std::uint32_t before = ordinal / kEvery * kEvery;
+            const std::uint32_t behind = (ordinal + kEvery - 1) / kEvery * kEvery;
+            const bool there = backwards || ordinal <= last;
+            ASSERT_EQ(cursor.reach(ordinal, found), there) << ordinal << ", " << backwards;
+            if (!there) continue;
+            ASSERT_EQ(found, backwards ? before : behind) << ordinal;
+            ASSERT_FALSE(cursor.damaged()) << ordinal << ", " << backwards;
+        }
+    }
+}
+
 TEST(SealedIndex, EventsWithoutNamesAndIdsAreCountedAndListedNowhere) {
     std::vector<SealedEvent> events(20);
     events[7].kind = log::RecordKind::control;
