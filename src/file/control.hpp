@@ -58,7 +58,7 @@ struct Control {
     std::atomic<std::uint32_t> generation;    ///< of the manifest
     std::atomic<std::uint64_t> heartbeat_us;  ///< of the writer, monotonic clock
     std::atomic<std::uint32_t> erasures;     ///< changes when the manifest names a new erase record
-    std::atomic<std::uint32_t> definitions;  ///< changes with every definition and list of its past
+    std::atomic<std::uint32_t> definitions;  ///< odd while a definition is published
 };
 static_assert(offsetof(Control, published) == 128 && offsetof(Control, durable) == 192 &&
               offsetof(Control, wake) == 256);

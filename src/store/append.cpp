@@ -1,6 +1,7 @@
 // The main story of appending: admit · ids · heads and demands · place · apply · publish · wake ·
 // wait.
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
@@ -431,12 +432,15 @@ void Writer::apply_all(const Plan& plan, const log::CommitHeader& header,
 
 void Writer::publish() noexcept {
     if (control().published.load(std::memory_order_relaxed) == end_.position) return;
+    const bool defines = std::exchange(defined_unseen_, false);
+    if (defines) [[unlikely]]
+        bump_definitions();
     // The one line at which an append happens. Partner: the acquire load in View; whoever sees the
     // position sees the bytes, the index entries and the segment that were stored before.
     control().published.store(end_.position, std::memory_order_release);
     placed_offset_.store(end_.offset, std::memory_order_relaxed);
-    if (defined_unseen_) [[unlikely]]
-        tell_definitions();
+    if (defines) [[unlikely]]
+        bump_definitions();
     bump_wake();
 }
 

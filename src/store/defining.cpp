@@ -65,10 +65,10 @@ void Writer::note_definition(const Plan& plan) noexcept {
     defined_unseen_ = true;
 }
 
-/// Under the place lock, after publishing.
-void Writer::tell_definitions() noexcept {
-    defined_unseen_ = false;
-    // Partner: the acquire load of every view, which is before that of `published`.
+/// Under the place lock, before publishing definitions (the word becomes odd) and afterwards
+/// (even). Partner: the loads of every view, one before that of `published` and one after it. A
+/// view that covers a definition has seen the first bump at least.
+void Writer::bump_definitions() noexcept {
     control().definitions.fetch_add(1, std::memory_order_release);
 }
 

@@ -202,7 +202,7 @@ Result<void> Writer::list_segment(const RuleBook& book, const View& now, const P
     const PastName name{group.first, group.last, segment->number()};
     VARVE_TRY(write_list(*meta_, name, builder.bytes()));
     // Partner: the acquire load of every view.
-    control().definitions.fetch_add(1, std::memory_order_release);
+    control().definitions.fetch_add(2, std::memory_order_release);
     return {};
 }
 
@@ -211,7 +211,7 @@ bool Writer::remove_lists(const PastGroup& group) noexcept {
     bool removed = false;
     for (const OpenedPastPtr& file : group.files)
         removed = env_.remove(meta_->index_directory() + "/" + file->name.text()) || removed;
-    if (removed) control().definitions.fetch_add(1, std::memory_order_release);
+    if (removed) control().definitions.fetch_add(2, std::memory_order_release);
     return removed;
 }
 

@@ -223,11 +223,13 @@ Result<View> Engine::view() noexcept {
 View Writer::view() const noexcept {
     const file::Control& page = control();
     View view;
-    // Before `published`. Partner: the bump in tell_definitions.
-    view.definitions = page.definitions.load(std::memory_order_acquire);
+    // Before `published` and after it. Partner: the bumps in Writer::publish.
+    const std::uint32_t definitions = page.definitions.load(std::memory_order_acquire);
     // Partner: the release store in Writer::publish. The list is read afterwards, so it covers the
     // position.
     view.published = page.published.load(std::memory_order_acquire);
+    view.definitions =
+        View::definitions_of(definitions, page.definitions.load(std::memory_order_acquire));
     view.segments = segments();
     view.durable = std::min(view.published, page.durable.load(std::memory_order_acquire));
     view.epoch = epoch();

@@ -475,8 +475,9 @@ Result<void> WriterOpening::ready_control() noexcept {
                      std::memory_order_release);
     // Adopted commits appear to everybody at once. Partner: the acquire load of every view.
     page.published.store(end_.position, std::memory_order_release);
-    // They may define something: their writer died before it could tell.
-    page.definitions.fetch_add(1, std::memory_order_release);
+    // They may define something: their writer died before it could tell. Even again, and another.
+    page.definitions.store((page.definitions.load(std::memory_order_relaxed) | 1U) + 1,
+                           std::memory_order_release);
     page.wake.fetch_add(1, std::memory_order_release);
     env_.wake_all(page.wake);
     return {};

@@ -283,12 +283,14 @@ Result<View> ReaderSide::view() noexcept {
     const file::Control& page = file::control_of(*control_);
     const std::uint32_t definitions = page.definitions.load(std::memory_order_acquire);
     const std::uint64_t published = page.published.load(std::memory_order_acquire);
+    const std::uint32_t after = page.definitions.load(std::memory_order_acquire);
     VARVE_TRY(extend(published));
     published_ = published;
     epoch_ = page.epoch.load(std::memory_order_relaxed);
     durable_ = std::min(published, page.durable.load(std::memory_order_acquire));
     const std::uint32_t erasures = page.erasures.load(std::memory_order_acquire);
-    return View{list_, published_, durable_, epoch_, erasures, definitions};
+    return View{list_,  published_, durable_,
+                epoch_, erasures,   View::definitions_of(definitions, after)};
 }
 
 std::shared_ptr<os::Mapping> ReaderSide::control() const noexcept {

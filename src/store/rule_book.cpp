@@ -186,7 +186,7 @@ Result<RuleBookPtr> RuleShelf::at(const Meta& meta, const View& view) noexcept {
 /// Under the lock. A view that is older than the book is answered by it: it says from which
 /// position on each rule holds.
 Result<void> RuleShelf::renew(const Meta& meta, const View& view) {
-    if (word_ == view.definitions) return {};
+    if (word_ == view.definitions && !view.defines_now()) return {};
     const bool older = book_ != nullptr && view.published < book_->rules->known_until();
     if (older) return {};
     auto rules = RuleSet::after(book_ != nullptr ? book_->rules.get() : nullptr, meta, view);
@@ -198,6 +198,7 @@ Result<void> RuleShelf::renew(const Meta& meta, const View& view) {
         open_groups(meta, *view.segments, book_.get(), *book);
         book_ = std::move(book);
     }
+    if (view.defines_now()) return {};
     word_ = view.definitions;
     looked_.store(view.definitions | (none ? kNone : 0), std::memory_order_release);
     return {};

@@ -135,7 +135,7 @@ private:
     [[nodiscard]] Result<RoutingPtr> make_routing();
     [[nodiscard]] bool is_outdated(Plan& plan) const noexcept;
     void note_definition(const Plan& plan) noexcept;
-    void tell_definitions() noexcept;
+    void bump_definitions() noexcept;
     [[nodiscard]] Result<std::vector<Defined>> try_define(
         std::span<const NewDefinition> definitions, bool& again);
     [[nodiscard]] Result<Appended> append_definitions(

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "file/control.hpp"
 #include "support/erasing.hpp"
 #include "support/small_store.hpp"
 
@@ -83,6 +84,38 @@ TEST(Definitions, WhatWasErasedBeforeBelongsNowhere) {
         ASSERT_TRUE(store.list_past());
     }
     EXPECT_TRUE(store.snapshot()->definitions()->front().complete);
+}
+
+TEST(Definitions, AReaderKnowsThemFromTheirPositionOn) {
+    os::SimEnv world(1);
+    Store writer = with_events(world);
+    auto reader = Store::open("store", options_for(world, Access::read_only));
+    ASSERT_TRUE(reader) << reader.error().message;
+    auto page = world.open("store/control", os::OpenMode::read_write, 0600);
+    ASSERT_TRUE(page);
+    auto mapping = (*page)->map(file::kControlSize, os::MapAccess::read_write);
+    ASSERT_TRUE(mapping);
+    std::atomic<std::uint32_t>& word = file::control_of(*mapping).definitions;
+    const auto names = [&] {
+        auto all = reader->snapshot()->definitions();
+        EXPECT_TRUE(all);
+        std::vector<std::string> found;
+        for (const Definition& one : *all) found.push_back(one.name);
+        return found;
+    };
+    EXPECT_TRUE(names().empty());
+    const std::uint32_t before = word.load();
+    EXPECT_EQ(before % 2, 0U);
+    // What a reader sees in between: the definition is published, the word not yet even again.
+    ASSERT_TRUE(writer.define(ones()));
+    EXPECT_EQ(word.load(), before + 2);
+    word.store(before + 1);
+    EXPECT_EQ(names(), (std::vector<std::string>{"ones"}));
+    ASSERT_TRUE(writer.define(NewDefinition::stream("twos", Selector::type("two"))));
+    word.store(before + 1);
+    EXPECT_EQ(names(), (std::vector<std::string>{"ones", "twos"})) << "by the same odd word";
+    word.store(before + 4);
+    EXPECT_EQ(names(), (std::vector<std::string>{"ones", "twos"}));
 }
 
 }  // namespace
