@@ -39,6 +39,16 @@ std::optional<std::array<napi_value, count>> elements(napi_env env, napi_value a
     return values;
 }
 
+/// How many events of its selector a read passes over before event number `first`, in the state
+/// that it will see.
+Result<std::uint64_t> events_before(const Snapshot& now, const Wanted& wanted,
+                                    std::uint64_t first) {
+    if (wanted.options.direction == Direction::forwards) return first - 1;
+    auto count = now.count(wanted.selector);
+    if (!count) return std::move(count).error();
+    return *count > first ? *count - first : 0;
+}
+
 /// Absent and an exception, if it cannot be compiled.
 std::optional<Matcher> matcher_of(Napi::Env env, Napi::Value json) {
     auto matcher = Matcher::compile(text_of(env, json));
@@ -321,11 +331,19 @@ Napi::Value StoreObject::cursor(const Napi::CallbackInfo& info) {
     wanted.options.from_revision = Revision{number_of(env, info[4])};
     wanted.options.until_revision = Revision{number_of(env, info[5])};
     wanted.options.direction = bool_of(env, info[6]) ? Direction::backwards : Direction::forwards;
-    wanted.skip = number_of(env, info[7]);
+    const std::uint64_t first = number_of(env, info[7]);
     if (const std::uint64_t limit = number_of(env, info[8]); limit > 0) wanted.limit = limit;
     if (is_given(env, info[9])) {
         wanted.matcher = matcher_of(env, info[9]);
         if (!wanted.matcher) return {};
+    }
+    if (first > 0) {
+        auto skip = events_before(*now, wanted, first);
+        if (!skip) {
+            raise(env, skip.error());
+            return {};
+        }
+        wanted.skip = *skip;
     }
     return begin_cursor(env, std::move(*now), std::move(wanted));
 }
