@@ -131,11 +131,14 @@ export class Consumer extends Readable {
     #close() {
         if (!this.#native) return;
         this.#engine.consumers.delete(this);
-        this.#acknowledge();
         const native = this.#native;
-        this.#native = this.#reader = null;
-        native.close();
-        this.#forget();
+        try {
+            this.#acknowledge();
+        } finally {
+            this.#native = this.#reader = null;
+            this.#forget();
+            native.close();
+        }
     }
 
     // What was not handled comes again.

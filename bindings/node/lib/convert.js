@@ -72,10 +72,12 @@ class Conversion {
     }
 
     #besides(native, journal) {
+        native.sync();  // lines of the journal name events
         const engine = new Engine(native, false, journal, {});
         for (const file of filesOf(this.indexes, `${this.name}.stream-`, '.index')) this.#stream(engine, journal, file);
         for (const file of filesOf(this.directory, `${this.name}.`, '')) this.#metadata(journal, file);
         for (const file of filesOf(path.join(this.indexes, 'consumers'), `${this.name}.`, '')) this.#consumer(engine, native, file);
+        journal.sync();
         journal.close();
     }
 
@@ -99,7 +101,7 @@ class Conversion {
         const partition = readHeader(path.join(this.directory, file), 'nesprt');
         if (!partition) return;
         const { epoch: _, ...metadata } = partition.metadata;
-        if (Object.keys(metadata).length > 0) journal.describeStream(file.slice(this.name.length + 1), metadata);
+        if (Object.keys(metadata).length > 0) journal.describeStream(file.slice(this.name.length + 1), metadata, false);
     }
 
     #consumer(engine, native, file) {

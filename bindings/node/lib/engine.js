@@ -6,7 +6,8 @@ import { ALL, encodeSelector } from './selector.js';
 
 const KINDS = { stream: 0, category: 1, type: 2, tag: 3 };
 // A stream whose name an accessor has made is a tag of its events that begins so.
-const MADE = 'stream:';
+// No accessor makes a tag with a colon in front, so no value of a payload can pose as one.
+const MADE = ':stream:';
 const TAGS = 'tags/';
 const MOST_BYTES = 1024;  // of a name
 const MOST_KNOWN = 20_000;  // sets that are kept in mind
@@ -52,6 +53,21 @@ export class Engine {
         this.journal = journal;
         this.#watching = false;
         this.#known.clear();
+        for (const one of this.consumers) one.reopened?.();
+        if (this.consumers.size > 0) this.follow();
+    }
+
+    /** Stops all consumers, however they were made; what the first of them threw is thrown when all are stopped. */
+    stopConsumers() {
+        const thrown = [];
+        for (const one of [...this.consumers]) {
+            try {
+                one.stop?.();
+            } catch (error) {
+                thrown.push(error);
+            }
+        }
+        if (thrown.length > 0) throw thrown[0];
     }
 
     /** Calls the hooks `preRead` with a position and the metadata of a stream; null if there are none. */
@@ -123,13 +139,29 @@ export class Engine {
         if (typeof name !== 'string' || name === '') return sets;
         const derived = this.#derived(name);
         if (derived) return [`g${derived.tag}`];
-        if (this.journal.hidden.has(name)) return sets;
+        return this.journal.hidden.has(name) ? sets : this.#setsWritten(name);
+    }
+
+    /** Those that events were given when they were committed, also of a stream that was deleted. */
+    #setsWritten(name) {
+        const sets = [];
         if (this.native.version(name) > 0) sets.push(`s${name}`);
         if (this.#has(`t${name}`)) sets.push(`t${name}`);
         if (this.#has(`g${MADE}${name}`)) sets.push(`g${MADE}${name}`);
         if (name.startsWith(TAGS) && name.length > TAGS.length && this.#has(`g${name.slice(TAGS.length)}`))
             sets.push(`g${name.slice(TAGS.length)}`);
         return sets;
+    }
+
+    /** Streams that got an event after they were deleted are there again, also if the process died before it could say so. */
+    restoreWritten() {
+        for (const [name, after] of [...this.journal.hidden]) {
+            if (after === undefined || after >= this.length) continue;
+            const sets = this.#setsWritten(name);
+            if (sets.length === 0) continue;
+            const since = this.native.positions([...sets, `|${sets.length}`], after + 1, 0, null);
+            if (since.length > 0) this.journal.restoreStream(name);
+        }
     }
 
     // The number of events of a stream that was written, as such; 0 for others.
@@ -213,9 +245,7 @@ export class Engine {
     }
 
     #readSet(set, from, until, matcher) {
-        const backwards = from > until;
-        const skip = backwards ? this.native.count(set, 0) - from : from - 1;
-        return this.native.cursor(null, set, 0, 0, 0, 0, backwards, skip, Math.abs(until - from) + 1, matcher);
+        return this.native.cursor(null, set, 0, 0, 0, 0, from > until, from, Math.abs(until - from) + 1, matcher);
     }
 
     // First what was there when it was made, then what carries its tag; or the other way round.

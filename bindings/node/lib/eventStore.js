@@ -10,7 +10,7 @@ import { conditionConflict, versionConflict } from './errors.js';
 import { EventStream, JoinEventStream } from './eventStream.js';
 import { Following } from './follow.js';
 import { JOURNAL, Journal } from './journal.js';
-import { toJson } from './json.js';
+import { membersOf, toJson } from './json.js';
 import { split } from './matcher.js';
 import { ExpectedVersion, checkStreamName, commitArguments, durabilityOf, expand, openNative } from './options.js';
 import { ALL, CommitCondition, compileDcbQuery, encodeSelector, isDcbQuery, normaliseSelector } from './selector.js';
@@ -72,6 +72,7 @@ export class EventStore extends EventEmitter {
         this.#engine.durability = this.#durability;
         this.#engine.compat = Boolean(config.compat);
         this.#engine.serializer = this.storageConfig.serializer ?? null;
+        if (!this.#readOnly) this.#engine.restoreWritten();
         this.consumers = new Map();
         this.streams = streamsOf(this.#engine, name => this.#matcherOf(name));
         this.storage = new EngineStorage(this.#engine, this);
@@ -119,6 +120,7 @@ export class EventStore extends EventEmitter {
             this.#journal.refresh();
             for (const { op, stream } of this.#journal.takeNews()) if (op in NEWS) this.emit(NEWS[op], stream);
         };
+        this.#journal.keepNews();
         this.#watch = { notify };
         this.#engine.consumers.add(this.#watch);
         this.#engine.follow();
@@ -180,11 +182,9 @@ export class EventStore extends EventEmitter {
      */
     makeReadOnly(callback = () => {}) {
         if (!this.#readOnly) {
-            this.#stopConsumers();
-            this.#native.close();
+            this.#stopWriting();
             this.#readOnly = true;
             this.#native = openNative(this.#place, this.storeName, true, this.#durability);
-            this.#journal.close();
             this.#engine.reopen(this.#native, true, this.#openJournal());
             if (this.listenerCount('stream-available') > 0) this.#watchStreams();
         }
@@ -202,10 +202,11 @@ export class EventStore extends EventEmitter {
     close() {
         if (this.#closed) return;
         this.#closed = true;
-        this.#stopConsumers();
-        this.#native.close();
-        this.#journal.close();
-        this.#engine.end();
+        try {
+            this.#stopWriting();
+        } finally {
+            this.#engine.end();
+        }
         this.storage.emit('closed');
     }
 
@@ -224,13 +225,19 @@ export class EventStore extends EventEmitter {
         if (this.#journal.closed.has(streamName)) throw new Error(`Stream "${streamName}" is closed and cannot be written to.`);
         const condition = asked.expectedVersion instanceof CommitCondition ? this.#guard(asked.expectedVersion) : null;
         const expected = typeof asked.expectedVersion === 'number' ? this.#expected(streamName, asked.expectedVersion) : ExpectedVersion.Any;
-        const names = this.#accessors.namesOf(asked.events, this.#journal.closed);
-        const newNames = this.#newNames(streamName, names);
         const committedAt = Date.now();
         if (this.#metadataSource) this.#describe(streamName);
-        const { texts, members, whole } = this.#write(streamName, asked, committedAt);
-        const all = this.#journal.active.length === 0 ? names : this.#derive(names, this.#documents(streamName, asked.events, asked.metadata, committedAt));
-        const commitId = this.#append(streamName, texts, all, members, whole, committedAt, expected, condition) - 1;
+        if (asked.events.length > 1 && 'commitVersion' in asked.metadata) delete asked.metadata.commitVersion;
+        const { documents, whole } = this.#documentsOf(streamName, asked, committedAt);
+        // From here on counts what the hooks have made of them.
+        const payloads = documents === null ? asked.events : documents.map(({ payload }) => payload);
+        const names = this.#accessors.namesOf(payloads, this.#journal.closed);
+        const newNames = this.#newNames(streamName, names);
+        const texts = this.#texts(payloads, documents);
+        const given = whole ? { members: '', metadata: documents.map(({ metadata }) => toJson(metadata, 'metadata')) }
+            : { members: membersOf(asked.metadata, 'metadata'), metadata: null };
+        const all = this.#journal.active.length === 0 ? names : this.#derive(names, documents);
+        const commitId = this.#append(streamName, texts, all, given, committedAt, expected, condition) - 1;
         if (this.#journal.hidden.size > 0) this.#restore([streamName, ...names.streams]);
         this.#engine.changed();
         this.#report(streamName, asked, newNames, { commitId, committedAt, streamVersion: this.#results[0] });
@@ -256,7 +263,7 @@ export class EventStore extends EventEmitter {
         const source = this.#metadataSource;
         const metadata = typeof source === 'function' ? source(streamName) : source[streamName];
         if (metadata && Object.keys(metadata).length > 0 && this.#native.version(streamName) === 0)
-            this.#journal.describeStream(streamName, metadata);
+            this.#journal.describeStream(streamName, metadata, this.#durability === 'disk');
     }
 
     #expected(streamName, version) {
@@ -276,7 +283,9 @@ export class EventStore extends EventEmitter {
         const own = typeof matcher === 'object' && matcher !== null && !this.#engine.serializer ? split(matcher) : null;
         const listed = this.#engine.needsLists(asked, noneMatchAfter);
         if (listed || (matcher && !(own?.complete && own.streams === null))) {
-            const conflict = new JoinEventStream('_condition', asked, this, noneMatchAfter + 1, -1, matcher, raw).next();
+            const reading = new JoinEventStream('_condition', asked, this, noneMatchAfter + 1, -1, matcher, raw);
+            reading.strict = true;
+            const conflict = reading.next();
             if (conflict !== false) throw conditionConflict({ event: raw ? JSON.parse(conflict.buffer) : conflict });
             return null;
         }
@@ -284,23 +293,26 @@ export class EventStore extends EventEmitter {
         return [sets, noneMatchAfter, 0, own?.engine ?? null];
     }
 
-    /** Texts of the events, and what their metadata is made of: members for all of them, or a text for each. */
-    #write(streamName, { events, metadata }, committedAt) {
-        if (events.length > 1 && 'commitVersion' in metadata) delete metadata.commitVersion;
-        const keys = Object.keys(metadata);
-        const { serializer } = this.#engine;
+    /**
+     * The documents, once the hooks have had them, null if nobody looks at them; and whether JavaScript writes the metadata of
+     * every event, and not the addon.
+     */
+    #documentsOf(streamName, { events, metadata }, committedAt) {
         const hooked = this.storage.listenerCount('preCommit') > 0;
-        if (!serializer && !hooked && !keys.some(key => RESERVED.includes(key))) {
-            const members = keys.length === 0 ? '' : toJson({ ...metadata }, 'metadata').slice(1, -1);
-            const texts = new Array(events.length);
-            for (let n = 0; n < events.length; ++n) texts[n] = toJson(events[n], events.length > 1 ? `events[${n}]` : 'payload');
-            return { texts, members, whole: null };
-        }
+        const whole = hooked || this.#engine.serializer !== null || Object.keys(metadata).some(key => RESERVED.includes(key));
+        if (!whole && this.#journal.active.length === 0) return { documents: null, whole };
         const documents = this.#documents(streamName, events, metadata, committedAt);
         if (hooked) for (const document of documents) this.storage.emit('preCommit', document, this.#engine.metadataOf(streamName));
-        const whole = documents.map(document => toJson(document.metadata, 'metadata'));
-        const texts = documents.map(document => serializer ? serializer.serialize(document).toString() : toJson(document.payload, 'payload'));
-        return { texts, members: '', whole };
+        return { documents, whole };
+    }
+
+    /** Texts of the events. */
+    #texts(payloads, documents) {
+        const { serializer } = this.#engine;
+        if (serializer) return documents.map(document => serializer.serialize(document).toString());
+        const texts = new Array(payloads.length);
+        for (let n = 0; n < payloads.length; ++n) texts[n] = toJson(payloads[n], payloads.length > 1 ? `events[${n}]` : 'payload');
+        return texts;
     }
 
     /** The events as they will be read. */
@@ -314,9 +326,9 @@ export class EventStore extends EventEmitter {
         }));
     }
 
-    #append(streamName, texts, names, members, whole, committedAt, expected, condition) {
+    #append(streamName, texts, names, { members, metadata }, committedAt, expected, condition) {
         try {
-            return this.#native.commit(streamName, texts, names.types, names.tags, members, whole, committedAt, expected, condition,
+            return this.#native.commit(streamName, texts, names.types, names.tags, members, metadata, committedAt, expected, condition,
                 null, this.#results);
         } catch (error) {
             if (error.code === 'wrong_expected_version') throw versionConflict(streamName, expected, error.version);
@@ -420,9 +432,18 @@ export class EventStore extends EventEmitter {
         callback(null, found);
     }
 
-    #stopConsumers() {
-        for (const consumer of this.consumers.values()) consumer.stop();
-        this.consumers.clear();
+    /** Stops consumers and closes the store: all of it, whatever is thrown meanwhile. */
+    #stopWriting() {
+        try {
+            this.#engine.stopConsumers();
+        } finally {
+            this.consumers.clear();
+            try {
+                this.#native.close();
+            } finally {
+                this.#journal.close();
+            }
+        }
     }
 
     // ---- Streams
@@ -442,6 +463,8 @@ export class EventStore extends EventEmitter {
         checkStreamName(streamName);
         if (typeof matcher !== 'function' && (typeof matcher !== 'object' || matcher === null)) throw new Error('Need to specify a matcher.');
         const past = reindex ? this.#engine.matching(matcher) : [];
+        // Its line names events: they are durable first, for the line is when it is written.
+        this.#native.sync();
         this.#journal.define(streamName, matcher, this.length, past);
         this.emit('stream-available', streamName);
         this.emit('stream-created', streamName);
@@ -452,7 +475,8 @@ export class EventStore extends EventEmitter {
     deleteEventStream(streamName) {
         if (this.#readOnly) throw new Error('The storage was opened in read-only mode. Can not delete a stream on it.');
         if (streamName === ALL || !(streamName in this.streams)) return;
-        this.#journal.deleteStream(streamName);
+        this.#native.sync();  // its line says up to where the events are deleted
+        this.#journal.deleteStream(streamName, this.length);
         this.emit('stream-deleted', streamName);
     }
 

@@ -107,6 +107,10 @@ export class EventStream extends Readable {
     #events = null;
     #flowing = false;
     #hook = null;
+    #position = 0;
+
+    /** @internal An error is thrown whatever the store is told by `compat`: a condition must not hold because it could not be read. */
+    strict = false;
 
     constructor(name, eventStore, minRevision = 1, maxRevision = -1, predicate = null, raw = false) {
         const shorthand = typeof predicate === 'boolean';
@@ -308,7 +312,7 @@ export class EventStream extends Readable {
     #fail(error) {
         this.#end();
         if (!this.#flowing && this.listenerCount('error') > 0) this.emit('error', error);
-        if (engineOf(this.eventStore)?.compat) return -1;
+        if (!this.strict && engineOf(this.eventStore)?.compat) return -1;
         throw error;
     }
 
@@ -327,6 +331,7 @@ export class EventStream extends Readable {
     next() {
         const n = this.#advance(true);
         if (n < 0) return false;
+        this.#position = this.#reader.positions[n];
         try {
             if (!this.#raw) return this.#document(n);
         } catch (error) {
@@ -336,6 +341,11 @@ export class EventStream extends Readable {
         const line = this.#reader.payloads[n];
         const { positions, times } = this.#reader;
         return { buffer: line.subarray(0, line.length - 1), time64: times[n], sequenceNumber: positions[n] - 1 };
+    }
+
+    /** @internal Where in the store the document is that `next` has given last. */
+    get lastPosition() {
+        return this.#position;
     }
 
     [Symbol.iterator]() {

@@ -7,6 +7,7 @@ export class Following {
     #engine;
     #selector;
     #position;
+    #last = 0;      // position of what was handed out last
     #signal;
     #raw;
     #stream = null;
@@ -28,6 +29,15 @@ export class Following {
     }
 
     /** @internal */
+    reopened() {
+        // What the stream holds was of the store as it was opened before.
+        if (!this.#stream) return;
+        this.#position = this.#last;
+        this.#stream = null;
+        this.#wake?.();
+    }
+
+    /** @internal */
     end() {
         this.#ended = true;
         this.#wake?.();
@@ -40,10 +50,15 @@ export class Following {
                 const length = this.#engine.length;
                 if (this.#position >= length) return false;
                 this.#stream = new JoinEventStream('_follow', this.#selector, this.#eventStore, this.#position + 1, length, null, this.#raw);
+                this.#stream.strict = true;
+                this.#last = this.#position;
                 this.#position = length;
             }
             const document = this.#stream.next();
-            if (document !== false) return document;
+            if (document !== false) {
+                this.#last = this.#stream.lastPosition;
+                return document;
+            }
             this.#stream = null;
         }
     }

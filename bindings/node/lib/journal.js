@@ -10,7 +10,7 @@ import { invalidArgument } from './errors.js';
 export const JOURNAL = 'node-streams.jsonl';
 
 const LINE_FEED = 10;
-const DERIVED = 'derived:';
+const DERIVED = ':derived:';  // tags of derived streams: what no accessor can make
 
 function hmacOf(source, secret) {
     return crypto.createHmac('sha256', secret).update(source).digest('hex');
@@ -76,12 +76,14 @@ export class Journal {
     #read = 0;      // bytes
     #lines = 0;
     #made = 0;      // derived streams, also those that are gone
-    #told = [];     // what a reader has not told yet
+    #told = null;   // what a reader has not told yet, if somebody wants to know
+    #broken = null; // why nothing can be appended any more
     /** Grows with every change. */
     version = 0;
     derived = new Map();
     closed = new Set();
-    hidden = new Set();
+    /** Streams that were deleted, with the number of events that the store had then. */
+    hidden = new Map();
     metadata = new Map();
     /** Derived streams that take events. */
     active = [];
@@ -91,12 +93,16 @@ export class Journal {
         this.#readOnly = readOnly;
         this.#secret = secret;
         this.refresh(true);
-        this.#told = [];
     }
 
     close() {
         if (this.#file !== null) fs.closeSync(this.#file);
         this.#file = null;
+    }
+
+    /** Makes durable what was appended without. */
+    sync() {
+        fs.fdatasyncSync(this.#file);
     }
 
     /** Reads what a writer has added; the writer itself knows. */
@@ -133,7 +139,7 @@ export class Journal {
             throw new Error(`${this.#path}, line ${this.#lines}: ${error.message}. It says which streams there are; put it back from a backup.`);
         }
         this.#apply(entry);
-        if (this.#readOnly) this.#told.push(entry);
+        this.#told?.push(entry);
     }
 
     #apply(entry) {
@@ -141,7 +147,7 @@ export class Journal {
         ++this.version;
         if (op === 'create') this.#create(entry);
         else if (op === 'close') this.#close(stream);
-        else if (op === 'delete') this.#delete(stream);
+        else if (op === 'delete') this.#delete(stream, entry.after);
         else if (op === 'restore') this.hidden.delete(stream);
         else if (op === 'metadata') this.metadata.set(stream, entry.metadata);
         else throw new Error(`${this.#path}, line ${this.#lines}: "${op}" is of a later version of varve.`);
@@ -161,32 +167,50 @@ export class Journal {
         this.active = this.active.filter(one => one.name !== stream);
     }
 
-    #delete(stream) {
+    #delete(stream, after) {
         // Of a derived stream nothing remains; another's events are there still.
-        if (!this.derived.delete(stream)) this.hidden.add(stream);
+        if (!this.derived.delete(stream)) this.hidden.set(stream, after);
         this.closed.delete(stream);
         this.active = this.active.filter(one => one.name !== stream);
     }
 
-    /** What was added since the last call. */
+    /** From now on what a writer adds is kept for `takeNews`. */
+    keepNews() {
+        this.#told ??= [];
+    }
+
+    /** What was added since the last call, or since `keepNews`. */
     takeNews() {
-        const news = this.#told;
-        this.#told = [];
+        const news = this.#told ?? [];
+        this.#told &&= [];
         return news;
     }
 
     #append(entry, sync = true) {
+        if (this.#broken) throw this.#broken;
         const line = Buffer.from(`${JSON.stringify(entry)}\n`);
-        const written = fs.writeSync(this.#file, line);
-        if (written !== line.length) {
-            fs.ftruncateSync(this.#file, this.#read);
-            throw new Error(`${this.#path}: only ${written} of ${line.length} bytes could be written. Is the disk full?`);
+        try {
+            const written = fs.writeSync(this.#file, line);
+            if (written !== line.length) throw new Error(`${this.#path}: only ${written} of ${line.length} bytes could be written. Is the disk full?`);
+            if (sync) fs.fdatasyncSync(this.#file);
+            if (this.#read === 0) syncDirectory(path.dirname(this.#path));
+        } catch (error) {
+            this.#takeBack(error);
+            throw error;
         }
-        if (sync) fs.fdatasyncSync(this.#file);
-        if (this.#read === 0) syncDirectory(path.dirname(this.#path));
-        this.#read += written;
+        this.#read += line.length;
         ++this.#lines;
         this.#apply(entry);
+    }
+
+    // What the caller is told has failed must not be there when the store is opened again.
+    #takeBack(error) {
+        try {
+            fs.ftruncateSync(this.#file, this.#read);
+        } catch (truncating) {
+            this.#broken = new Error(`${this.#path}: a line that could not be written (${error.message}) could not be taken back (${truncating.message}). ` +
+                'Open the store again and look whether the change is there.');
+        }
     }
 
     /** Defines a derived stream; `past` are the positions up to `after` that belong to it. */
@@ -214,16 +238,17 @@ export class Journal {
         this.#append({ op: 'close', stream });
     }
 
-    deleteStream(stream) {
-        this.#append({ op: 'delete', stream });
+    /** `after` is the number of events of the store: with one behind that the stream is there again. */
+    deleteStream(stream, after) {
+        this.#append({ op: 'delete', stream, after });
     }
 
     restoreStream(stream) {
         this.#append({ op: 'restore', stream });
     }
 
-    describeStream(stream, metadata) {
-        this.#append({ op: 'metadata', stream, metadata }, false);
+    describeStream(stream, metadata, sync) {
+        this.#append({ op: 'metadata', stream, metadata }, sync);
     }
 
     isDerivedTag(tag) {

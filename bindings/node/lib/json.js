@@ -43,3 +43,8 @@ export function toJson(value, name) {
     }
     return text;
 }
+
+/** What is between the braces of an object in JSON. */
+export function membersOf(object, place) {
+    return Object.keys(object).length === 0 ? '' : toJson({ ...object }, place).slice(1, -1);
+}

@@ -52,6 +52,11 @@ std::uint64_t number_of(napi_env env, napi_value value) noexcept {
     return number > 0 && number <= kMost ? static_cast<std::uint64_t>(number) : 0;
 }
 
+bool bool_of(napi_env env, napi_value value) noexcept {
+    bool truth = false;
+    return napi_get_value_bool(env, value, &truth) == napi_ok && truth;
+}
+
 bool is_given(napi_env env, napi_value value) noexcept {
     napi_valuetype type = napi_undefined;
     return napi_typeof(env, value, &type) == napi_ok && type != napi_undefined && type != napi_null;

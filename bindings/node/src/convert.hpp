@@ -24,6 +24,8 @@ void raise_argument(Napi::Env env, const char* message);
 /// The text of a string; empty for anything else.
 [[nodiscard]] std::string text_of(napi_env env, napi_value value);
 [[nodiscard]] std::uint64_t number_of(napi_env env, napi_value value) noexcept;
+/// False for what is no boolean.
+[[nodiscard]] bool bool_of(napi_env env, napi_value value) noexcept;
 /// Neither undefined nor null.
 [[nodiscard]] bool is_given(napi_env env, napi_value value) noexcept;
 

@@ -33,9 +33,7 @@ Napi::Value StoreObject::consumer(const Napi::CallbackInfo& info) {
     auto state = std::make_shared<ConsumerState>(ConsumerState{handle_, std::move(*opened)});
     std::erase_if(consumers_, [](const auto& one) { return one.expired(); });
     consumers_.push_back(state);
-    Napi::Object object = env.GetInstanceData<Addon>()->consumer.New({});
-    ConsumerObject::Unwrap(object)->begin(std::move(state));
-    return object;
+    return wrapped<ConsumerObject>(env.GetInstanceData<Addon>()->consumer, std::move(state));
 }
 
 Napi::Value StoreObject::consumers(const Napi::CallbackInfo& info) {

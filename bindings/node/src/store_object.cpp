@@ -1,6 +1,7 @@
 #include "store_object.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "addon.hpp"
@@ -17,15 +18,35 @@ Durability durability_of(const std::string& text) {
     return text == "interval" ? Durability::interval : Durability::os;
 }
 
+/// Null if it cannot be read, because the worker is being ended: nothing may be made of it.
 napi_value element(napi_env env, napi_value array, std::uint32_t n) {
     napi_value value = nullptr;
-    napi_get_element(env, array, n, &value);
-    return value;
+    return napi_get_element(env, array, n, &value) == napi_ok ? value : nullptr;
 }
 
+/// 0 for what is no array.
 std::uint32_t length_of(napi_env env, napi_value array) {
     std::uint32_t length = 0;
     return napi_get_array_length(env, array, &length) == napi_ok ? length : 0;
+}
+
+/// The first `count` elements of an array; absent if one of them cannot be read.
+template <std::size_t count>
+std::optional<std::array<napi_value, count>> elements(napi_env env, napi_value array) {
+    std::array<napi_value, count> values{};
+    for (std::uint32_t n = 0; n < count; ++n)
+        if ((values[n] = element(env, array, n)) == nullptr) return std::nullopt;
+    return values;
+}
+
+/// How many events of its selector a read passes over before event number `first`, in the state
+/// that it will see.
+Result<std::uint64_t> events_before(const Snapshot& now, const Wanted& wanted,
+                                    std::uint64_t first) {
+    if (wanted.options.direction == Direction::forwards) return first - 1;
+    auto count = now.count(wanted.selector);
+    if (!count) return std::move(count).error();
+    return *count > first ? *count - first : 0;
 }
 
 /// Absent and an exception, if it cannot be compiled.
@@ -60,8 +81,8 @@ Napi::Function StoreObject::define(Napi::Env env) {
 
 StoreObject::StoreObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StoreObject>(info) {
     OpenOptions options;
-    options.access = info[1].ToBoolean() ? Access::read_only : Access::read_write;
-    options.create = info[2].ToBoolean() ? Create::if_missing : Create::never;
+    options.access = bool_of(info.Env(), info[1]) ? Access::read_only : Access::read_write;
+    options.create = bool_of(info.Env(), info[2]) ? Create::if_missing : Create::never;
     options.durability = durability_of(text_of(info.Env(), info[3]));
     auto store = Store::open(text_of(info.Env(), info[0]), options);
     if (store)
@@ -189,6 +210,7 @@ bool StoreObject::read_tags(Napi::Env env, Napi::Value tags, std::size_t events)
     if (!is_given(env, tags)) return true;
     for (std::uint32_t n = 0; n < events; ++n) {
         const napi_value own = element(env, tags, n);
+        if (own == nullptr) return false;
         if (!is_given(env, own)) continue;
         tag_counts_[n] = length_of(env, own);
         for (std::uint32_t k = 0; k < tag_counts_[n]; ++k)
@@ -243,16 +265,17 @@ bool StoreObject::read_events(const Napi::CallbackInfo& info, CommitRequest& req
 bool StoreObject::read_condition(Napi::Env env, Napi::Value condition, AppendOptions& options) {
     options.condition = {};
     if (!is_given(env, condition)) return true;
-    auto selector = selector_of(env, element(env, condition, 0));
+    const auto parts = elements<4>(env, condition);
+    if (!parts) return false;
+    auto selector = selector_of(env, (*parts)[0]);
     if (!selector) {
         raise_argument(env, "The condition needs a selector.");
         return false;
     }
     options.condition.fail_if_match = *selector;
-    options.condition.after.position = Position{number_of(env, element(env, condition, 1))};
-    options.condition.after.epoch =
-        static_cast<std::uint32_t>(number_of(env, element(env, condition, 2)));
-    const Napi::Value matcher(env, element(env, condition, 3));
+    options.condition.after.position = Position{number_of(env, (*parts)[1])};
+    options.condition.after.epoch = static_cast<std::uint32_t>(number_of(env, (*parts)[2]));
+    const Napi::Value matcher(env, (*parts)[3]);
     if (!is_given(env, matcher)) return true;
     options.condition.matcher = matcher_of(env, matcher);
     return options.condition.matcher.has_value();
@@ -307,12 +330,20 @@ Napi::Value StoreObject::cursor(const Napi::CallbackInfo& info) {
     wanted.options.until = Position{number_of(env, info[3])};
     wanted.options.from_revision = Revision{number_of(env, info[4])};
     wanted.options.until_revision = Revision{number_of(env, info[5])};
-    wanted.options.direction = info[6].ToBoolean() ? Direction::backwards : Direction::forwards;
-    wanted.skip = number_of(env, info[7]);
+    wanted.options.direction = bool_of(env, info[6]) ? Direction::backwards : Direction::forwards;
+    const std::uint64_t first = number_of(env, info[7]);
     if (const std::uint64_t limit = number_of(env, info[8]); limit > 0) wanted.limit = limit;
     if (is_given(env, info[9])) {
         wanted.matcher = matcher_of(env, info[9]);
         if (!wanted.matcher) return {};
+    }
+    if (first > 0) {
+        auto skip = events_before(*now, wanted, first);
+        if (!skip) {
+            raise(env, skip.error());
+            return {};
+        }
+        wanted.skip = *skip;
     }
     return begin_cursor(env, std::move(*now), std::move(wanted));
 }
@@ -369,6 +400,7 @@ Napi::Value StoreObject::positions(const Napi::CallbackInfo& info) {
             found.push_back(static_cast<double>(event.position.value));
     }
     Napi::Float64Array array = Napi::Float64Array::New(env, found.size());
+    if (array.IsEmpty()) return {};
     if (!found.empty()) std::memcpy(array.Data(), found.data(), found.size() * sizeof(double));
     return array;
 }
@@ -379,9 +411,7 @@ Napi::Value StoreObject::begin_cursor(Napi::Env env, Snapshot now, Wanted wanted
     if (cursors_.size() >= 64 && (cursors_.size() & (cursors_.size() - 1)) == 0)
         std::erase_if(cursors_, [](const auto& one) { return one.expired(); });
     cursors_.push_back(state);
-    Napi::Object object = env.GetInstanceData<Addon>()->cursor.New({});
-    CursorObject::Unwrap(object)->begin(std::move(state));
-    return object;
+    return wrapped<CursorObject>(env.GetInstanceData<Addon>()->cursor, std::move(state));
 }
 
 Napi::Value StoreObject::sync(const Napi::CallbackInfo& info) {

@@ -41,8 +41,10 @@ private:
     /// `metadata` there is one per event; `types`, `tags` and `metadata` may be null. The version
     /// of the stream before it is then in `result[0]`.
     Napi::Value commit(const Napi::CallbackInfo& info);
-    /// cursor(stream, selector, from, until, fromRevision, untilRevision, backwards, skip, limit,
-    /// matcher): one of `stream` and `selector` is null. limit 0: no limit.
+    /// cursor(stream, selector, from, until, fromRevision, untilRevision, backwards, first, limit,
+    /// matcher): one of `stream` and `selector` is null. first: of a selector, number of the event
+    /// that comes first, counted from 1 in the order of the store whatever the direction; 0: all
+    /// come. limit 0: no limit.
     Napi::Value cursor(const Napi::CallbackInfo& info);
     /// cursorAt(positions: Float64Array, matcher): over the events at these positions, in that
     /// order.

@@ -275,3 +275,36 @@ test('a reader sees what the writer makes, closes and deletes', t => {
     store.deleteEventStream('even');
     assert.equal(reader.getEventStream('even'), false);
 });
+
+test('tags of events can not pose as streams', t => {
+    const store = openStore(t, { tagsAccessor: 'tags', typeAccessor: 'type' });
+    store.commit('foo', { n: 1, type: ['A', 'B'] });
+    store.createEventStream('even', even);
+    store.commit('foo', { n: 2, type: ['A', 'B'] });
+    store.commit('foo', { n: 3, tags: ['derived:1:even', 'stream:B', 'stream:bar'] });
+    assert.deepEqual([ns(store.getEventStream('even')), ns(store.getEventStream('B')), 'bar' in store.streams], [[2], [1, 2], false]);
+    assert.deepEqual(ns(store.getEventStream('tags/derived:1:even')), [3]);
+    assert.deepEqual(Object.keys(store.streams).sort(), ['A', 'B', '_all', 'even', 'foo', 'tags/derived:1:even', 'tags/stream:B', 'tags/stream:bar']);
+    for (const tag of [':stream:bar', ':derived:1:even']) assert.throws(() => store.commit('foo', { n: 4, tags: [tag] }), /Invalid stream name/);
+});
+
+test('streams get what the hooks have made of the documents', t => {
+    const storageDirectory = directoryFor(t);
+    const config = { storageDirectory, typeAccessor: 'type', tagsAccessor: 'tags' };
+    const store = openStore(t, config);
+    store.createEventStream('even', even);
+    store.createEventStream('ann', { metadata: { user: 'ann' } });
+    store.preCommit(document => {
+        document.payload = { ...document.payload, n: document.payload.n + 1, type: 'Hooked', tags: ['x'] };
+        document.metadata.user = 'ann';
+    });
+    store.commit('foo', [{ n: 1, type: 'Given' }, { n: 2 }]);
+    assert.deepEqual(['foo', 'even', 'ann', 'Hooked', 'tags/x'].map(name => ns(store.getEventStream(name))), [[2, 3], [2], [2, 3], [2, 3], [2, 3]]);
+    assert.equal('Given' in store.streams, false);
+    store.off('preCommit', store.storage.listeners('preCommit')[0]);
+    // A hook that is called once: the metadata is still what it has made of it.
+    store.once('preCommit', document => { document.metadata.user = 'ann'; });
+    store.commit('foo', { n: 4 });
+    assert.deepEqual(ns(store.getEventStream('ann')), [2, 3, 4]);
+    assert.equal(store.getEventStream('foo', -1).next().metadata.user, 'ann');
+});

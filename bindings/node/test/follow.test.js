@@ -4,7 +4,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { test } from 'node:test';
-import EventStore from 'varve';
+import { Worker } from 'node:worker_threads';
+import EventStore, { Consumer } from 'varve';
 import { directoryFor, numbers, openStore, turn, until } from './support.js';
 
 /** A store of another process: `commit(...)` and so on are done there. */
@@ -132,4 +133,95 @@ test('one who leaves the loop is not told any more', async t => {
         break;
     }
     assert.deepEqual(raw, [4]);
+});
+
+test('following goes on when the store is left to another writer', async t => {
+    const storageDirectory = directoryFor(t);
+    const store = numbers(t, 2, { storageDirectory });
+    const [got, begun] = [[], []];
+    const reading = (async () => {
+        for await (const { payload } of store.follow('foo')) got.push(payload.n);
+    })();
+    // One that is in the middle of what is there.
+    const beginning = store.follow('foo', { raw: true })[Symbol.asyncIterator]();
+    begun.push(JSON.parse((await beginning.next()).value.buffer).payload.n);
+    await until(() => got.length === 2);
+    store.makeReadOnly();
+    const writer = await writerIn(t, storageDirectory);
+    await writer.commit('foo', { n: 3 });
+    await until(() => got.length === 3);
+    for (let n = 0; n < 2; ++n) begun.push(JSON.parse((await beginning.next()).value.buffer).payload.n);
+    assert.deepEqual([got, begun], [[1, 2, 3], [1, 2, 3]]);
+    store.close();
+    await reading;
+});
+
+test('following throws what keeps it from reading, whatever compat says', async t => {
+    const store = numbers(t, 3, { compat: true });
+    store.preRead(position => { if (position === 2) throw new Error('not that'); });
+    const got = [];
+    await assert.rejects(async () => {
+        for await (const { payload } of store.follow('foo')) got.push(payload.n);
+    }, /not that/);
+    assert.deepEqual(got, [1]);
+});
+
+test('makeReadOnly and close stop consumers that were made by hand', async t => {
+    const storageDirectory = directoryFor(t);
+    const store = numbers(t, 2, { storageDirectory });
+    const consumer = new Consumer(store.storage, 'stream-foo', 'one');
+    const got = [];
+    consumer.on('data', ({ payload }) => got.push(payload.n));
+    await once(consumer, 'caught-up');
+    store.makeReadOnly();
+    assert.equal(consumer.isPaused(), true);
+    const writer = await writerIn(t, storageDirectory);
+    await writer.commit('foo', { n: 3 });
+    consumer.start();
+    await until(() => got.length === 3);
+    store.close();
+    assert.equal(consumer.isPaused(), true);
+    assert.deepEqual(got, [1, 2, 3]);
+});
+
+test('a store is closed whatever its consumers throw meanwhile', async t => {
+    const storageDirectory = directoryFor(t);
+    const store = numbers(t, 2, { storageDirectory });
+    const consumer = store.getConsumer('foo', 'one');
+    consumer.on('error', () => {});
+    // What has no form in JSON can not be stored.
+    consumer.on('data', () => { consumer.setState({ n: 1n }); });
+    await new Promise(resolve => {
+        consumer.on('progress', () => {
+            assert.throws(() => store.close(), TypeError);
+            resolve();
+        });
+    });
+    assert.throws(() => store.length, { code: 'closed' });
+    assert.equal(openStore(t, { storageDirectory }).getConsumer('foo', 'one').position, 0);
+});
+
+test('a range that is read backwards is the same whatever is committed meanwhile', async t => {
+    const storageDirectory = directoryFor(t);
+    const config = { storageDirectory, typeAccessor: 'type', tagsAccessor: 'tags' };
+    const worker = `
+        const { parentPort, workerData } = require('node:worker_threads');
+        import('varve').then(({ EventStore }) => {
+            const store = new EventStore('store', workerData);
+            store.commit('foo', { n: 1, type: 'A', tags: ['x'] });
+            store.createEventStream('derived', { payload: { type: 'A' } });
+            for (let n = 2; n <= 20; ++n) store.commit('foo', { n, type: 'A', tags: ['x'] });
+            parentPort.postMessage('ready');
+            for (let n = 21; n < 30_000; ++n) store.commit('foo', { n, type: 'A', tags: ['x'] });
+        });`;
+    const one = new Worker(worker, { eval: true, workerData: config });
+    one.on('error', error => assert.fail(error));
+    t.after(() => one.terminate());
+    await once(one, 'message');
+    const reader = openStore(t, { ...config, readOnly: true });
+    for (let round = 0; round < 100; ++round)
+        for (const name of ['A', 'tags/x', 'derived'])
+            assert.deepEqual(reader.getEventStream(name, 10, 7).events.map(({ n }) => n), [10, 9, 8, 7], `${name}, round ${round}`);
+    assert.ok(reader.length > 20);
+    await one.terminate();
 });

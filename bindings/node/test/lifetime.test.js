@@ -87,6 +87,62 @@ test('a worker that is ended in the middle of its commits leaves whole commits a
     for (const { n } of store.getAllEvents()) assert.equal(n, expected++ % 3 + 1);
 });
 
+test('a worker that is ended in the middle of a commit leaves no event without its tags', async t => {
+    const storageDirectory = directoryFor(t);
+    const [events, tags] = [500, 20];
+    const worker = `
+        const { parentPort, workerData } = require('node:worker_threads');
+        import('varve').then(({ EventStore }) => {
+            const store = new EventStore('store', { storageDirectory: workerData, tagsAccessor: 'tags' });
+            const batch = Array.from({ length: ${events} }, (_, n) => ({ n, tags: Array.from({ length: ${tags} }, (_, k) => 'tag' + k) }));
+            parentPort.postMessage('ready');
+            for (;;) store.commit('foo', batch);
+        });`;
+    for (let round = 0; round < 80; ++round) {
+        const one = new Worker(worker, { eval: true, workerData: storageDirectory });
+        one.on('error', error => assert.fail(error));
+        await once(one, 'message');
+        await later(5 + round % 7);
+        await one.terminate();
+    }
+    const store = openStore(t, { storageDirectory, tagsAccessor: 'tags' });
+    assert.ok(store.length > 0 && store.length % events === 0, `${store.length}`);
+    for (let k = 0; k < tags; ++k) assert.equal(store.getStreamVersion(`tags/tag${k}`), store.length, `tag${k}`);
+});
+
+test('workers that read are ended at any moment', t => {
+    const storageDirectory = directoryFor(t);
+    numbers(t, 2000, { storageDirectory, typeAccessor: 'type' }).close();
+    // In a process of its own, for what goes wrong here ends it.
+    const printed = run(`
+        import { once } from 'node:events';
+        import { Worker } from 'node:worker_threads';
+        const worker = \`
+            const { parentPort, workerData } = require('node:worker_threads');
+            import('varve').then(({ EventStore }) => {
+                const store = new EventStore('store', { storageDirectory: workerData, readOnly: true });
+                parentPort.postMessage('ready');
+                for (;;) {
+                    for (let n = 0; n < 20; ++n) store.getEventStream('foo', 5, 1).next();
+                    store.storage.read(7);
+                    store.fromStreams('join', ['foo', 'bar'], 1990).events;
+                    store.getConsumer('foo', 'one').stop();
+                    store.scanConsumers(() => {});
+                    for (const name of ['foo', 'bar']) name in store.streams;
+                    Object.keys(store.streams);
+                }
+            });\`;
+        for (let round = 0; round < 100; ++round) {
+            const one = new Worker(worker, { eval: true, execArgv: [], workerData: ${JSON.stringify(storageDirectory)} });
+            one.on('error', error => { throw error; });
+            await once(one, 'message');
+            await new Promise(resolve => setTimeout(resolve, round % 9));
+            await one.terminate();
+        }
+        console.log('done');`);
+    assert.equal(printed, 'done');
+});
+
 test('workers that read and follow are ended at any moment', async t => {
     const storageDirectory = directoryFor(t);
     const store = numbers(t, 20000, { storageDirectory });

@@ -105,3 +105,14 @@ test('a stream that came into being since the query counts', t => {
     store.commit('foo', { type: 'B', tags: ['x'] });
     assert.throws(() => store.commit('foo', { type: 'C' }, condition), OptimisticConcurrencyError);
 });
+
+test('a condition whose matcher throws refuses the commit, whatever compat says', t => {
+    for (const compat of [false, true]) {
+        const store = openStore(t, { compat });
+        store.commit('foo', { n: 1 });
+        const { condition } = store.query(['foo'], payload => payload.missing.n === 1);
+        condition.noneMatchAfter = 0;
+        assert.throws(() => store.commit('foo', { n: 2 }, condition), TypeError);
+        assert.equal(store.length, 1);
+    }
+});
