@@ -157,8 +157,13 @@ class ReadableIndex extends EventEmitter {
     }
 
     /** @protected */
-    get hasHandle() {
-        return this.#native !== null;
+    get hasBuffered() {
+        return false;
+    }
+
+    /** @protected The file, if it is open at the moment; it does not count as used then. */
+    get handle() {
+        return this.#native;
     }
 
     /** @internal Gives the file up until it is used again. */
@@ -228,6 +233,8 @@ class ReadableIndex extends EventEmitter {
     range(from, until = -1) {
         const [first, last] = [from, until].map(place => place < 0 ? place + this.#length + 1 : place);
         if (!this.validRange(first, last)) return false;
+        // The file itself is looked into, which would write entries before the data that they name.
+        if (this.hasBuffered) return Array.from({ length: last - first + 1 }, (_, n) => this.get(first + n));
         const words = this.native().range(first, last);
         const bytes = Buffer.from(words.buffer, words.byteOffset, words.byteLength);
         return Array.from({ length: words.length / WORDS }, (_, n) => this.#entryAt(bytes, n * ENTRY));
@@ -263,6 +270,11 @@ export class Index extends ReadableIndex {
         return false;
     }
 
+    /** @protected */
+    get hasBuffered() {
+        return this.#buffered > 0;
+    }
+
     /** Adds an entry; `callback(place)` when it is in the file. */
     add(entry, callback) {
         if (!(entry instanceof this.EntryClass))
@@ -294,9 +306,9 @@ export class Index extends ReadableIndex {
     flush() {
         clearTimeout(this.#timer);
         this.#timer = null;
-        if (this.#buffered === 0 || !this.isOpen()) return false;
+        if (this.#buffered === 0 || !this.handle) return false;
         this.beforeFlush?.();
-        this.native().flush();
+        this.handle.flush();
         this.#buffered = 0;
         this.#pending.settle();
         return true;
@@ -304,8 +316,11 @@ export class Index extends ReadableIndex {
 
     /** @internal */
     release() {
-        if (this.hasHandle) this.flush();
+        this.flush();
         super.release();
+        // What callbacks have added meanwhile was written when the file was closed.
+        this.#buffered = 0;
+        this.#pending.settle();
     }
 
     close() {

@@ -108,9 +108,9 @@ class ReadablePartition extends EventEmitter {
         return this.#native;
     }
 
-    /** @protected */
-    get hasHandle() {
-        return this.#native !== null;
+    /** @protected The file, if it is open at the moment; it does not count as used then. */
+    get handle() {
+        return this.#native;
     }
 
     /** @internal Gives the file up until it is used again. */
@@ -355,8 +355,8 @@ export class Partition extends ReadablePartition {
 
     /** Hands everything to the system, and calls back; false if there was nothing. */
     flush() {
-        if (!this.isOpen() || this.#buffered === 0) return false;
-        this.native().flush();
+        if (this.#buffered === 0 || !this.handle) return false;
+        this.handle.flush();
         this.#buffered = this.#documents = 0;
         this.#flushed = this.end;
         this.#pending.settle();
@@ -365,8 +365,12 @@ export class Partition extends ReadablePartition {
 
     /** @internal */
     release() {
-        if (this.hasHandle) this.flush();
+        this.flush();
         super.release();
+        // What callbacks have written meanwhile was flushed when the file was closed.
+        this.#buffered = this.#documents = 0;
+        this.#flushed = this.end;
+        this.#pending.settle();
     }
 
     close() {

@@ -87,7 +87,12 @@ export class Storage extends ReadableStorage {
             this.#repaired = false;
             this.unlock();
         }
-        this.lock();
+        try {
+            this.lock();
+        } catch (error) {
+            this.index.close();  // whoever has the lock is not to be held up
+            throw error;
+        }
         if (reclaim) this.checkTornWrites();
         return super.open(callback);
     }
