@@ -276,11 +276,308 @@ export interface ConsumerName {
     identifier: string;
 }
 
+// ---- Files of event-storage. What is called as there behaves as there, except where README.md says so.
+
+declare class IndexEntry extends Array<number> {
+    constructor(number: number, position: number, size?: number, partition?: number);
+    static readonly size: number;
+    static fromBuffer(buffer: Buffer, offset?: number): IndexEntry;
+    toBuffer(buffer: Buffer, offset?: number): number;
+    /** Of the document in the whole storage, counted from 1. */
+    readonly number: number;
+    /** Bytes behind the header of the partition. */
+    readonly position: number;
+    /** Bytes of the document. */
+    readonly size: number;
+    /** Id of the partition. */
+    readonly partition: number;
+}
+
+export interface IndexOptions {
+    /** Default `.` */
+    dataDirectory?: string;
+    /** Has the 16 bytes of an entry, the number first. Default `Index.Entry`. */
+    EntryClass?: typeof IndexEntry;
+    /** What the header says; an index that is there must say the same, byte for byte. */
+    metadata?: object;
+    /** Bytes of entries that are collected. Default 4096. */
+    writeBufferSize?: number;
+    /** Milliseconds until they are written nevertheless. Default 100. */
+    flushDelay?: number;
+    syncOnFlush?: boolean;
+    /** Of a new file: `classic` ends where its content ends, `mapped` has zeros and a marker behind it. Others stay as they are. */
+    layout?: 'classic' | 'mapped';
+}
+
+/** An index that is only read: `append` and `truncate` (length before, length after) tell of what its writer does. Closed by `close`. */
+declare class ReadOnlyIndex extends EventEmitter {
+    /** @throws if there is no such file */
+    constructor(name?: string, options?: IndexOptions);
+    readonly name: string;
+    readonly fileName: string;
+    readonly metadata: any;
+    /** Number of entries; 0 while it is closed. */
+    readonly length: number;
+    readonly lastEntry: IndexEntry | false;
+    isOpen(): boolean;
+    /** False if it was open. */
+    open(): boolean;
+    close(): void;
+    /** The entry at a place, counted from 1, or from the end; false if there is none. */
+    get(place: number): IndexEntry | false;
+    /** Both ends inside; false if there is no such range. */
+    range(from: number, until?: number): IndexEntry[] | false;
+    all(): IndexEntry[];
+    validRange(from: number, until: number): boolean;
+    /** The last place whose number is at most `number`, or with `min` the first whose number is at least that; 0 if there is none. */
+    find(number: number, min?: boolean): number;
+    /** Looks at once for what has changed. */
+    refresh(): void;
+}
+
+/** A file that lists documents, in the order of their numbers. Opened by the constructor. */
+export class Index extends EventEmitter {
+    static readonly Entry: typeof IndexEntry;
+    static readonly ReadOnly: typeof ReadOnlyIndex;
+    static readonly HEADER_MAGIC: string;
+    static readonly CorruptedIndexError: new (message: string, size?: number) => Error;
+    constructor(name?: string, options?: IndexOptions);
+    readonly name: string;
+    readonly fileName: string;
+    readonly metadata: any;
+    readonly length: number;
+    readonly lastEntry: IndexEntry | false;
+    isOpen(): boolean;
+    open(): boolean;
+    close(): void;
+    get(place: number): IndexEntry | false;
+    range(from: number, until?: number): IndexEntry[] | false;
+    all(): IndexEntry[];
+    validRange(from: number, until: number): boolean;
+    find(number: number, min?: boolean): number;
+    /** Returns the new length; `callback(place)` when the entry is in the file. */
+    add(entry: IndexEntry, callback?: (place: number) => void): number;
+    /** False if there was nothing to write. */
+    flush(): boolean;
+    /** Keeps the first `length` entries. */
+    truncate(length: number): void;
+    /** Closes it and removes the file. */
+    destroy(): void;
+}
+
+export interface DocumentHeader {
+    dataSize: number;
+    /** Of the document in the whole storage, counted from 0. */
+    sequenceNumber: number;
+    /** Microseconds since 1970. */
+    time64: number;
+}
+
+export interface PartitionOptions {
+    /** Default `.` */
+    dataDirectory?: string;
+    /** Of a new partition; `epoch`, milliseconds since 1970, is now unless it is given. */
+    metadata?: object;
+    /** Bytes of documents that are collected. Default 16384. */
+    writeBufferSize?: number;
+    /** The same as a number of documents; 0 is no limit. */
+    maxWriteBufferDocuments?: number;
+    syncOnFlush?: boolean;
+    /** False: what is not flushed can not be read. */
+    dirtyReads?: boolean;
+    /** Tells microseconds since `epoch`. */
+    clock?: new (epoch: number) => { time(): number };
+    layout?: 'classic' | 'mapped';
+}
+
+/** A partition that is only read: `append` and `truncate` (bytes before, bytes after) tell of what its writer does. */
+declare class ReadOnlyPartition extends EventEmitter {
+    constructor(name: string, options?: PartitionOptions);
+    readonly name: string;
+    readonly fileName: string;
+    readonly id: number;
+    readonly metadata: any;
+    /** Bytes of documents. */
+    readonly size: number;
+    isOpen(): boolean;
+    /** False if nobody has begun it. */
+    open(): boolean;
+    close(): void;
+    /** Bytes that a document of so many bytes takes. */
+    documentWriteSize(dataSize: number): number;
+    /** The document at a position; false at the end. With a size, one of another size is an error. */
+    readFrom(position: number, size?: number, headerOut?: Partial<DocumentHeader> | null): Buffer | false;
+    readLast(): { header: DocumentHeader; position: number } | null;
+    /** The first document whose number is at least that, or without `min` the last whose number is at most that. */
+    findDocument(sequenceNumber: number, min?: boolean): { header: DocumentHeader; position: number } | null;
+    findDocumentPositionBefore(position: number): number | false;
+    readAll(after?: number): IterableIterator<Buffer>;
+    readAllBackwards(before?: number): IterableIterator<Buffer>;
+    /** By numbers, both ends inside; the object is the same each time. */
+    readRange(from: number, until: number): IterableIterator<{ data: Buffer; header: DocumentHeader;
+        entry: { number: number; position: number; size: number; partition: number } }>;
+    /** Looks at once for what has changed. */
+    refresh(): void;
+}
+
+/** A file of documents. Opened by `open`. */
+export class Partition extends EventEmitter {
+    static readonly ReadOnly: typeof ReadOnlyPartition;
+    static readonly HEADER_MAGIC: string;
+    static readonly CorruptFileError: new (message: string) => Error;
+    static readonly InvalidDataSizeError: new (message: string) => Error;
+    /** The id that index entries have for a partition of this file name, relative to the data directory. */
+    static idFor(name: string): number;
+    constructor(name: string, options?: PartitionOptions);
+    readonly name: string;
+    readonly fileName: string;
+    readonly id: number;
+    readonly metadata: any;
+    readonly size: number;
+    isOpen(): boolean;
+    open(): boolean;
+    close(): void;
+    documentWriteSize(dataSize: number): number;
+    readFrom(position: number, size?: number, headerOut?: Partial<DocumentHeader> | null): Buffer | false;
+    readLast(): { header: DocumentHeader; position: number } | null;
+    findDocument(sequenceNumber: number, min?: boolean): { header: DocumentHeader; position: number } | null;
+    findDocumentPositionBefore(position: number): number | false;
+    readAll(after?: number): IterableIterator<Buffer>;
+    readAllBackwards(before?: number): IterableIterator<Buffer>;
+    readRange(from: number, until: number): IterableIterator<{ data: Buffer; header: DocumentHeader;
+        entry: { number: number; position: number; size: number; partition: number } }>;
+    /** Returns the position; `callback` when the document is in the file. */
+    write(data: string | Buffer, sequenceNumber?: number, callback?: (() => void) | null): number;
+    /** False if there was nothing to write. */
+    flush(): boolean;
+    /** Cuts off what is behind a position; it is kept in a `.branch` file. */
+    truncate(position: number): void;
+    /** Keeps the documents whose numbers are at most that. */
+    truncateAfterSequence(sequenceNumber: number): void;
+}
+
+export interface StorageConfig {
+    /** Default `.` */
+    dataDirectory?: string;
+    /** Default: that of the data. */
+    indexDirectory?: string;
+    /** Of the primary index. Default NAME.index. */
+    indexFile?: string;
+    serializer?: { serialize(document: any): string | { toString(): string }; deserialize(text: string): any };
+    /** Which partition a document goes to. Default: the one without a name. */
+    partitioner?: (document: any, number: number) => string;
+    indexOptions?: IndexOptions;
+    readBufferSize?: number;
+    writeBufferSize?: number;
+    maxWriteBufferDocuments?: number;
+    syncOnFlush?: boolean;
+    dirtyReads?: boolean;
+    clock?: PartitionOptions['clock'];
+    layout?: 'classic' | 'mapped';
+    /** Signs the functions that indexes are made of. */
+    hmacSecret?: string;
+    /** Of new partitions: for all, or a function of their names. */
+    metadata?: object | ((partition: string) => object);
+    /** Properties that matchers are found by. Default `['stream', 'payload.type']`. */
+    matcherProperties?: string[];
+    /** Files open at once. Default 1024; 0 is no limit. */
+    maxOpenPartitions?: number;
+    maxOpenIndexes?: number;
+    lock?: 1 | 2;
+}
+
+export interface RawStoredDocument {
+    buffer: Buffer;
+    /** Microseconds since 1970. */
+    time64: number;
+    /** Counted from 0. */
+    sequenceNumber: number;
+}
+
+/** A storage that is only read. While it is open it follows what its writer does: `wrote`, `index-add`, `index-created`, `truncate`, `error`. */
+declare class ReadOnlyStorage<D = any> extends EventEmitter {
+    /** @throws if there is no such storage */
+    constructor(storageName?: string, config?: StorageConfig);
+    constructor(config: StorageConfig);
+    readonly index: ReadOnlyIndex;
+    readonly length: number;
+    readonly dataDirectory: string;
+    readonly indexDirectory: string;
+    readonly partitions: { readonly [id: string]: ReadOnlyPartition };
+    readonly secondaryIndexes: { readonly [name: string]: { index: ReadOnlyIndex } };
+    open(callback?: () => void): boolean;
+    close(): void;
+    read(number: number, index?: ReadOnlyIndex | null): D | false;
+    readRange(from: number, until?: number, index?: ReadOnlyIndex | false | null, raw?: false): IterableIterator<D>;
+    readRange(from: number, until: number, index: ReadOnlyIndex | false | null, raw: true): IterableIterator<RawStoredDocument>;
+    openIndex(name: string): ReadOnlyIndex;
+    openReadonlyIndex(name: string): ReadOnlyIndex;
+    getPartition(identifier: number | string): ReadOnlyPartition;
+    indexNames(): string[];
+    preRead(hook: (position: number, partitionMetadata: any) => void): void;
+    forEachPartition(handler: (partition: ReadOnlyPartition) => void): void;
+    forEachDocument(handler: (document: D, entry: { number: number; position: number; size: number; partition: number }) => void, noIndex?: boolean): void;
+    /** Looks at once for what has come. */
+    refresh(): void;
+}
+
+/**
+ * Documents in partitions with indexes over them, in the files of event-storage. Reads and writes at once; `open` takes the lock.
+ * Events: `opened`, `closed`, `wrote`, `index-add`, `index-created`, `partition-created`, `preCommit`, `preRead`.
+ */
+export class Storage<D = any> extends EventEmitter {
+    static readonly ReadOnly: typeof ReadOnlyStorage;
+    static readonly StorageLockedError: typeof StorageLockedError;
+    static readonly LOCK_THROW: 2;
+    static readonly LOCK_RECLAIM: 1;
+    constructor(storageName?: string, config?: StorageConfig);
+    constructor(config: StorageConfig);
+    readonly index: Index;
+    readonly length: number;
+    readonly dataDirectory: string;
+    readonly indexDirectory: string;
+    readonly partitions: { readonly [id: string]: Partition };
+    readonly secondaryIndexes: { readonly [name: string]: { index: Index; matcher?: Matcher } };
+    /** @throws StorageLockedError */
+    open(callback?: () => void): boolean;
+    close(): void;
+    lock(): boolean;
+    unlock(): boolean;
+    /** The number of the document; `callback` when it is with the system. */
+    write(document: D, callback?: () => void): number;
+    /** False if there was nothing to write. */
+    flush(): boolean;
+    read(number: number, index?: Index | ReadOnlyIndex | null): D | false;
+    readRange(from: number, until?: number, index?: Index | ReadOnlyIndex | false | null, raw?: false): IterableIterator<D>;
+    readRange(from: number, until: number, index: Index | ReadOnlyIndex | false | null, raw: true): IterableIterator<RawStoredDocument>;
+    /** The index of the documents that a matcher takes; made if it is not there. */
+    ensureIndex(name: string, matcher?: Matcher, reindex?: boolean): Index;
+    openIndex(name: string, matcher?: Matcher): Index;
+    /** Of a closed stream: `NAME.closed`. */
+    openReadonlyIndex(name: string): ReadOnlyIndex;
+    removeSecondaryIndex(name: string): void;
+    getPartition(identifier: number | string): Partition;
+    indexNames(): string[];
+    /** Keeps the first `length` documents; negative: all but so many. */
+    truncate(length: number): void;
+    /** Makes the indexes anew from the documents, from number `from` + 1 on. */
+    reindex(from?: number): void;
+    /** Makes files agree after a crash. */
+    checkTornWrites(): { anything: boolean; torn: number; dropped: number; unindexed: number; length: number };
+    preCommit(hook: (document: D, partitionMetadata: any) => void): void;
+    preRead(hook: (position: number, partitionMetadata: any) => void): void;
+    forEachPartition(handler: (partition: Partition) => void): void;
+    forEachDocument(handler: (document: D, entry: { number: number; position: number; size: number; partition: number }) => void, noIndex?: boolean): void;
+    forEachSecondaryIndex(handler: (index: Index, name: string) => void, document?: D): void;
+}
+
 export class EventStore extends EventEmitter {
     constructor(storeName?: string, config?: EventStoreConfig);
     constructor(config: EventStoreConfig);
 
     static readonly VERSION: string;
+    static readonly Storage: typeof Storage;
+    static readonly Index: typeof Index;
     static readonly ExpectedVersion: typeof ExpectedVersion;
     static readonly OptimisticConcurrencyError: typeof OptimisticConcurrencyError;
     static readonly LOCK_THROW: 2;
@@ -365,4 +662,6 @@ export function matches(document: any, matcher?: Matcher | null): boolean;
 /** The same answer for the JSON of a document. */
 export function buildRawBufferMatcher(matcher: ObjectMatcher): (document: Buffer) => boolean;
 
+// Of these there are the types alone; the classes are Index.Entry, Index.ReadOnly, Partition.ReadOnly and Storage.ReadOnly.
+export type { IndexEntry, ReadOnlyIndex, ReadOnlyPartition, ReadOnlyStorage };
 export default EventStore;

@@ -13,4 +13,4 @@ function load() {
     }
 }
 
-export const { Store, importStorage } = load();
+export const { NesIndex, NesPartition, Store, importStorage, repairStorage } = load();

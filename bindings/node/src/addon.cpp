@@ -1,10 +1,13 @@
-// The addon of the npm package: classes Store, Cursor and Consumer. What they do is told in the
-// headers of their objects.
+// The addon of the npm package: classes Store, Cursor and Consumer, and NesIndex and NesPartition
+// for files of node-event-storage. What they do is told in the headers of their objects.
 #include "addon.hpp"
 
 #include "consumer_object.hpp"
 #include "cursor_object.hpp"
 #include "import_function.hpp"
+#include "nes_index_object.hpp"
+#include "nes_partition_object.hpp"
+#include "nes_repair_function.hpp"
 #include "store_object.hpp"
 
 namespace varve::node {
@@ -22,6 +25,9 @@ Napi::Object begin(Napi::Env env, Napi::Object exports) {
     exports.Set("Cursor", cursor);
     exports.Set("importStorage", Napi::Function::New(env, import_storage, "importStorage"));
     exports.Set("Consumer", consumer);
+    exports.Set("NesIndex", NesIndexObject::define(env));
+    exports.Set("NesPartition", NesPartitionObject::define(env));
+    exports.Set("repairStorage", Napi::Function::New(env, repair_storage, "repairStorage"));
     return exports;
 }
 

@@ -1,8 +1,8 @@
 // Goal: what people write has types, and what would be wrong is refused. Method: tsc over this file; a line that must not compile
 // is marked, and tsc complains if it does.
 import EventStore, {
-    CommitCondition, EventStore as Named, EventStream, ExpectedVersion, JoinEventStream, OptimisticConcurrencyError, StorageLockedError,
-    VERSION, buildRawBufferMatcher, matches,
+    CommitCondition, EventStore as Named, EventStream, ExpectedVersion, Index, JoinEventStream, OptimisticConcurrencyError, Partition, Storage,
+    StorageLockedError, VERSION, buildRawBufferMatcher, matches,
 } from 'varve';
 
 const store: Named = new EventStore('shop', { storageDirectory: './data', typeAccessor: 'type', durability: 'disk' });
@@ -71,3 +71,24 @@ store.preRead((position, { owner }) => [position, owner]);
 store.createEventStream('even', 'even');
 // @ts-expect-error a state of another kind
 consumer.setState({ total: 1 });
+
+const storage = new Storage<{ n: number }>('st', { dataDirectory: './data', partitioner: ({ n }, number) => `p${n + number}`, lock: Storage.LOCK_RECLAIM });
+storage.open(() => storage.write({ n: 1 }, () => {}));
+const index: Index = storage.ensureIndex('even', (document: { n: number }) => document.n % 2 === 0);
+for (const { n } of storage.readRange(1, -1, index)) n.toFixed();
+for (const { buffer, time64 } of storage.readRange(1, -1, false, true)) buffer.length + time64;
+index.add(new Index.Entry(1, 0, 7, Partition.idFor('st')), place => place.toFixed());
+const entry = index.get(1);
+if (entry) entry.number + entry.position;
+const partition = new Partition('st.p', { metadata: { owner: 'ann' } });
+partition.write('text', 0, () => {});
+for (const { data, header } of partition.readRange(0, 10)) data.length + header.sequenceNumber;
+const reader = new Storage.ReadOnly('st');
+reader.on('wrote', () => {});
+reader.openIndex('even').on('append', (before, after) => after - before);
+// @ts-expect-error a reader does not write
+reader.write({ n: 1 });
+// @ts-expect-error of ReadOnlyIndex there is the type alone
+import { ReadOnlyIndex } from 'varve'; new ReadOnlyIndex('x');
+// @ts-expect-error documents have a type
+storage.write({ m: 1 });
