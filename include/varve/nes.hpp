@@ -48,6 +48,11 @@ struct StorageOptions {
     /// Write although there are indexes that only a function could fill, or whose matcher is not
     /// known: they do not grow then. Without it opening such a storage for writing is refused.
     bool leave_unknown_indexes = false;
+    /// Not 0: documents and entries are held in memory until they have about this many bytes, and
+    /// are written file by file then, which makes storages of many partitions or indexes in little
+    /// time. Others see documents only then, or after `flush`, and that a file cannot be made or
+    /// written is only said then. 0: at most 1,024 documents are held.
+    std::uint64_t hold_bytes = 0;
     os::Env* env = nullptr;  ///< null: the operating system; else lives longer than the storage
 };
 

@@ -20,6 +20,7 @@ constexpr std::size_t kDocumentBytes = 64 << 20;
 // Larger ones are commits of their own: what is left out must not be a part of one.
 constexpr std::size_t kBytesInCommit = 40 << 20;
 constexpr std::size_t kEventsInCommit = 65'536;
+constexpr std::uint64_t kHeldBytes = 128 << 20;  // of documents, whose files are many
 
 std::uint32_t add_document(std::uint32_t checksum, std::string_view text) noexcept {
     return base::crc32c(base::crc32c_u64(checksum, text.size()), base::as_bytes(text));
@@ -81,6 +82,7 @@ Result<void> Exporting::make_storage() {
     writing.layout =
         options_.layout == nes::Layout::mapped ? nes::Layout::mapped : nes::Layout::classic;
     writing.env = options_.env;
+    writing.hold_bytes = kHeldBytes;
     auto opened = nes::Storage::open(options_.directory, writing);
     if (!opened) return std::move(opened).error();
     storage_.emplace(std::move(*opened));

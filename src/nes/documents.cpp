@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "base/error.hpp"
+
 namespace varve {
 inline namespace v0 {
 namespace nes {
@@ -82,6 +84,20 @@ Flaw find_document(base::Bytes documents, std::uint64_t sequence, std::uint64_t&
     }
     at = low;
     return nullptr;
+}
+
+Result<void> check_document(std::uint64_t size, std::uint64_t end,
+                            const std::string& path) noexcept {
+    if (size == 0)
+        return base::failure(ErrorCode::invalid_argument,
+                             "a document without bytes could not be read back", path);
+    if (size > kDocumentLimit)
+        return base::failure(ErrorCode::too_large, "the document has more than 64 MiB", path);
+    if (document_bytes(size) > kPartitionLimit - end)
+        return base::failure(ErrorCode::too_large,
+                             "the partition would exceed 4 GiB, which index entries cannot address",
+                             path, end);
+    return {};
 }
 
 void store_document(std::byte* to, std::string_view data, std::uint32_t sequence,

@@ -13,6 +13,7 @@ inline namespace v0 {
 namespace nes {
 
 inline constexpr std::uint64_t kDocumentLimit = 64 << 20;
+inline constexpr std::uint64_t kPartitionLimit = std::uint64_t{1} << 32;  // entries hold 32 bits
 
 /// What is wrong with a document, in words, or null if nothing is.
 using Flaw = const char*;
@@ -33,6 +34,10 @@ using Flaw = const char*;
 [[nodiscard]] Flaw find_document(base::Bytes documents, std::uint64_t sequence,
                                  std::uint64_t& at) noexcept;
 
+/// Says whether a document of `size` bytes may be written where the documents of a partition end.
+/// `too_large`, or `invalid_argument` if it is empty.
+[[nodiscard]] Result<void> check_document(std::uint64_t size, std::uint64_t end,
+                                          const std::string& path) noexcept;
 /// Stores a whole document of `document_bytes(data.size())` bytes.
 void store_document(std::byte* to, std::string_view data, std::uint32_t sequence,
                     std::uint64_t time_us) noexcept;

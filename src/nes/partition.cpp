@@ -13,7 +13,6 @@ using base::failure;
 
 namespace {
 
-constexpr std::uint64_t kPartitionLimit = std::uint64_t{1} << 32;  // index entries hold 32 bits
 // Of partitions without an epoch; the original takes the same moment in local time.
 constexpr std::uint64_t kFallbackEpochMs = 1'577'836'800'000;
 constexpr double kEpochLimitMs = 9e12;  // beyond, microseconds are no longer exact
@@ -129,20 +128,12 @@ std::uint64_t Partition::State::next_time(std::optional<std::int64_t> given_us) 
 Result<std::uint64_t> Partition::write(std::string_view data, std::uint32_t sequence,
                                        std::optional<std::int64_t> time_us) noexcept {
     State& state = *state_;
-    if (data.empty())
-        return failure(ErrorCode::invalid_argument,
-                       "a document without bytes could not be read back", *state.path);
-    if (data.size() > kDocumentLimit)
-        return failure(ErrorCode::too_large, "the document has more than 64 MiB", *state.path);
+    VARVE_TRY(check_document(data.size(), state.end, *state.path));
     if (state.torn)
         return failure(ErrorCode::corrupt,
                        "the last document was not written to its end; drop it first", *state.path,
                        state.header + state.torn->position);
     const std::uint64_t total = document_bytes(data.size());
-    if (total > kPartitionLimit - state.end)
-        return failure(ErrorCode::too_large,
-                       "the partition would exceed 4 GiB, which index entries cannot address",
-                       *state.path, state.header + state.end);
     auto at = state.file->extend(total);
     if (!at) return std::move(at).error();
     store_document(*at, data, sequence, state.next_time(time_us));

@@ -82,20 +82,25 @@ Result<void> Storage::State::find_files() noexcept {
 
 /// An index that is new, or one that was closed since it was last seen: its file is another then.
 void Storage::State::see_index(FoundIndex index, const std::vector<FoundIndex>& all) {
-    for (const auto& slot : indexes) {
+    for (IndexSlot* const slot : by_name[index.name])
         if (slot->info.path == index.path) return;
+    for (IndexSlot* const slot : by_name[index.name]) {
         const auto here = [&](const FoundIndex& one) { return one.path == slot->info.path; };
-        if (slot->info.name != index.name || std::any_of(all.begin(), all.end(), here)) continue;
+        if (std::any_of(all.begin(), all.end(), here)) continue;
         slot->info.path = std::move(index.path);
         slot->info.closed = index.closed;
         slot->reader.reset();
         return;
     }
-    auto slot = std::make_unique<IndexSlot>();
-    slot->info.name = std::move(index.name);
-    slot->info.path = std::move(index.path);
-    slot->info.closed = index.closed;
-    indexes.push_back(std::move(slot));
+    add_index(std::move(index.name), std::move(index.path)).info.closed = index.closed;
+}
+
+IndexSlot& Storage::State::add_index(std::string name, std::string path) {
+    IndexSlot& slot = *indexes.emplace_back(std::make_unique<IndexSlot>());
+    slot.info.name = std::move(name);
+    slot.info.path = std::move(path);
+    by_name[slot.info.name].push_back(&slot);
+    return slot;
 }
 
 /// Each problem once, however often it is met.
@@ -143,9 +148,8 @@ Result<Index*> Storage::State::reader_of(IndexSlot& slot) noexcept {
 }
 
 IndexSlot* Storage::State::index_of(std::string_view name) noexcept {
-    for (const auto& slot : indexes)
-        if (slot->info.name == name) return slot.get();
-    return nullptr;
+    const auto found = by_name.find(std::string(name));
+    return found == by_name.end() || found->second.empty() ? nullptr : found->second.front();
 }
 
 /// Reads what an index takes from its header.
@@ -180,7 +184,7 @@ Result<StoredDocument> Storage::State::read_entry(const IndexEntry& entry) noexc
     if (!partition) return std::move(partition).error();
     const std::uint64_t end = std::uint64_t{entry.position} + entry.size;
     if (end >= (*partition)->size()) {
-        if (slot->dirty) {
+        if (slot->dirty && slot->writer) {
             if (auto flushed = slot->writer->flush(); !flushed) return std::move(flushed).error();
         }
         if (auto changed = (*partition)->refresh(); !changed) return std::move(changed).error();
@@ -212,9 +216,7 @@ Result<void> Storage::State::refresh_readers() noexcept {
     return {};
 }
 
-std::uint64_t Storage::length() const noexcept {
-    return state_->primary ? state_->primary->length() : 0;
-}
+std::uint64_t Storage::length() const noexcept { return state_->length(); }
 const std::vector<Error>& Storage::problems() const noexcept { return state_->problems; }
 const RepairReport& Storage::repaired() const noexcept { return state_->repaired; }
 
@@ -226,10 +228,12 @@ Result<std::vector<IndexInfo>> Storage::indexes() noexcept {
         VARVE_TRY(state_->find_files());
     std::vector<IndexInfo> all;
     for (const auto& slot : state_->indexes) {
+        const bool kept = slot->reader.has_value();
         if (auto learnt = state_->learn(*slot); !learnt)
             state_->report(std::move(learnt).error());
         else
             all.push_back(slot->info);
+        if (!kept) slot->reader.reset();  // a mapping for each would be too many
     }
     return all;
 }
@@ -257,6 +261,7 @@ Result<std::vector<PartitionInfo>> Storage::partitions() noexcept {
 
 Result<StoredDocument> Storage::read(std::uint64_t number) noexcept {
     VARVE_TRY(state_->usable(false));
+    if (!state_->held.empty()) VARVE_TRY(state_->flush());
     const auto entry = state_->primary->get(static_cast<std::int64_t>(number));
     if (number == 0 || !entry)
         return failure(ErrorCode::not_found, "there is no document " + std::to_string(number));

@@ -121,6 +121,7 @@ Result<void> Storage::State::drop_from(std::uint64_t sequence, RepairReport& rep
         if (!documents) return std::move(documents).error();
         for (Document one; documents->next(one);) ++report.dropped;
         const std::uint64_t position = (*first)->position;
+        slot->end.reset();
         VARVE_TRY(limit_writers());
         auto writer = writer_of(*slot);
         if (!writer) return std::move(writer).error();
@@ -147,7 +148,7 @@ Result<void> Storage::State::cut_indexes(std::uint64_t length, RepairReport& rep
         report.secondary_cut += (*writer)->length() - kept;
         auto cut = (*writer)->truncate(kept);
         if (!cut) return std::move(cut).error();
-        slot->dirty = true;
+        mark(*slot);
     }
     return {};
 }
@@ -188,7 +189,7 @@ Result<void> Storage::State::agree(std::uint64_t from, RepairReport& report,
                 auto added = (*writer)->add(*entry);
                 if (!added) return std::move(added).error();
                 ++report.secondary_added;
-                slot.dirty = true;
+                mark(slot);
             }
             ++known[n];
         }
@@ -212,7 +213,7 @@ Result<void> Storage::State::cut_index(IndexSlot& slot, std::uint64_t length,
     report.secondary_cut += (*writer)->length() - length;
     auto cut = (*writer)->truncate(length);
     if (!cut) return std::move(cut).error();
-    slot.dirty = true;
+    mark(slot);
     return {};
 }
 
@@ -237,6 +238,7 @@ Result<RepairReport> Storage::truncate(std::uint64_t length) noexcept {
     for (const auto& [id, position] : cuts) {
         PartitionSlot* const slot = state.slot_of(id);
         if (slot == nullptr) continue;
+        slot->end.reset();
         VARVE_TRY(state.limit_writers());
         auto writer = state.writer_of(*slot);
         if (!writer) return std::move(writer).error();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "nes/names.hpp"
@@ -19,13 +20,24 @@ namespace varve {
 inline namespace v0 {
 namespace nes {
 
+/// A document that is held, by its bytes among those of its partition.
+struct HeldDocument {
+    std::uint32_t sequence = 0;
+    std::uint32_t size = 0;
+    std::int64_t time_us = 0;
+};
+
 struct PartitionSlot {
     std::string file;  ///< relative to the data directory
     std::string name;  ///< without the storage's
     std::uint32_t id = 0;
     std::optional<Partition> reader;
     std::optional<Partition> writer;
-    bool dirty = false;
+    bool dirty = false;  ///< in `changed_partitions`
+    // Only where documents are held.
+    std::vector<HeldDocument> held;
+    std::string held_bytes;
+    std::optional<std::uint64_t> end;  ///< of its documents, those held included
 };
 
 struct IndexSlot {
@@ -34,10 +46,13 @@ struct IndexSlot {
     bool missing = false;  ///< empty, or no index at all; in `problems`
     std::optional<Index> reader;
     std::optional<Index> writer;
-    bool dirty = false;
+    bool dirty = false;            ///< in `changed_indexes`
+    std::vector<IndexEntry> held;  ///< only where documents are held
 };
 
 struct Storage::State {
+    static constexpr std::uint64_t kUsualAhead = 64 << 10;
+
     State(os::Env& given, const StorageOptions& chosen, std::string data) noexcept
         : env(given), options(chosen), data_directory(std::move(data)) {
         index_directory =
@@ -53,6 +68,11 @@ struct Storage::State {
     std::string index_directory;
     std::map<std::uint32_t, std::unique_ptr<PartitionSlot>> partitions;
     std::vector<std::unique_ptr<IndexSlot>> indexes;
+    std::unordered_map<std::string, std::vector<IndexSlot*>> by_name;  ///< of `indexes`
+    std::vector<PartitionSlot*> changed_partitions;                    ///< since the last flush
+    std::vector<IndexSlot*> changed_indexes;
+    std::vector<IndexEntry> held;   ///< of the primary index
+    std::uint64_t held_memory = 0;  ///< bytes, about
     std::optional<Index> primary;
     std::vector<Error> problems;
     RepairReport repaired;
@@ -70,6 +90,7 @@ struct Storage::State {
     [[nodiscard]] FileOptions file_options(Access access) const noexcept;
     [[nodiscard]] Result<void> usable(bool for_writing) const noexcept;
     [[nodiscard]] Result<void> find_files() noexcept;
+    IndexSlot& add_index(std::string name, std::string path);
     void see_index(FoundIndex index, const std::vector<FoundIndex>& all);
     void report(Error error);
     void find_new_partitions() noexcept;
@@ -86,15 +107,35 @@ struct Storage::State {
     [[nodiscard]] Result<void> take_lock() noexcept;
     [[nodiscard]] Result<void> learn_indexes() noexcept;
     [[nodiscard]] Result<PartitionSlot*> slot_for(std::string_view name) noexcept;
+    /// A file that is opened has room for `ahead` bytes.
     [[nodiscard]] Result<Partition*> writer_of(PartitionSlot& slot,
-                                               std::optional<std::int64_t> first_us = {}) noexcept;
-    [[nodiscard]] Result<Index*> writer_of(IndexSlot& slot) noexcept;
+                                               std::optional<std::int64_t> first_us = {},
+                                               std::uint64_t ahead = kUsualAhead) noexcept;
+    [[nodiscard]] Result<Index*> writer_of(IndexSlot& slot,
+                                           std::uint64_t ahead = kUsualAhead) noexcept;
     /// Closes files when too many are open for writing. Nobody may hold one then.
     [[nodiscard]] Result<void> limit_writers(std::size_t more = 1) noexcept;
     [[nodiscard]] Result<void> add_entries(const IndexEntry& entry) noexcept;
     [[nodiscard]] Result<void> take_back(const IndexEntry& entry) noexcept;
+    void mark(PartitionSlot& slot);
+    void mark(IndexSlot& slot);
     [[nodiscard]] Result<void> flush() noexcept;
     [[nodiscard]] Result<void> close() noexcept;
+
+    // Holding documents until there are many for each file.
+    [[nodiscard]] bool holds() const noexcept { return options.hold_bytes > 0; }
+    [[nodiscard]] std::uint64_t length() const noexcept {
+        return (primary ? primary->length() : 0) + held.size();
+    }
+    [[nodiscard]] Result<std::uint64_t> hold(std::string_view document, PartitionSlot& slot,
+                                             std::optional<std::int64_t> time_us) noexcept;
+    [[nodiscard]] Result<void> find_end(PartitionSlot& slot) noexcept;
+    [[nodiscard]] Result<void> write_held(PartitionSlot& slot) noexcept;
+    [[nodiscard]] Result<void> write_held(IndexSlot& slot) noexcept;
+    [[nodiscard]] Result<void> write_held() noexcept;
+    /// Closes a file that was flushed if many are open.
+    template <class Slot>
+    [[nodiscard]] Result<void> close_flushed(Slot& slot) noexcept;
 
     // Bringing files to agree.
     [[nodiscard]] Result<void> repair(bool after_crash) noexcept;

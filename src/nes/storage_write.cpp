@@ -3,6 +3,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "nes/format.hpp"
 #include "nes/json.hpp"
 #include "nes/storage_state.hpp"
 
@@ -110,12 +111,14 @@ Result<PartitionSlot*> Storage::State::slot_for(std::string_view name) noexcept 
 
 /// A new partition begins a millisecond before its first document, which keeps its time so.
 Result<Partition*> Storage::State::writer_of(PartitionSlot& slot,
-                                             std::optional<std::int64_t> first_us) noexcept {
+                                             std::optional<std::int64_t> first_us,
+                                             std::uint64_t ahead) noexcept {
     if (slot.writer) return &*slot.writer;
     const std::string path = data_directory + "/" + slot.file;
     auto kind = env.name_kind(path);
     if (!kind) return std::move(kind).error();
     PartitionOptions wanted{file_options(Access::read_write), options.partition_metadata, {}};
+    wanted.write_ahead_bytes = ahead;
     if (*kind == os::NameKind::none)
         VARVE_TRY(make_directories(env, directory_of(path), options.sync_on_flush));
     else
@@ -129,11 +132,12 @@ Result<Partition*> Storage::State::writer_of(PartitionSlot& slot,
     return &slot.writer.emplace(std::move(*opened));
 }
 
-Result<Index*> Storage::State::writer_of(IndexSlot& slot) noexcept {
+Result<Index*> Storage::State::writer_of(IndexSlot& slot, std::uint64_t ahead) noexcept {
     if (slot.writer) return &*slot.writer;
     auto kind = env.name_kind(slot.info.path);
     if (!kind) return std::move(kind).error();
     IndexOptions wanted{file_options(Access::read_write), {}};
+    wanted.write_ahead_bytes = ahead;
     if (*kind == os::NameKind::none || slot.missing) {
         VARVE_TRY(make_directories(env, directory_of(slot.info.path), options.sync_on_flush));
         wanted.metadata = metadata_with(slot.info.matcher);
@@ -165,7 +169,7 @@ Result<void> Storage::State::add_entries(const IndexEntry& entry) noexcept {
         if (!index) return std::move(index).error();
         auto done = (*index)->add(entry);
         if (!done) return std::move(done).error();
-        slot.dirty = true;
+        mark(slot);
     }
     return {};
 }
@@ -188,13 +192,16 @@ Result<std::uint64_t> Storage::write(std::string_view document, std::string_view
                                      std::optional<std::int64_t> time_us) noexcept {
     State& state = *state_;
     VARVE_TRY(state.usable(true));
-    const std::uint64_t number = state.primary->length() + 1;
+    const std::uint64_t number = state.length() + 1;
     if (number >= kMostDocuments)
         return failure(ErrorCode::too_large, "the storage has as many documents as it can number");
-    if (state.pending >= kMostPending) VARVE_TRY(state.flush());
+    if (state.holds() ? state.held_memory >= state.options.hold_bytes
+                      : state.pending >= kMostPending)
+        VARVE_TRY(state.flush());
     auto slot = state.slot_for(partition);
     if (!slot) return std::move(slot).error();
     state.routing.route(document, state.routed);
+    if (state.holds()) return state.hold(document, **slot, time_us);
     VARVE_TRY(state.limit_writers(state.routed.size() + 1));
     // Opened before anything is placed, since that may fail.
     for (const std::size_t n : state.routed) {
@@ -215,7 +222,7 @@ Result<std::uint64_t> Storage::write(std::string_view document, std::string_view
         VARVE_TRY(state.take_back(entry));
         return std::move(done).error();
     }
-    (*slot)->dirty = true;
+    state.mark(**slot);
     ++state.pending;
     return number;
 }
@@ -229,16 +236,23 @@ Result<std::uint64_t> Storage::write(std::string_view document) noexcept {
 /// Documents before the entries that name them; the primary index, by which readers go, last.
 Result<void> Storage::State::flush() noexcept {
     if (!writing() || !primary) return {};
-    for (const auto& [id, slot] : partitions) {
-        if (!slot->dirty || !slot->writer) continue;
-        if (auto done = slot->writer->flush(); !done) return std::move(done).error();
-        slot->dirty = false;
+    for (; !changed_partitions.empty(); changed_partitions.pop_back()) {
+        PartitionSlot& slot = *changed_partitions.back();
+        VARVE_TRY(write_held(slot));
+        if (slot.writer)
+            if (auto done = slot.writer->flush(); !done) return std::move(done).error();
+        slot.dirty = false;
+        VARVE_TRY(close_flushed(slot));
     }
-    for (const auto& slot : indexes) {
-        if (!slot->dirty || !slot->writer) continue;
-        if (auto done = slot->writer->flush(); !done) return std::move(done).error();
-        slot->dirty = false;
+    for (; !changed_indexes.empty(); changed_indexes.pop_back()) {
+        IndexSlot& slot = *changed_indexes.back();
+        VARVE_TRY(write_held(slot));
+        if (slot.writer)
+            if (auto done = slot.writer->flush(); !done) return std::move(done).error();
+        slot.dirty = false;
+        VARVE_TRY(close_flushed(slot));
     }
+    VARVE_TRY(write_held());
     if (auto done = primary->flush(); !done) return std::move(done).error();
     pending = 0;
     return {};
@@ -270,22 +284,23 @@ Result<void> Storage::ensure_index(std::string_view name, std::string_view match
         return failure(ErrorCode::invalid_argument,
                        "the index's name ends with .closed, so its file would be taken for that of "
                        "a closed stream; choose another name");
-    VARVE_TRY(state.flush());
-    std::size_t place = 0;
-    while (place < state.indexes.size() && state.indexes[place].get() != known) ++place;
+    if (state.length() > 0) VARVE_TRY(state.flush());
+    std::size_t place = state.indexes.size();
+    for (std::size_t n = 0; known != nullptr && n < place; ++n)
+        if (state.indexes[n].get() == known) place = n;
     VARVE_TRY(state.routing.add(place, matcher));
-    if (known == nullptr) state.indexes.push_back(std::make_unique<IndexSlot>());
-    IndexSlot* const made = state.indexes[place].get();
-    made->info.name = name;
-    made->info.path = state.index_directory + "/" + file;
+    const std::string path = state.index_directory + "/" + file;
+    IndexSlot* const made = known != nullptr ? known : &state.add_index(std::string(name), path);
+    made->info.path = path;
     made->info.kind = MatcherKind::object;
     made->info.matcher = matcher;
     made->taking = true;
     VARVE_TRY(state.limit_writers());
-    auto index = state.writer_of(*made);
+    auto index = state.writer_of(*made, state.holds() ? kPage : State::kUsualAhead);
     if (!index) return std::move(index).error();
     made->missing = false;
     RepairReport ignored;
+    if (state.length() == 0 && (*index)->length() == 0) return {};
     VARVE_TRY(state.agree(0, ignored, made));
     return state.flush();
 }

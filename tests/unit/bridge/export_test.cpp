@@ -126,6 +126,30 @@ TEST_P(Exports, ToAnotherEnvironment) {
     EXPECT_EQ(documents("/out", "/out/streams", world.env()).size(), 100U);
 }
 
+/// More streams than files may be open, in turns.
+TEST_P(Exports, ManyStreamsInTurns) {
+    constexpr std::uint64_t kStreams = 1500;
+    Store store = opened();
+    std::vector<std::string> names;
+    for (std::uint64_t n = 0; n < kStreams; ++n) names.push_back("s" + std::to_string(n));
+    for (int round = 0; round < 3; ++round) {
+        std::vector<NewEvent> events(kStreams);
+        for (std::uint64_t n = 0; n < kStreams; ++n) {
+            events[n].stream = names[n];
+            events[n].data = R"({"n":1})";
+        }
+        ASSERT_TRUE(store.append(events));
+    }
+    auto report = export_storage(store, options_);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->documents, 3 * kStreams);
+    EXPECT_EQ(report->streams, kStreams);
+    EXPECT_EQ(documents(options_.directory, options_.directory + "/streams").size(), 3 * kStreams);
+    for (std::uint64_t n = 0; n < kStreams; n += 100)
+        EXPECT_EQ(
+            test::entries_of(options_.directory + "/streams/es.stream-" + names[n] + ".index"), 3U);
+}
+
 TEST_P(Exports, ClosedStreamsEndWhereTheyWereClosed) {
     Store store = opened();
     NewEvent event;
