@@ -3,6 +3,8 @@ import { Readable } from 'node:stream';
 import { BatchReader, Unreadable, WANT_METADATA, WANT_STREAM } from './batch.js';
 import { invalidArgument } from './errors.js';
 import { engineOf } from './engine.js';
+import { ReadableStorage } from './lowStorage.js';
+import { engineOfStorage } from './nesEngine.js';
 import { ALL } from './selector.js';
 
 const MOST_NAME = 100;  // bytes, of the store
@@ -75,9 +77,10 @@ export class Consumer extends Readable {
         if (typeof indexName !== 'string' || indexName === '') throw new Error('Must specify an index name for the consumer.');
         if (typeof identifier !== 'string' || identifier === '') throw new Error('Must specify an identifier name for the consumer.');
         if (typeof initialState === 'number') [initialState, startFrom] = [{}, initialState];
-        this.#engine = engineOf(storage);
+        this.#engine = storage instanceof ReadableStorage ? engineOfStorage(storage) : engineOf(storage);
         if (!this.#engine) throw new Error('Must provide a storage for the consumer.');
-        this.streamName = indexName === ALL ? ALL : indexName.startsWith(PREFIX) ? indexName.slice(PREFIX.length) : '';
+        const prefix = this.#engine.prefix ?? PREFIX;
+        this.streamName = indexName === ALL ? ALL : indexName.startsWith(prefix) ? indexName.slice(prefix.length) : '';
         if (this.streamName === '' || !this.#engine.has(this.streamName)) throw new Error(`Index "${indexName}" does not exist.`);
         this.storage = storage;
         this.indexName = indexName;
@@ -98,18 +101,23 @@ export class Consumer extends Readable {
 
     #open() {
         if (this.#native) return;
+        const own = this.#engine.openConsumer?.(this.streamName, this.identifier, this.initial.position);
+        this.#native = own ?? this.#openNative();
+        const stored = parseStored(this.#native.state()) ?? this.initial;
+        this.#take(stored);
+        this.#reader = own ?? new BatchReader(this.#native);
+        this.#engine.consumers.add(this);
+    }
+
+    #openNative() {
         const name = consumerName(this.streamName, this.identifier);
         const { native } = this.#engine;
         try {
-            this.#native = native.consumer(name, null, 0);
+            return native.consumer(name, null, 0);
         } catch (error) {
             if (error.code !== 'not_found') throw error;
-            this.#native = native.consumer(name, this.#engine.consumerSets(this.streamName), this.#placeOf(this.initial.position));
+            return native.consumer(name, this.#engine.consumerSets(this.streamName), this.#placeOf(this.initial.position));
         }
-        const stored = parseStored(this.#native.state()) ?? this.initial;
-        this.#take(stored);
-        this.#reader = new BatchReader(this.#native);
-        this.#engine.consumers.add(this);
     }
 
     #take({ state, position }) {

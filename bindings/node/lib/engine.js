@@ -25,6 +25,7 @@ export function tagOfStream(name) {
 
 export class Engine {
     compat = false;
+    format = 'varve';
     serializer = null;
     durability = 'os';
     /** Those that follow what is committed: objects with a function `notify`. */
@@ -55,6 +56,11 @@ export class Engine {
         this.#known.clear();
         for (const one of this.consumers) one.reopened?.();
         if (this.consumers.size > 0) this.follow();
+    }
+
+    /** What a store that is only read answers to who would change it. */
+    refuse(what) {
+        throw new Error(`The storage was opened in read-only mode. Can not ${what}.`);
     }
 
     /** Stops all consumers, however they were made; what the first of them threw is thrown when all are stopped. */

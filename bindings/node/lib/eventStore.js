@@ -12,6 +12,7 @@ import { Following } from './follow.js';
 import { JOURNAL, Journal } from './journal.js';
 import { membersOf, toJson } from './json.js';
 import { split } from './matcher.js';
+import { isOfEventStorage, openFiles } from './nesEngine.js';
 import { ExpectedVersion, checkStreamName, commitArguments, durabilityOf, expand, openNative } from './options.js';
 import { ALL, CommitCondition, compileDcbQuery, encodeSelector, isDcbQuery, normaliseSelector } from './selector.js';
 import { readAccessors } from './sources.js';
@@ -62,8 +63,12 @@ export class EventStore extends EventEmitter {
 
     #open(config) {
         const place = path.join(this.storageDirectory, `${this.storeName}.varve`);
-        const old = path.join(this.streamsDirectory, `${this.storeName}.index`);
-        if (!fs.existsSync(place) && fs.existsSync(old)) this.#convert(config, place, old);
+        const old = path.join(this.streamsDirectory, this.storageConfig.indexFile ?? `${this.storeName}.index`);
+        if (isOfEventStorage(place, old)) {
+            if (this.#readOnly || !config.convert) return this.#openFiles(config, place, old);
+            const { storeName, storageDirectory, streamsDirectory, storageConfig: { hmacSecret: secret = '', lock } } = this;
+            convert({ place, storeName, storageDirectory, streamsDirectory, secret }, this.#accessors, lock === LOCK_RECLAIM);
+        }
         if (!this.#readOnly) fs.mkdirSync(this.storageDirectory, { recursive: true });
         this.#place = place;
         this.#durability = durabilityOf(config, this.storageConfig);
@@ -73,6 +78,19 @@ export class EventStore extends EventEmitter {
         this.#engine.compat = Boolean(config.compat);
         this.#engine.serializer = this.storageConfig.serializer ?? null;
         if (!this.#readOnly) this.#engine.restoreWritten();
+        this.#begin();
+    }
+
+    /** What event-storage has written is read as it is. */
+    #openFiles(config, place, old) {
+        this.#readOnly = true;
+        this.#native = this.#engine = openFiles(this, place, old);
+        this.#engine.compat = Boolean(config.compat);
+        this.#journal = this.#engine.journal;
+        this.#begin();
+    }
+
+    #begin() {
         this.consumers = new Map();
         this.streams = streamsOf(this.#engine, name => this.#matcherOf(name));
         this.storage = new EngineStorage(this.#engine, this);
@@ -83,15 +101,6 @@ export class EventStore extends EventEmitter {
             this.emit('ready');
             this.storage.emit('opened');
         });
-    }
-
-    #convert(config, place, old) {
-        if (this.#readOnly || !config.convert)
-            throw new Error(`${old} belongs to a store that event-storage has written. Open it with convert: true, and a varve store is made of ` +
-                `it, or with: varve import ${place} --from node-event-storage ${this.storageDirectory} --name ${this.storeName}`);
-        const secret = this.storageConfig.hmacSecret ?? '';
-        const { storeName, storageDirectory, streamsDirectory } = this;
-        convert({ place, storeName, storageDirectory, streamsDirectory, secret }, this.#accessors, this.storageConfig.lock === LOCK_RECLAIM);
     }
 
     // What can not be trusted or read leaves everything as it is: the store is closed again.
@@ -151,8 +160,7 @@ export class EventStore extends EventEmitter {
     }
 
     #hook(method, event, listener) {
-        if (event === 'preCommit' && this.#readOnly && method !== 'off')
-            throw new Error('The storage was opened in read-only mode. Can not register a preCommit handler on it.');
+        if (event === 'preCommit' && this.#readOnly && method !== 'off') this.#engine.refuse('register a preCommit handler on it');
         this.storage[method](event, listener);
         return this;
     }
@@ -174,6 +182,11 @@ export class EventStore extends EventEmitter {
 
     get readOnly() {
         return this.#readOnly;
+    }
+
+    /** Whose files it reads: `varve`, or `event-storage`, which are read only. */
+    get format() {
+        return this.#engine.format;
     }
 
     /**
@@ -217,7 +230,7 @@ export class EventStore extends EventEmitter {
     // ---- Commits
 
     commit(streamName, events, expectedVersion = ExpectedVersion.Any, metadata = {}, callback = null) {
-        if (this.#readOnly) throw new Error('The storage was opened in read-only mode. Can not commit to it.');
+        if (this.#readOnly) this.#engine.refuse('commit to it');
         if (typeof streamName !== 'string' || streamName === '') throw new Error('Must specify a stream name for commit.');
         if (events === undefined || events === null) throw new Error('No events specified for commit.');
         const asked = commitArguments(events, expectedVersion, metadata, callback);
@@ -427,7 +440,7 @@ export class EventStore extends EventEmitter {
 
     /** All consumers that this store has had: `callback(null, [{name, stream, identifier}, …])`. */
     scanConsumers(callback, autoStart = false) {
-        const found = this.#native.consumers().map(parseConsumerName).filter(one => one !== null);
+        const found = this.#engine.consumerNames?.() ?? this.#native.consumers().map(parseConsumerName).filter(one => one !== null);
         if (autoStart) for (const { stream, identifier } of found) this.getConsumer(stream, identifier);
         callback(null, found);
     }
@@ -452,7 +465,7 @@ export class EventStore extends EventEmitter {
      * Makes a stream of all events that satisfy a matcher: those that are there, unless `reindex` is false, and those that come.
      */
     createEventStream(streamName, matcher, reindex = true) {
-        if (this.#readOnly) throw new Error('The storage was opened in read-only mode. Can not create new stream on it.');
+        if (this.#readOnly) this.#engine.refuse('create new stream on it');
         const known = this.#journal.derived.get(streamName);
         if (known && !this.#ready) {
             // As it was made before: with the same matcher, programs may say so anew at every start.
@@ -473,7 +486,7 @@ export class EventStore extends EventEmitter {
 
     /** Takes a stream out of the list. Its events stay in the store; a written one is back with the next commit to it. */
     deleteEventStream(streamName) {
-        if (this.#readOnly) throw new Error('The storage was opened in read-only mode. Can not delete a stream on it.');
+        if (this.#readOnly) this.#engine.refuse('delete a stream on it');
         if (streamName === ALL || !(streamName in this.streams)) return;
         this.#native.sync();  // its line says up to where the events are deleted
         this.#journal.deleteStream(streamName, this.length);
@@ -482,7 +495,7 @@ export class EventStore extends EventEmitter {
 
     /** From now on nothing is added to a stream; it can be read. */
     closeEventStream(streamName) {
-        if (this.#readOnly) throw new Error('The storage was opened in read-only mode. Can not close a stream on it.');
+        if (this.#readOnly) this.#engine.refuse('close a stream on it');
         if (streamName === ALL || !(streamName in this.streams)) throw new Error(`Stream "${streamName}" does not exist.`);
         if (this.#journal.closed.has(streamName)) throw new Error(`Stream "${streamName}" is already closed.`);
         this.#journal.closeStream(streamName);

@@ -243,7 +243,7 @@ export class EventStream extends Readable {
             return new DocumentReader(storage.readRange(bounds.from, bounds.until, this.streamIndex, this.#raw));
         }
         const cursor = this.openCursor(engine, bounds, this.#filter);
-        if (!cursor) return null;
+        if (!cursor || cursor.load) return cursor;  // files of event-storage give documents
         return engine.serializer
             ? new SerializedReader(cursor, text => engine.serializer.deserialize(text)) : new BatchReader(cursor);
     }
