@@ -210,7 +210,7 @@ export interface EventStoreConfig {
     durability?: 'os' | 'interval' | 'disk';
     /** Iteration ends silently where an error comes, as in event-storage. */
     compat?: boolean;
-    /** Make a varve store of what event-storage has written there; without it that is an error. The old files are only read. */
+    /** Make a varve store of what event-storage has written there; without it that is opened as it is, read-only. The old files are only read. */
     convert?: boolean;
     /** Metadata of streams, by name: kept when a stream is first written, given to the hooks. */
     streamMetadata?: { [stream: string]: object } | ((stream: string) => object);
@@ -244,7 +244,8 @@ export interface EngineStorage extends EventEmitter {
  * position is stored together with its state.
  */
 export class Consumer<S = any> extends Readable {
-    constructor(storage: EngineStorage, indexName: string, identifier: string, initialState?: S | number, startFrom?: number);
+    /** On files of event-storage its position is kept where event-storage keeps it, in the directory `consumers` beside the indexes. */
+    constructor(storage: EngineStorage | Storage | ReadOnlyStorage, indexName: string, identifier: string, initialState?: S | number, startFrom?: number);
     /** `stream-NAME.IDENTIFIER` */
     readonly name: string;
     readonly streamName: string;
@@ -592,6 +593,8 @@ export class EventStore extends EventEmitter {
     /** Number of events. */
     readonly length: number;
     readonly readOnly: boolean;
+    /** Whose files these are: those of `event-storage` are read only. */
+    readonly format: 'varve' | 'event-storage';
 
     /**
      * Commits all events or none. The callback gets the commit in a later turn; errors are thrown.

@@ -26,6 +26,8 @@ export function tagOfStream(name) {
 export class Engine {
     compat = false;
     format = 'varve';
+    /** Events that are looked at before others get their turn. */
+    followedAtOnce = Infinity;
     serializer = null;
     durability = 'os';
     /** Those that follow what is committed: objects with a function `notify`. */

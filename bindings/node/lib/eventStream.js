@@ -112,6 +112,9 @@ export class EventStream extends Readable {
     /** @internal An error is thrown whatever the store is told by `compat`: a condition must not hold because it could not be read. */
     strict = false;
 
+    /** @internal Nothing may be missing that an index of event-storage does not have yet. */
+    complete = false;
+
     constructor(name, eventStore, minRevision = 1, maxRevision = -1, predicate = null, raw = false) {
         const shorthand = typeof predicate === 'boolean';
         super({ objectMode: !(shorthand ? predicate || raw : raw) });
@@ -439,6 +442,7 @@ export class JoinEventStream extends EventStream {
 
     openCursor(engine, bounds, filter) {
         const { length } = engine;
-        return engine.readNames(this.selector, Math.min(bounds.from, length), Math.min(bounds.until, length), filter.engine, filter.streams);
+        return engine.readNames(this.selector, Math.min(bounds.from, length), Math.min(bounds.until, length), filter.engine, filter.streams,
+            this.complete);
     }
 }

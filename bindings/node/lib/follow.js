@@ -43,16 +43,17 @@ export class Following {
         this.#wake?.();
     }
 
-    // Everything up to #position was handed out; the stream goes on behind it, as far as there was something.
+    // Everything up to #position was handed out; the stream goes on behind it, as far as there was something. Null: there may be more.
     #next() {
         for (;;) {
             if (!this.#stream) {
                 const length = this.#engine.length;
                 if (this.#position >= length) return false;
-                this.#stream = new JoinEventStream('_follow', this.#selector, this.#eventStore, this.#position + 1, length, null, this.#raw);
-                this.#stream.strict = true;
+                const end = Math.min(length, this.#position + this.#engine.followedAtOnce);
+                this.#stream = new JoinEventStream('_follow', this.#selector, this.#eventStore, this.#position + 1, end, null, this.#raw);
+                this.#stream.strict = this.#stream.complete = true;
                 this.#last = this.#position;
-                this.#position = length;
+                this.#position = end;
             }
             const document = this.#stream.next();
             if (document !== false) {
@@ -60,6 +61,7 @@ export class Following {
                 return document;
             }
             this.#stream = null;
+            if (this.#position < this.#engine.length) return null;
         }
     }
 
@@ -86,7 +88,8 @@ export class Following {
         try {
             while (!this.#over()) {
                 const document = this.#next();
-                if (document !== false) yield document;
+                if (document) yield document;
+                else if (document === null) await new Promise(resolve => setImmediate(resolve));
                 else await this.#wait();
             }
         } finally {

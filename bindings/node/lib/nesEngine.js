@@ -8,7 +8,9 @@ import path from 'node:path';
 import { Engine, engineOf } from './engine.js';
 import { evaluate } from './lists.js';
 import { ReadOnlyStorage } from './lowReadOnly.js';
+import { loadMatcher } from './lowMatchers.js';
 import { watchBelow } from './lowWatch.js';
+import { matches } from './matcher.js';
 import { NesConsumer } from './nesConsumer.js';
 import { DocumentBatches, numbersOf, placesOf } from './nesReader.js';
 import { ALL } from './selector.js';
@@ -68,6 +70,7 @@ export class NesEngine extends Engine {
     #ends = null;
     #closed = false;
     format = 'event-storage';
+    followedAtOnce = 2048;
 
     /** `prefix` is what the names of indexes of streams begin with. */
     constructor(low, prefix, eventStore, refusal = '') {
@@ -273,9 +276,10 @@ export class NesEngine extends Engine {
         return index && new DocumentBatches(this.low, placesOf(index, from, until));
     }
 
-    readNames(selector, from, until) {
-        if (typeof selector === 'string') return this.#readName(selector, from, until);
-        const list = evaluate(selector, 0, name => this.listOf(name, Math.min(from, until), Math.max(from, until)));
+    readNames(selector, from, until, _matcher, _streams, complete) {
+        if (typeof selector === 'string' && (!complete || selector === ALL)) return this.#readName(selector, from, until);
+        const listOf = complete ? this.#completeListOf : this.listOf;
+        const list = evaluate(selector, 0, name => listOf.call(this, name, Math.min(from, until), Math.max(from, until)));
         return new DocumentBatches(this.low, numbersOf(this.low.index, from > until ? list.reverse() : list));
     }
 
@@ -300,6 +304,18 @@ export class NesEngine extends Engine {
         const index = this.indexOf(name);
         const [low, high] = this.#places(index, name, from, until);
         return low === 0 || low > high ? new Float64Array(0) : Float64Array.from(index.range(low, high), entry => entry.number);
+    }
+
+    // Indexes are written when their writer gets round to it, the one of all documents among the first. What is behind the last entry
+    // of a stream's is decided by its matcher.
+    #completeListOf(name, from, until) {
+        const index = name === ALL ? null : this.indexOf(name);
+        if (!index || this.isClosed(name)) return this.listOf(name, from, until);
+        const last = index.lastEntry === false ? 0 : index.lastEntry.number;
+        const found = Array.from(last < from ? [] : index.range(index.find(from, true), index.find(until)) || [], entry => entry.number);
+        const matcher = from <= until && last < until ? loadMatcher(index.metadata, this.low.hmacSecret) : null;
+        for (let number = Math.max(from, last + 1); number <= until; ++number) if (matches(this.low.read(number), matcher)) found.push(number);
+        return Float64Array.from(found);
     }
 
     documentAt(position) {

@@ -55,8 +55,12 @@ function documentsOf(store, name) {
 test('a directory of event-storage is converted when asked for, and is left as it was', async t => {
     const { storageDirectory, streams, all, state } = await original(t);
     const before = contents(storageDirectory);
-    assert.throws(() => new EventStore('store', { storageDirectory }), /event-storage has written.*convert: true/);
-    assert.throws(() => new EventStore('store', { storageDirectory, readOnly: true, convert: true }), /event-storage has written/);
+    for (const config of [{}, { readOnly: true, convert: true }]) {
+        const asItIs = new EventStore('store', { storageDirectory, ...config });
+        assert.equal(asItIs.format, 'event-storage');
+        asItIs.close();
+    }
+    assert.deepEqual(contents(storageDirectory), before);
     const first = new EventStore('store', { storageDirectory, convert: true });
     const check = store => {
         assert.equal(store.length, all.length);

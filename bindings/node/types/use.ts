@@ -1,7 +1,7 @@
 // Goal: what people write has types, and what would be wrong is refused. Method: tsc over this file; a line that must not compile
 // is marked, and tsc complains if it does.
 import EventStore, {
-    CommitCondition, EventStore as Named, EventStream, ExpectedVersion, Index, JoinEventStream, OptimisticConcurrencyError, Partition, Storage,
+    CommitCondition, Consumer, EventStore as Named, EventStream, ExpectedVersion, Index, JoinEventStream, OptimisticConcurrencyError, Partition, Storage,
     StorageLockedError, VERSION, buildRawBufferMatcher, matches,
 } from 'varve';
 
@@ -85,6 +85,9 @@ partition.write('text', 0, () => {});
 for (const { data, header } of partition.readRange(0, 10)) data.length + header.sequenceNumber;
 const reader = new Storage.ReadOnly('st');
 reader.on('wrote', () => {});
+new Consumer(storage, 'even', 'sum', { sum: 0 }).on('data', () => {});
+new Consumer(reader, '_all', 'all', 30).start();
+if (store.format === 'event-storage') store.readOnly.valueOf();
 reader.openIndex('even').on('append', (before, after) => after - before);
 // @ts-expect-error a reader does not write
 reader.write({ n: 1 });
