@@ -380,10 +380,19 @@ export function isOfEventStorage(place, index) {
     return !fs.existsSync(place) && fs.existsSync(index);
 }
 
+function openStorage(storeName, config, index) {
+    try {
+        return new ReadOnlyStorage(storeName, config);
+    } catch (error) {
+        if (!error.message.includes(index)) error.message = `${index}: ${error.message}`;
+        throw error;
+    }
+}
+
 /** The engine of an EventStore over the files of event-storage in its directories. */
 export function openFiles(eventStore, place, index) {
     const { storeName, storageDirectory, streamsDirectory, storageConfig } = eventStore;
-    const low = new ReadOnlyStorage(storeName, { ...storageConfig, dataDirectory: storageDirectory, indexDirectory: streamsDirectory });
+    const low = openStorage(storeName, { ...storageConfig, dataDirectory: storageDirectory, indexDirectory: streamsDirectory }, index);
     return new NesEngine(low, STREAM, eventStore, `${index} belongs to a store that event-storage has written, which is read as it is. ` +
         `Open it with convert: true, and a varve store is made of it, or with: npx varve import ${place} --from node-event-storage ` +
         `${storageDirectory} --name ${storeName}`);

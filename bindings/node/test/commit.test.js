@@ -240,11 +240,11 @@ test('use after close throws, also of streams that were begun', t => {
     assert.throws(() => store.getEventStream('foo'), { code: 'closed' });
 });
 
-test('a directory that event-storage has written is named and left alone', t => {
+test('a directory of event-storage whose index is damaged is named and left alone', t => {
     const storageDirectory = directoryFor(t);
     fs.mkdirSync(path.join(storageDirectory, 'streams'));
     fs.writeFileSync(path.join(storageDirectory, 'streams/store.index'), 'nesidx01');
-    assert.throws(() => new EventStore('store', { storageDirectory }), /event-storage has written.*varve import/);
+    assert.throws(() => new EventStore('store', { storageDirectory }), /streams\/store\.index: Invalid metadata size\./);
     assert.deepEqual(fs.readdirSync(storageDirectory), ['streams']);
 });
 
