@@ -30,7 +30,6 @@ struct Failure {
     std::string why;
 };
 
-/// A scenario that cannot be: never what a canary waits for, unless it waits for it.
 void check(bool condition, const std::string& why) {
     if (!condition) throw Failure{why};
 }
@@ -52,23 +51,23 @@ std::string quoted(std::string_view text) {
 
 std::string text_of(dom::element json) { return simdjson::minify(json); }
 
+/// The value of a field; of one that is not there, or something else, that of `T()`.
+template <class T>
+T value_in(dom::object object, const char* key) {
+    T value{};
+    if (object[key].get(value) != simdjson::SUCCESS) return T{};
+    return value;
+}
+
 std::string_view string_in(dom::object object, const char* key) {
-    std::string_view text;
-    (void)object[key].get(text);
-    return text;
+    return value_in<std::string_view>(object, key);
 }
 
 std::uint64_t number_in(dom::object object, const char* key) {
-    std::uint64_t number = 0;
-    (void)object[key].get(number);
-    return number;
+    return value_in<std::uint64_t>(object, key);
 }
 
-bool flag_in(dom::object object, const char* key) {
-    bool flag = false;
-    (void)object[key].get(flag);
-    return flag;
-}
+bool flag_in(dom::object object, const char* key) { return value_in<bool>(object, key); }
 
 std::vector<std::string_view> names_in(dom::object object, const char* key) {
     std::vector<std::string_view> names;
@@ -89,7 +88,8 @@ void only(dom::object object, std::initializer_list<std::string_view> known) {
 bool holds(dom::element expected, dom::element actual) {
     if (expected.is_object()) {
         if (!actual.is_object()) return false;
-        for (const auto [key, value] : expected.get_object().value()) {
+        const dom::object wanted = expected.get_object().value();
+        for (const auto [key, value] : wanted) {
             dom::element there;
             if (actual[key].get(there) != simdjson::SUCCESS || !holds(value, there)) return false;
         }
@@ -113,8 +113,8 @@ Selector selector_of(dom::element json) {
     const dom::object object = json.get_object().value();
     const auto list = [&](const char* key) {
         std::vector<Selector> all;
-        for (const dom::element one : object[key].get_array().value())
-            all.push_back(selector_of(one));
+        const dom::array array = object[key].get_array().value();
+        for (const dom::element one : array) all.push_back(selector_of(one));
         return all;
     };
     const auto field = *object.begin();
@@ -353,9 +353,10 @@ void Runner::step(dom::object step) {
 /// Which step fails, and why; 0 if none does.
 std::pair<std::uint64_t, std::string> run(dom::element scenario) {
     const TemporaryDirectory directory;
-    Runner runner((directory.path() / "store").string());
+    Runner runner(directory.store());
     std::uint64_t number = 0;
-    for (const dom::element step : scenario["steps"].get_array().value()) {
+    const dom::array steps = scenario["steps"].get_array().value();
+    for (const dom::element step : steps) {
         ++number;
         try {
             runner.step(step.get_object().value());
