@@ -144,7 +144,8 @@ Result<void> Importing::take(const nes::StoredDocument& document) {
     if (!envelopes_known_) envelopes_ = scratch_.envelope;
     envelopes_known_ = true;
     if (!usable(scratch_, place)) return {};
-    scratch_.event.id = id_of(document, mark_);
+    scratch_.event.id = last_id_ = id_of(document, mark_);
+    last_ = document.number;
     VARVE_TRY(make_room(scratch_, place));
     Load& load = *batch_.load;
     if (load.count == load.events.size()) load.events.emplace_back();

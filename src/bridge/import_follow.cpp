@@ -67,25 +67,46 @@ Result<void> Importing::look_again(std::uint64_t timeout_us) {
     auto entries = primary_->refresh();
     if (!entries) return std::move(entries).error();
     const std::uint64_t length = std::min(source_->length(), primary_->length());
-    const std::uint64_t cut = std::max(change->truncated, entries->truncated);
-    if (cut > 0 || length < placed_) {
-        overtaken_ = true;
-        tell_truncation(cut >= indexed_ ? 0 : std::min(length, placed_));
-    }
+    const bool changed = *change || *entries;
+    overtaken_ = change->truncated > 0 || entries->truncated > 0 || length < placed_ ||
+                 (changed && !is_last_there());
     indexed_ = expected_ = length;
-    return {};
+    return overtaken_ ? tell_truncation() : Result<void>{};
+}
+
+/// Whether the last document is still the one that was taken: an index that was cut and has grown
+/// again between two looks may end with the same entry.
+bool Importing::is_last_there() {
+    if (last_ == 0) return true;
+    const auto document = source_->read(last_);
+    return document && id_of(*document, mark_) == last_id_;
+}
+
+/// Documents at the beginning of the source that are in the store.
+Result<std::uint64_t> Importing::documents_kept() {
+    VARVE_TRY(appender_->drain());
+    auto snapshot = target_.snapshot();
+    if (!snapshot) return std::move(snapshot).error();
+    for (std::uint64_t number = std::min(indexed_, placed_); number > 0; --number) {
+        const auto document = source_->read(number);
+        if (document && snapshot->find(id_of(*document, mark_), Verify::trusted)) return number;
+    }
+    return 0;
 }
 
 /// What is not in the store, since its commit has not come to its end, is nobody's loss.
-void Importing::tell_truncation(std::uint64_t kept) {
+Result<void> Importing::tell_truncation() {
+    auto kept = documents_kept();
+    if (!kept) return std::move(kept).error();
     const std::uint64_t appended = placed_ - (batch_.load->count - batch_.closed);
-    if (kept >= appended) return;
+    if (*kept >= appended) return {};
     findings_.add(Finding::truncated_source,
                   "the source was truncated: what it has lost of documents " +
-                      std::to_string(kept + 1) + " to " + std::to_string(appended) +
+                      std::to_string(*kept + 1) + " to " + std::to_string(appended) +
                       " stays in the store; it is read again from its beginning",
-                  index_directory_ + "/" + options_.name + ".index", primary_->offset(kept + 1),
-                  kept + 1);
+                  index_directory_ + "/" + options_.name + ".index", primary_->offset(*kept + 1),
+                  *kept + 1);
+    return {};
 }
 
 Result<void> Importing::follow() {

@@ -124,7 +124,9 @@ private:
     [[nodiscard]] Result<void> await_document();
     [[nodiscard]] Result<void> look_again(std::uint64_t timeout_us);
     [[nodiscard]] Result<void> finish_following();
-    void tell_truncation(std::uint64_t kept);
+    [[nodiscard]] bool is_last_there();
+    [[nodiscard]] Result<void> tell_truncation();
+    [[nodiscard]] Result<std::uint64_t> documents_kept();
     void nap(std::uint64_t us) noexcept;
 
     // import_consumers.cpp
@@ -166,6 +168,8 @@ private:
     Phase phase_ = Phase::catching_up;
     bool stopped_ = false;  ///< progress has said that it shall end
     bool overtaken_ = false;
+    std::uint64_t last_ = 0;  ///< number of the event that was read last
+    EventId last_id_;
     std::uint64_t expected_ = 0;  ///< of them and those behind, for progress
     std::uint64_t taken_ = 0;
     std::size_t problems_told_ = 0;
