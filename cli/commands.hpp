@@ -97,7 +97,7 @@ struct ImportArguments {
     // Of a storage of node-event-storage, which `file` is the directory of then.
     std::string from, name = "eventstore", index_directory, stream_path = "stream";
     std::optional<std::string> type_path, tag_path;
-    bool no_compare = false, streams = false;
+    bool no_compare = false, streams = false, follow = false;
 };
 struct EraseArguments {
     std::string store;

@@ -95,6 +95,7 @@ int run_import_storage(const ImportArguments& arguments) {
     options.tag_path = arguments.tag_path;
     options.stream_path = arguments.stream_path;
     options.compare = !arguments.no_compare;
+    options.follow = arguments.follow;
     options.tell = [&](const Found& found) { print_found(found, arguments.json); };
     OpenOptions level;
     level.durability = Durability::os;  // one sync at the end

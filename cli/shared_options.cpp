@@ -106,6 +106,8 @@ void add_import(CLI::App& command, ImportArguments& import) {
           command.add_option("--stream-path", import.stream_path,
                              "field that holds the stream, in documents that no event store wrote; "
                              "else stream, and without it the partition"),
+          command.add_flag("--follow", import.follow,
+                           "keep importing what a writer adds, until interrupted (Ctrl-C)"),
           command.add_flag("--no-compare", import.no_compare,
                            "do not read everything again to compare"),
           command.add_flag("--streams", import.streams,

@@ -34,6 +34,7 @@ enum class Finding : std::uint8_t {
     overlapping_entry,   ///< of the primary index: its document begins within the one before it
     damaged_index,       ///< an entry of another index that disagrees with the primary one
     unindexed_document,  ///< bytes between documents, or behind the last one, that no entry names
+    truncated_source,    ///< while it was followed, documents went away that the store has
     // Documents that no event can be made of.
     torn_document,      ///< not written to its end
     not_json,           ///< no JSON object
@@ -50,7 +51,7 @@ enum class Finding : std::uint8_t {
     differing_stream,  ///< its events in the target are not those of the source
     differing_index,   ///< what an index lists is not what its stream has here
 };
-inline constexpr std::size_t kFindings = 17;
+inline constexpr std::size_t kFindings = 18;
 /// The spelling for people and programs: `damaged_entry`. Lives for ever.
 [[nodiscard]] VARVE_EXPORT std::string_view to_string(Finding finding) noexcept;
 
@@ -90,6 +91,10 @@ struct ImportOptions {
     /// Define derived and closed streams, which take positions behind the events, and make
     /// consumers. If not, the store has the events alone: whoever calls keeps the rest elsewhere.
     bool define = true;
+    /// Keep importing what a writer adds, until `progress` says false: that is no cancelling then,
+    /// but the end. What the writer has left is taken, definitions and consumers are made, and all
+    /// is compared, as without it. Needs a `progress`, which is asked a few times a second.
+    bool follow = false;
     /// Gets every finding as it is made. May be empty.
     std::function<void(const Found&)> tell;
     os::Env* env = nullptr;  ///< of the source; null: the operating system
@@ -111,7 +116,7 @@ struct ImportReport {
     bool complete = true;         ///< false: cancelled; what was appended stays
     std::uint64_t documents = 0;  ///< of the source
     std::uint64_t imported = 0;   ///< events appended by this run
-    std::uint64_t present = 0;    ///< that were there already
+    std::uint64_t present = 0;    ///< that were there already, or since before a truncation
     std::uint64_t left_out = 0;   ///< documents of which there is no event; each was told
     std::uint64_t commits = 0;    ///< in which the original had them
     std::uint64_t derived = 0;    ///< streams that are defined here, closed ones included
@@ -136,9 +141,14 @@ struct ImportReport {
 
 /// Appends everything that `target` does not have yet, at the store's level: open it at level `os`
 /// and sync at the end. `progress` gets documents. Errors: `not_found` (no such storage),
-/// `not_a_store`, `unsupported_version`, `corrupt` (the primary index), `invalid_argument`, and
-/// those of `Store::append`; after one, or a cancelled run, call again. What is wrong with single
-/// documents is no error but told.
+/// `not_a_store`, `unsupported_version`, `corrupt` (the primary index), `invalid_argument`, `stale`
+/// (followed, and its index was replaced by another file), and those of `Store::append`; after one,
+/// or a cancelled run, call again. What is wrong with single documents is no error but told.
+///
+/// Following: the events of a commit are appended when all of them are there. A document that is
+/// not there although its entry is, is waited for, up to 5 s. When the source was truncated, what
+/// it has lost stays in the target, that is told, and the source is read again from its beginning;
+/// `tell` hears of other findings again then, and the report counts those of the last reading.
 [[nodiscard]] VARVE_EXPORT Result<ImportReport> import_storage(
     Store& target, const ImportOptions& options, const Progress& progress = {}) noexcept;
 

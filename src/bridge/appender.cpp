@@ -45,6 +45,13 @@ Result<std::unique_ptr<Load>> Appender::give(std::unique_ptr<Load> load) {
     return again;
 }
 
+Result<void> Appender::drain() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return (waiting_.empty() && !busy_) || error_; });
+    if (error_) return Error(*error_);
+    return {};
+}
+
 Result<Appender::Done> Appender::finish() {
     end();
     if (error_) return Error(*error_);
@@ -60,12 +67,14 @@ void Appender::run() noexcept {
             if (waiting_.empty() || dropping_ || error_) return;
             load = std::move(waiting_.front());
             waiting_.pop_front();
+            busy_ = true;
             changed_.notify_all();
         }
         auto appended = append_or_fail(*load);
         load->count = 0;
         load->texts.clear();
         const std::lock_guard lock(mutex_);
+        busy_ = false;
         if (!appended) error_ = std::move(appended).error();
         empty_.push_back(std::move(load));
         changed_.notify_all();

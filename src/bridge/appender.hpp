@@ -45,6 +45,8 @@ public:
     /// an earlier append.
     [[nodiscard]] Result<std::unique_ptr<Load>> give(std::unique_ptr<Load> load);
     /// Returns when everything given is appended.
+    [[nodiscard]] Result<void> drain();
+    /// The same, and nothing more can be given.
     [[nodiscard]] Result<Done> finish();
 
 private:
@@ -62,6 +64,7 @@ private:
     std::deque<std::unique_ptr<Load>> waiting_;
     std::vector<std::unique_ptr<Load>> empty_;
     std::optional<Error> error_;
+    bool busy_ = false;  ///< with one that it has taken
     bool ending_ = false;
     bool dropping_ = false;
     std::thread thread_;

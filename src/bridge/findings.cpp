@@ -15,6 +15,7 @@ std::string_view to_string(Finding finding) noexcept {
         case Finding::overlapping_entry: return "overlapping_entry";
         case Finding::damaged_index: return "damaged_index";
         case Finding::unindexed_document: return "unindexed_document";
+        case Finding::truncated_source: return "truncated_source";
         case Finding::torn_document: return "torn_document";
         case Finding::not_json: return "not_json";
         case Finding::unusable_event: return "unusable_event";
@@ -38,6 +39,7 @@ Weight weight_of(Finding finding) noexcept {
         case Finding::overlapping_entry:
         case Finding::damaged_index:
         case Finding::unindexed_document:
+        case Finding::truncated_source:
         case Finding::differing_stream: return Weight::damage;
         case Finding::torn_document:
         case Finding::not_json:

@@ -51,6 +51,13 @@ Result<nes::Storage> open_storage(const nes::ImportOptions& options) {
 
 }  // namespace
 
+/// Adds to a report what the readings before it have appended, and why they ended.
+void add_earlier(const nes::ImportReport& before, nes::ImportReport& report) {
+    constexpr auto kTruncated = static_cast<std::size_t>(Finding::truncated_source);
+    report.imported += before.imported;
+    report.found[kTruncated] += before.found[kTruncated];
+}
+
 Importing::Importing(Store& target, const nes::ImportOptions& options, const Progress& progress)
     : target_(target),
       options_(options),
@@ -63,15 +70,25 @@ Result<nes::ImportReport> Importing::run() {
     VARVE_TRY(open_source());
     VARVE_TRY(look_at_source());
     appender_.emplace(target_);
-    VARVE_TRY(import_indexed());
-    if (report_.complete) VARVE_TRY(import_unindexed());
+    VARVE_TRY(import_documents());
     VARVE_TRY(finish_appending());
-    if (report_.complete) {
+    if (report_.complete && !overtaken_) {
+        VARVE_TRY(learn_indexes());
         VARVE_TRY(options_.define ? import_definitions() : leave_definitions());
         tell_problems();
         if (options_.compare) VARVE_TRY(compare());
     }
     return std::move(report_);
+}
+
+Result<void> Importing::import_documents() {
+    if (options_.follow) {
+        VARVE_TRY(import_what_is_there());
+        if (report_.complete) VARVE_TRY(follow());
+    } else {
+        VARVE_TRY(import_indexed());
+    }
+    return report_.complete && !overtaken_ ? import_unindexed() : Result<void>{};
 }
 
 Result<void> Importing::import_definitions() {
@@ -116,26 +133,24 @@ Result<void> Importing::look_at_source() {
     auto indexes = source_->indexes();
     if (!indexes) return std::move(indexes).error();
     indexes_ = std::move(*indexes);
-    tell_metadata();
     const Accessors accessors = accessors_of(indexes_);
     paths_.stream = split_path(options_.stream_path);
     paths_.type = path_or(options_.type_path, accessors.type, "type");
     paths_.tags = path_or(options_.tag_path, accessors.tags, "tags");
     report_.type_path = joined(paths_.type);
     report_.tag_path = joined(paths_.tags);
-    // The first document that can be read tells what wrote them.
-    auto cursor = source_->range();
-    if (!cursor) return std::move(cursor).error();
-    std::list<std::string> texts;
-    for (std::uint64_t n = 0; n < indexed_; ++n) {
-        nes::StoredDocument document;
-        if (!cursor->next(document)) {
-            cursor->pass();
-        } else if (read_event(document, paths_, texts, scratch_)) {
-            envelopes_ = scratch_.envelope;
-            break;
-        }
+    return {};
+}
+
+/// Behind the documents, the first of which tells what has written them. A source that was followed
+/// may have other indexes by now.
+Result<void> Importing::learn_indexes() {
+    if (options_.follow) {
+        auto indexes = source_->indexes();
+        if (!indexes) return std::move(indexes).error();
+        indexes_ = std::move(*indexes);
     }
+    tell_metadata();
     for (const nes::IndexInfo& index : indexes_)
         meanings_.push_back(meaning_of(index, paths_, envelopes_));
     return {};
@@ -242,9 +257,12 @@ void Importing::tell_problems() {
 }
 
 bool Importing::cancelled() {
-    if (!progress_ || (taken_ % kDocumentsBetweenLooks != 0 && taken_ != expected_)) return false;
+    if (phase_ == Phase::ending || !progress_ ||
+        (taken_ % kDocumentsBetweenLooks != 0 && taken_ != expected_))
+        return false;
     if (progress_(taken_, expected_)) return false;
-    report_.complete = false;
+    stopped_ = true;
+    report_.complete = phase_ == Phase::following;  // then it is the end that was waited for
     return true;
 }
 
@@ -267,8 +285,20 @@ Result<void> check_source(const ImportOptions& options) noexcept {
 
 Result<ImportReport> import_storage(Store& target, const ImportOptions& options,
                                     const Progress& progress) noexcept {
+    if (options.follow && !progress)
+        return base::failure(
+            ErrorCode::invalid_argument,
+            "a source is followed until progress says that it shall end: give one");
     try {
-        return bridge::Importing(target, options, progress).run();
+        ImportReport before;  // of readings that a truncation has ended
+        while (true) {
+            bridge::Importing importing(target, options, progress);
+            auto report = importing.run();
+            if (!report) return report;
+            bridge::add_earlier(before, *report);
+            if (!importing.overtaken()) return report;
+            before = std::move(*report);
+        }
     } catch (const std::bad_alloc&) {
         return base::failure(ErrorCode::out_of_memory, "there is no memory for the import");
     } catch (const std::system_error& error) {

@@ -47,30 +47,41 @@ const std::string* Names::fault(std::string_view name) {
     return found->second.empty() ? nullptr : &found->second;
 }
 
+/// What the primary index has and was not taken yet: all of it, or up to a document that a writer
+/// has yet to write.
 Result<void> Importing::import_indexed() {
-    if (indexed_ == 0) return {};
-    auto cursor = source_->range(1, static_cast<std::int64_t>(indexed_));
+    if (placed_ == indexed_) return {};
+    auto cursor =
+        source_->range(static_cast<std::int64_t>(placed_ + 1), static_cast<std::int64_t>(indexed_));
     if (!cursor) return std::move(cursor).error();
     nes::StoredDocument document;
-    for (std::uint64_t place = 1; place <= indexed_; ++place) {
-        ++taken_;
-        if (cursor->next(document)) {
-            VARVE_TRY(take(document));
-        } else {
+    while (placed_ < indexed_) {
+        const bool there = cursor->next(document);
+        if (!there) {
             const auto status = cursor->status();
-            if (status) break;  // it was truncated meanwhile
+            if (status || is_awaited(status.error(), placed_ + 1)) break;
             cursor->pass();
-            ++report_.documents;
-            ++report_.left_out;
-            left_out_.push_back(static_cast<std::uint32_t>(place));
-            if (const auto entry = primary_->get(static_cast<std::int64_t>(place)))
-                tiling_->pass(*entry);
-            findings_.add(Finding::damaged_entry, status.error().message, status.error().file,
-                          status.error().offset, place);
+            pass_entry(status.error(), placed_ + 1);
         }
+        ++placed_;
+        ++taken_;
+        if (there) VARVE_TRY(take(document));
         if (cancelled()) return {};
     }
     return {};
+}
+
+/// True if a writer may be about to write the document: some write the entry first.
+bool Importing::is_awaited(const Error& error, std::uint64_t place) const noexcept {
+    return options_.follow && error.code == ErrorCode::not_found && place > given_up_;
+}
+
+void Importing::pass_entry(const Error& error, std::uint64_t place) {
+    ++report_.documents;
+    ++report_.left_out;
+    left_out_.push_back(static_cast<std::uint32_t>(place));
+    if (const auto entry = primary_->get(static_cast<std::int64_t>(place))) tiling_->pass(*entry);
+    findings_.add(Finding::damaged_entry, error.message, error.file, error.offset, place);
 }
 
 /// Documents behind the last one that the primary index has: its writer died before it could add
@@ -130,8 +141,11 @@ Result<void> Importing::take(const nes::StoredDocument& document) {
         leave_out(Finding::not_json, "the document is no JSON object", place);
         return {};
     }
+    if (!envelopes_known_) envelopes_ = scratch_.envelope;
+    envelopes_known_ = true;
     if (!usable(scratch_, place)) return {};
-    scratch_.event.id = id_of(document, mark_);
+    scratch_.event.id = last_id_ = id_of(document, mark_);
+    last_ = document.number;
     VARVE_TRY(make_room(scratch_, place));
     Load& load = *batch_.load;
     if (load.count == load.events.size()) load.events.emplace_back();
@@ -222,16 +236,42 @@ bool Importing::continues(const SourceEvent& source) const {
 void Importing::close_commit() {
     for (; batch_.closed < batch_.load->count; ++batch_.closed)
         sums_.add(batch_.load->events[batch_.closed]);
+    batch_.closed_texts = batch_.load->texts.size();
 }
 
 /// Hands over what is collected. No commit goes on then.
 Result<void> Importing::append_batch() {
     batch_.closed = 0;
+    batch_.closed_texts = 0;
     batch_.bytes = 0;
     if (batch_.load->count == 0) return {};
     auto next = appender_->give(std::move(batch_.load));
     if (!next) return std::move(next).error();
     batch_.load = std::move(*next);
+    return {};
+}
+
+/// Hands over the commits that are whole. One that goes on stays, with its texts.
+Result<void> Importing::append_closed() {
+    Load& load = *batch_.load;
+    const std::size_t closed = batch_.closed;
+    if (closed == 0) return {};
+    std::vector<NewEvent> open(load.count - closed);
+    for (std::size_t n = 0; n < open.size(); ++n) std::swap(open[n], load.events[closed + n]);
+    std::list<std::string> texts;
+    texts.splice(texts.end(), load.texts,
+                 std::next(load.texts.begin(), static_cast<std::ptrdiff_t>(batch_.closed_texts)),
+                 load.texts.end());
+    load.count = closed;
+    VARVE_TRY(append_batch());
+    Load& next = *batch_.load;
+    if (next.events.size() < open.size()) next.events.resize(open.size());
+    for (std::size_t n = 0; n < open.size(); ++n) {
+        batch_.bytes += bytes_of(open[n]);
+        std::swap(next.events[n], open[n]);
+    }
+    next.count = open.size();
+    next.texts = std::move(texts);
     return {};
 }
 

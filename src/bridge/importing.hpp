@@ -57,6 +57,9 @@ class Importing {
 public:
     Importing(Store& target, const nes::ImportOptions& options, const Progress& progress);
     [[nodiscard]] Result<nes::ImportReport> run();
+    /// The source was truncated while it was followed: what `run` has reported is only what was
+    /// appended so far, and the source is to be read again.
+    [[nodiscard]] bool overtaken() const noexcept { return overtaken_; }
 
 private:
     /// Where a document lies, for findings about it.
@@ -65,10 +68,16 @@ private:
         std::uint64_t offset = 0;
         std::uint64_t number = 0;
     };
+    enum class Phase : std::uint8_t {
+        catching_up,  ///< taking what was there when the import began
+        following,    ///< taking what comes, until progress says that it shall end
+        ending,       ///< taking what has come by then; progress is not asked
+    };
     /// The append that is being put together.
     struct Batch {
         std::unique_ptr<Load> load = std::make_unique<Load>();
-        std::size_t closed = 0;  ///< events behind these belong to a commit that goes on
+        std::size_t closed = 0;        ///< events behind these belong to a commit that goes on
+        std::size_t closed_texts = 0;  ///< texts behind these are theirs
         std::uint64_t bytes = 0;
         CommitPlace commit;  ///< of the last event
         std::string stream;  ///< of the commit that goes on
@@ -81,6 +90,8 @@ private:
     [[nodiscard]] Result<void> open_source();
     [[nodiscard]] Result<void> look_at_source();
     void tell_metadata();
+    [[nodiscard]] Result<void> import_documents();
+    [[nodiscard]] Result<void> learn_indexes();
     [[nodiscard]] Result<void> import_definitions();
     [[nodiscard]] Result<void> leave_definitions();
     [[nodiscard]] Result<void> define_streams();
@@ -93,6 +104,8 @@ private:
 
     // import_events.cpp: documents to appends.
     [[nodiscard]] Result<void> import_indexed();
+    [[nodiscard]] bool is_awaited(const Error& error, std::uint64_t place) const noexcept;
+    void pass_entry(const Error& error, std::uint64_t place);
     [[nodiscard]] Result<void> import_unindexed();
     [[nodiscard]] Result<void> take(const nes::StoredDocument& document);
     [[nodiscard]] Result<void> make_room(const SourceEvent& source, const Place& place);
@@ -101,8 +114,20 @@ private:
     [[nodiscard]] bool continues(const SourceEvent& source) const;
     void close_commit();
     [[nodiscard]] Result<void> append_batch();
+    [[nodiscard]] Result<void> append_closed();
     [[nodiscard]] Result<void> finish_appending();
     void drop_unfinished();
+
+    // import_follow.cpp: what comes meanwhile.
+    [[nodiscard]] Result<void> follow();
+    [[nodiscard]] Result<void> import_what_is_there();
+    [[nodiscard]] Result<void> await_document();
+    [[nodiscard]] Result<void> look_again(std::uint64_t timeout_us);
+    [[nodiscard]] Result<void> finish_following();
+    [[nodiscard]] bool is_last_there();
+    [[nodiscard]] Result<void> tell_truncation();
+    [[nodiscard]] Result<std::uint64_t> documents_kept();
+    void nap(std::uint64_t us) noexcept;
 
     // import_consumers.cpp
     [[nodiscard]] Result<void> import_consumers();
@@ -135,8 +160,16 @@ private:
     std::optional<Tiling> tiling_;
     Paths paths_;
     bool envelopes_ = true;
+    bool envelopes_known_ = false;  ///< a document was read
     std::uint32_t mark_ = 0;
     std::uint64_t indexed_ = 0;   ///< documents that the primary index has, when it was looked at
+    std::uint64_t placed_ = 0;    ///< of them, taken or passed over
+    std::uint64_t given_up_ = 0;  ///< documents up to this one are no longer waited for
+    Phase phase_ = Phase::catching_up;
+    bool stopped_ = false;  ///< progress has said that it shall end
+    bool overtaken_ = false;
+    std::uint64_t last_ = 0;  ///< number of the event that was read last
+    EventId last_id_;
     std::uint64_t expected_ = 0;  ///< of them and those behind, for progress
     std::uint64_t taken_ = 0;
     std::size_t problems_told_ = 0;

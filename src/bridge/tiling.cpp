@@ -5,9 +5,14 @@
 
 namespace varve::bridge {
 
-Tiling::Tiling(std::vector<nes::PartitionInfo> partitions) : partitions_(std::move(partitions)) {
-    for (const nes::PartitionInfo& one : partitions_)
-        covered_[one.name] = {one.path, one.header_bytes, one.bytes, 0};
+Tiling::Tiling(std::vector<nes::PartitionInfo> partitions) { update(std::move(partitions)); }
+
+void Tiling::update(std::vector<nes::PartitionInfo> partitions) {
+    partitions_ = std::move(partitions);
+    for (const nes::PartitionInfo& one : partitions_) {
+        Covered& known = covered_[one.name];
+        known = {one.path, one.header_bytes, one.bytes, known.end};
+    }
 }
 
 Tiling::Covered& Tiling::covered(std::string_view partition) {

@@ -19,6 +19,9 @@ public:
     explicit Tiling(std::vector<nes::PartitionInfo> partitions);
 
     enum class Fit : std::uint8_t { follows, leaves_gap, overlaps };
+    /// What is known of the partitions by now.
+    void update(std::vector<nes::PartitionInfo> partitions);
+
     /// Takes the next document. One that overlaps the one before it is not taken.
     [[nodiscard]] Fit place(const nes::StoredDocument& document);
 

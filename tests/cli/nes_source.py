@@ -83,17 +83,22 @@ class Source:
         metadata = {"entryClass": "Entry", "entrySize": 16, **more}
         return header(b"nesidx01", compact(metadata)) + b"".join(struct.pack("<IIII", *entry) for entry in entries)
 
-    def save(self):
+    def contents(self):
+        """Path and content of each file, the primary index last."""
         for partition, body in self.partitions.items():
             metadata = compact({"epoch": EPOCH_MS, **self.metadata.get(partition, {})})
-            self.put(self.directory / self.file_of(partition), header(b"nesprt03", metadata) + bytes(body))
-        self.put(self.index_directory / f"{self.name}.index", self.index_bytes({}, self.entries))
+            yield self.directory / self.file_of(partition), header(b"nesprt03", metadata) + bytes(body)
         by_number = {entry[0]: entry for entry in self.entries}
         for name, index in self.indexes.items():
             more = {"matcher": index["matcher"]} if index["matcher"] is not None else {}
             if "hmac" in index:
                 more["hmac"] = index["hmac"]
             end = ".closed.index" if index["closed"] else ".index"
-            self.put(self.index_directory / f"{self.name}.{name}{end}",
-                     self.index_bytes(more, [by_number[number] for number in index["numbers"]]))
+            yield (self.index_directory / f"{self.name}.{name}{end}",
+                   self.index_bytes(more, [by_number[number] for number in index["numbers"]]))
+        yield self.index_directory / f"{self.name}.index", self.index_bytes({}, self.entries)
+
+    def save(self):
+        for path, content in self.contents():
+            self.put(path, content)
         return self

@@ -411,6 +411,94 @@ class Spoilt(ImportStorage):
         self.assertEqual(self.varve("consumers", self.store, "show", "beyond", "--json").json[0]["position"], 6)
 
 
+class Followed(ImportStorage):
+    """A writer that adds bytes to the files, as the original does: documents first, entries behind them."""
+    def grow(self, source):
+        for path, content in source.contents():
+            old = path.read_bytes() if path.exists() else b""
+            self.assertEqual(content[:len(old)], old)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "ab") as file:
+                file.write(content[len(old):])
+
+    def begin(self, *more):
+        command = [str(VARVE), "import", str(self.store), "--from", "node-event-storage", str(self.data), "--name", "es", "--follow",
+                   "--json", *more]
+        following = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(following.stderr.close)
+        self.addCleanup(following.stdout.close)
+        self.addCleanup(following.wait, 60)
+        self.addCleanup(following.kill)
+        return following
+
+    def until(self, count):
+        deadline = time.monotonic() + 60
+        while not self.store.exists() or len(self.run_varve("read", self.store, "--json").json) < count:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+
+    def end(self, following, code=0):
+        following.send_signal(signal.SIGINT)
+        out, err = following.communicate(timeout=60)
+        self.assertEqual(following.returncode, code, out + err)
+        lines = [json.loads(line) for line in out.splitlines()]
+        return lines[-1], lines[:-1]
+
+    def test_until_interrupted_and_killed_between(self):
+        source = Source(self.data)
+        source.commit("a", [{"n": 0}])
+        self.grow(source)
+        following = self.begin()
+        for n in range(1, 120):
+            source.commit(f"a{n % 5}", [{"n": n}, {"n": -n}])
+            self.grow(source)
+            if n % 40 == 0:
+                self.until(len(source.entries) - 10)
+                following.kill()
+                following.wait(60)
+                following = self.begin()
+        self.until(len(source.entries))
+        self.assertIsNone(following.poll(), "it goes on until it is interrupted")
+        source.consumer("_all", "counts", 9, {})
+        report, found = self.end(following)
+        self.assertEqual((report["complete"], report["documents"], report["consumers"]), (True, 239, 1))
+        self.assertEqual((report["differing_streams"], report["differing_indexes"], found), (0, 0, []))
+        self.expect_events(source)
+        self.varve("verify", self.store)
+        following = self.begin("--no-compare")
+        time.sleep(0.3)
+        report, found = self.end(following)
+        self.assertEqual((report["events"], report["duplicates"], report["compared"]), (0, 239, False))
+
+    def test_truncated_meanwhile(self):
+        source = Source(self.data)
+        for n in range(50):
+            source.commit("a", [{"n": n}])
+        self.grow(source)
+        following = self.begin()
+        self.until(50)
+        source = Source(self.data)
+        for n in range(20):
+            source.commit("a", [{"n": n}])
+        for path, content in source.contents():
+            os.truncate(path, len(content))
+        source.commit("a", [{"n": "other"}])
+        self.grow(source)
+        self.until(51)
+        report, found = self.end(following, code=3)
+        lost = [one for one in found if one["finding"] == "truncated_source"]
+        self.assertEqual(len(lost), 1, found)
+        self.assertEqual(pathlib.Path(lost[0]["file"]).name, "es.index")
+        self.assertIn(lost[0]["document"], (1, 21), "a reader between the steps may see less")
+        self.assertEqual((report["documents"], report["differing_streams"]), (21, 1))
+
+    def test_only_a_storage(self):
+        self.usage("import", self.store, self.data, "--follow")
+        answer = self.run_varve("import", self.store, "--from", "node-event-storage", self.data, "--follow")
+        self.assertNotEqual(answer.code, 0)
+        self.assertFalse(self.store.exists(), "a storage that is not there is not waited for")
+
+
 class Killed(ImportStorage):
     def test_kills_at_random_points(self):
         source = Source(self.data)

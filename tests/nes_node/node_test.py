@@ -10,8 +10,10 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 SKIPPED = 77
@@ -114,6 +116,37 @@ def carry(varve, directory, sides):
     print(f"{directory.name}: {len(documents)} events and the derived stream are the same in the store")
 
 
+def followed(varve, work, sides):
+    """An import follows while the original writes; when it is interrupted every event is there and all compares equal."""
+    source, store = work / "followed", work / "followed-store"
+    for directory in (source, store):
+        if directory.exists():
+            shutil.rmtree(directory)
+    run(*sides.node, "write", source, 3)
+    importing = subprocess.Popen([varve, "import", str(store), "--from", "node-event-storage", str(source), "--name", "store", "--follow",
+                                  "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        run(*sides.node, "trickle", source, 300)
+        run(*sides.node, "trickle", source, 30)  # another writer, that repairs what it finds first
+        deadline = time.monotonic() + 60
+        wanted = 2 * (3 + 300 + 30)
+        while run(varve, "read", store, "--json").count("\n") < wanted and time.monotonic() < deadline:
+            time.sleep(0.05)
+        importing.send_signal(signal.SIGINT)
+        out, err = importing.communicate(timeout=60)
+    finally:
+        importing.kill()
+    report = json.loads(out.strip().split("\n")[-1])
+    numbers = [report[field] for field in ("documents", "events", "duplicates", "left_out", "differing_streams", "differing_indexes")]
+    if importing.returncode != 0 or numbers != [wanted, wanted, 0, 0, 0, 0] or len(out.strip().split("\n")) != 1:
+        sys.exit(f"{source}: followed {importing.returncode}, {out}{err}")
+    documents, _ = told(run(*sides.node, "dump", source))
+    events = [json.loads(line) for line in run(varve, "read", store, "--json").strip().split("\n")]
+    if [(one["stream"], one["payload"]) for one in documents] != [(one["stream"], one["data"]) for one in events]:
+        sys.exit(f"{source}: the events that were followed are not those of the original")
+    print(f"{source.name}: {wanted} events were imported while they were written")
+
+
 def bring_back(varve, directory, sides):
     """Exports what `carry` imported: the original must read the same documents, in the same streams, and go on writing."""
     store, target = directory.with_name(directory.name + "-store"), directory.with_name(directory.name + "-back")
@@ -175,6 +208,7 @@ def main():
         carry(arguments.varve, theirs, sides)
         bring_back(arguments.varve, theirs, sides)
         born(arguments.varve, arguments.work, sides)
+        followed(arguments.varve, arguments.work, sides)
     run(*sides.ours, "write", own, 1, 50)
     sides.compare(own, 50)
     run(*sides.node, "write", own, 10)

@@ -1,6 +1,6 @@
-// The original's side of the round trips: node store.js write|dump|hold|try|follow|watch DIR [COUNT]
+// The original's side of the round trips: node store.js write|trickle|dump|hold|try|follow|watch DIR [COUNT]
 //
-// follow: opens for reading only and dumps what is there as soon as there are COUNT documents. watch: watches the directories as the
+// trickle: commits as `write` does, a few every few milliseconds. follow: opens for reading only and dumps what is there as soon as there are COUNT documents. watch: watches the directories as the
 // original does, and ends when a partition and the primary index have changed.
 'use strict';
 const fs = require('fs');
@@ -16,6 +16,17 @@ function write() {
         store.commit('foo-' + n % 3, [{type: 'A', n, text: 'é"\n'}, {type: 'B', n, text: 'x'.repeat(n * 37 % 5000)}]);
     if (!store.streams.odd) store.createEventStream('odd', {payload: {type: 'A'}});
     store.close();
+}
+
+function trickle() {
+    let left = Number(count);
+    const timer = setInterval(() => {
+        for (let n = 0; n < 3 && left > 0; ++n, --left)
+            store.commit('foo-' + left % 3, [{type: 'A', n: left}, {type: 'B', n: left, text: 'x'.repeat(left * 37 % 3000)}]);
+        if (left > 0) return;
+        clearInterval(timer);
+        store.close();
+    }, 5);
 }
 
 function dump() {
@@ -54,4 +65,4 @@ function watch() {
 }
 
 if (what === 'watch') watch();
-else store.once('ready', () => ({follow, write, dump, hold, try: () => store.close()})[what]());
+else store.once('ready', () => ({follow, write, trickle, dump, hold, try: () => store.close()})[what]());
