@@ -94,6 +94,7 @@ struct StatsArguments {
 struct ImportArguments {
     std::string store, file;
     bool skip_invalid = false, resume = false, ignore_unknown = false, json = false;
+    bool events_only = false;  ///< no definitions
     // Of a storage of node-event-storage, which `file` is the directory of then.
     std::string from, name = "eventstore", index_directory, stream_path = "stream";
     std::optional<std::string> type_path, tag_path;
@@ -107,7 +108,7 @@ struct EraseArguments {
 };
 struct ExportArguments {
     std::string store, file = "-";
-    bool json = false;
+    bool json = false, events_only = false;
     // To a storage of node-event-storage, which `file` is the directory of then.
     std::string to, name = "eventstore", index_directory;
     std::optional<std::string> type_path, tag_path;

@@ -1,5 +1,6 @@
 // Commands that define what the store does by itself: derive, index, definitions.
 #include "commands.hpp"
+#include "control_lines.hpp"
 #include "json_events.hpp"
 #include "selector_json.hpp"
 #include "terminal.hpp"
@@ -7,15 +8,6 @@
 namespace varve::cli {
 
 namespace {
-
-const char* kind_name(DefinitionKind kind) {
-    switch (kind) {
-        case DefinitionKind::stream: return "stream";
-        case DefinitionKind::tags: return "tags";
-        case DefinitionKind::type: return "type";
-    }
-    return "?";
-}
 
 Store open_to_define(const std::string& path) {
     OpenOptions options;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "commands.hpp"
+#include "control_lines.hpp"
 #include "json_events.hpp"
 #include "line_source.hpp"
 #include "terminal.hpp"
@@ -16,18 +17,21 @@ namespace varve::cli {
 namespace {
 
 constexpr std::size_t kEventsPerCommit = 512;
+constexpr std::size_t kDefinitionsPerCommit = 1024;
 constexpr std::size_t kQueued = 8;  // blocks between the two threads: bounds the memory
 
 /// Lines and the events that point into them.
 struct Block {
     std::vector<char> lines;
     Batch batch;
+    std::vector<ControlLine> controls;  ///< between the events, in their order
     std::uint64_t bytes_done = 0;
     std::string failure;  ///< why the parser stopped behind these events
     int exit_code = kOk;  ///< what the failure stands for
     std::uint64_t invalid = 0;
     std::uint64_t stored = 0;
     std::uint64_t duplicates = 0;  ///< events whose ids are in the store already
+    std::uint64_t definitions = 0;
 
     void fail(std::string why, int code) {
         failure = std::move(why);
@@ -146,7 +150,8 @@ public:
             auto block = queue_.empty();
             block->batch.clear();
             block->fail({}, kOk);
-            block->invalid = block->stored = block->duplicates = 0;
+            block->controls.clear();
+            block->invalid = block->stored = block->duplicates = block->definitions = 0;
             std::size_t length = 0;
             try {
                 more = lines_.next_block(block->lines, length);
@@ -173,15 +178,27 @@ private:
             rest.remove_prefix(std::min(rest.size(), line.size() + 1));
             ++line_number_;
             if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-            const std::string wrong = parser_.parse(line, line_number_, block.batch);
+            const bool control = is_control_line(line);
+            const std::string wrong = control ? parse_control(line, block)
+                                              : parser_.parse(line, line_number_, block.batch);
             if (wrong.empty()) {
-                if (resumed_.skipping()) skip_last(block);
+                if (!control && resumed_.skipping()) skip_last(block);
             } else if (arguments_.skip_invalid) {
                 ++block.invalid;
             } else {
                 block.fail("line " + std::to_string(line_number_) + ": " + wrong, kRefused);
             }
         }
+    }
+    /// What stands before an event that is skipped is in the store as that one is.
+    std::string parse_control(std::string_view line, Block& block) {
+        ControlLine control;
+        std::string wrong = parse_control_line(line, arguments_.ignore_unknown, control);
+        if (!wrong.empty() || resumed_.skipping() || arguments_.events_only) return wrong;
+        control.line_number = line_number_;
+        control.before = block.batch.count;
+        block.controls.push_back(std::move(control));
+        return {};
     }
     void skip_last(Block& block) {
         Batch& batch = block.batch;
@@ -248,29 +265,114 @@ bool append_alone(Store& store, const ImportArguments& arguments, Block& block,
     return true;
 }
 
-/// Appends the events of a block. A commit that is refused is tried event by event: the ones before
-/// the bad one stay.
-void append_block(Store& store, const ImportArguments& arguments, Block& block) {
-    const std::span<const NewEvent> all(block.batch.events.data(), block.batch.count);
-    for (std::size_t at = 0; at < all.size(); at += kEventsPerCommit) {
-        const auto run = all.subspan(at, std::min(kEventsPerCommit, all.size() - at));
-        auto done = store.append(run);
-        if (done) {
-            count(*done, block);
-            continue;
-        }
-        if (done.error().code == ErrorCode::id_conflict) {
-            append_unknown(store, run, block);
-            continue;
-        }
-        const bool refused = done.error().code == ErrorCode::invalid_argument ||
-                             done.error().code == ErrorCode::too_large;
-        if (!refused) throw Failed(done.error());
-        for (std::size_t n = 0; n < run.size(); ++n) {
-            if (!append_alone(store, arguments, block, run[n], block.batch.line_numbers[at + n]))
-                return;
-        }
+/// Appends some of a block's events as one commit. One that is refused is tried event by event: the
+/// ones before the bad one stay. False if the import ends here.
+bool append_run(Store& store, const ImportArguments& arguments, Block& block, std::size_t at,
+                std::size_t count_of) {
+    const auto run = std::span<const NewEvent>(block.batch.events).subspan(at, count_of);
+    auto done = store.append(run);
+    if (done) return count(*done, block), true;
+    if (done.error().code == ErrorCode::id_conflict) {
+        append_unknown(store, run, block);
+        return true;
     }
+    const bool refused = done.error().code == ErrorCode::invalid_argument ||
+                         done.error().code == ErrorCode::too_large;
+    if (!refused) throw Failed(done.error());
+    for (std::size_t n = 0; n < run.size(); ++n) {
+        if (!append_alone(store, arguments, block, run[n], block.batch.line_numbers[at + n]))
+            return false;
+    }
+    return true;
+}
+
+/// Makes or closes what one line says. False if the import ends here.
+bool apply_alone(Store& store, const ImportArguments& arguments, Block& block,
+                 const ControlLine& line) {
+    Result<void> done;
+    if (line.closes)
+        done = store.close_definition(line.name);
+    else if (auto defined = store.define(line.definition()); !defined)
+        done = std::move(defined).error();
+    if (done) {
+        block.definitions += line.closes ? 0 : 1;
+        return true;
+    }
+    const ErrorCode code = done.error().code;
+    const bool refused = code == ErrorCode::invalid_argument || code == ErrorCode::too_large ||
+                         code == ErrorCode::not_found;
+    if (!refused) throw Failed(done.error());
+    if (arguments.skip_invalid) return ++block.invalid, true;
+    block.fail("line " + std::to_string(line.line_number) + ": " + done.error().message, kRefused);
+    return false;
+}
+
+/// Definitions that follow each other are one commit, which is a sync. False if the import ends
+/// here.
+bool apply_lines(Store& store, const ImportArguments& arguments, Block& block,
+                 std::span<const ControlLine> lines) {
+    for (std::size_t at = 0; at < lines.size();) {
+        std::vector<NewDefinition> together;
+        while (at + together.size() < lines.size() && together.size() < kDefinitionsPerCommit &&
+               !lines[at + together.size()].closes)
+            together.push_back(lines[at + together.size()].definition());
+        const std::size_t done = std::max<std::size_t>(together.size(), 1);
+        if (together.size() > 1 && store.define(together)) {
+            block.definitions += done;
+        } else {
+            for (const ControlLine& line : lines.subspan(at, done))
+                if (!apply_alone(store, arguments, block, line)) return false;
+        }
+        at += done;
+    }
+    return true;
+}
+
+/// Appends the events of a block, and makes the definitions that stand between them.
+void append_block(Store& store, const ImportArguments& arguments, Block& block) {
+    const std::span<const ControlLine> controls = block.controls;
+    std::size_t control = 0;
+    for (std::size_t at = 0; at < block.batch.count || control < controls.size();) {
+        const std::size_t until =
+            control < controls.size() ? controls[control].before : block.batch.count;
+        if (at < until) {
+            const std::size_t run = std::min(kEventsPerCommit, until - at);
+            if (!append_run(store, arguments, block, at, run)) return;
+            at += run;
+            continue;
+        }
+        std::size_t end = control;
+        while (end < controls.size() && controls[end].before == at) ++end;
+        if (!apply_lines(store, arguments, block, controls.subspan(control, end - control))) return;
+        control = end;
+    }
+}
+
+/// What all blocks came to.
+struct Imported {
+    std::uint64_t events = 0, duplicates = 0, definitions = 0, invalid = 0;
+
+    void add(const Block& block) {
+        events += block.stored;
+        duplicates += block.duplicates;
+        definitions += block.definitions;
+        invalid += block.invalid;
+    }
+    [[nodiscard]] std::uint64_t there() const { return events + duplicates; }
+};
+
+void say_imported(const ImportArguments& arguments, const Imported& done, std::uint64_t skipped) {
+    if (arguments.json) {
+        print(
+            "{{\"events\":{},\"duplicates\":{},\"skipped\":{},\"definitions\":{},"
+            "\"invalid_lines\":{}}}\n",
+            done.events, done.duplicates, skipped, done.definitions, done.invalid);
+        return;
+    }
+    print("imported {} events{}{}{}\n", done.events,
+          done.definitions > 0 ? fmt::format(" and {} definitions", done.definitions) : "",
+          done.duplicates > 0 ? fmt::format(", {} were there already", done.duplicates) : "",
+          done.invalid > 0 ? fmt::format(", {} lines were not valid", done.invalid) : "");
 }
 
 std::string name_of(const std::string& file) { return file == "-" ? "standard input" : file; }
@@ -291,23 +393,19 @@ int run_import(const ImportArguments& arguments) {
     ProgressBar progress("import", size);
     Reader reader(arguments, std::move(lines), done, resumed, queue);
     std::thread parser([&] { reader.run(); });
-    std::uint64_t events = 0;
-    std::uint64_t duplicates = 0;
-    std::uint64_t invalid = 0;
+    Imported imported;
     std::string failure;
     int exit_code = kOk;
     std::exception_ptr broken;
     try {
         while (auto block = queue.take()) {
             if (failure.empty()) append_block(store, arguments, *block);
-            events += block->stored;
-            duplicates += block->duplicates;
+            imported.add(*block);
             if (failure.empty()) {
                 failure = block->failure;
                 exit_code = block->exit_code;
             }
-            invalid += block->invalid;
-            progress.show(block->bytes_done, events + duplicates, "events");
+            progress.show(block->bytes_done, imported.there(), "events");
             if (!failure.empty()) queue.stop();
             queue.give_back(std::move(block));
         }
@@ -319,20 +417,15 @@ int run_import(const ImportArguments& arguments) {
     parser.join();
     progress.finish();
     if (broken) std::rethrow_exception(broken);
+    if (imported.definitions > 0)
+        if (auto listed = store.list_past(); !listed) throw Failed(listed.error());
     auto synced = store.close();
     if (!synced) throw Failed(synced.error());
-    if (arguments.json) {
-        print("{{\"events\":{},\"duplicates\":{},\"skipped\":{},\"invalid_lines\":{}}}\n", events,
-              duplicates, resumed.left(), invalid);
-    } else {
-        print("imported {} events{}{}\n", events,
-              duplicates > 0 ? fmt::format(", {} were there already", duplicates) : "",
-              invalid > 0 ? fmt::format(", {} lines were not valid", invalid) : "");
-    }
+    say_imported(arguments, imported, resumed.left());
     flush_output();
     if (exit_code != kOk)
         complain("{}: {}; the {} events before it are stored", name_of(arguments.file), failure,
-                 events + duplicates);
+                 imported.there());
     return exit_code;
 }
 

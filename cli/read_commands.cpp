@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "commands.hpp"
+#include "control_lines.hpp"
 #include "json_events.hpp"
 #include "moment.hpp"
 #include "print_event.hpp"
@@ -233,6 +234,8 @@ int run_export(const ExportArguments& arguments) {
         return kRefused;
     }
     ProgressBar progress("export", snapshot.published().value);
+    std::optional<DefinitionLines> definitions;
+    if (!arguments.events_only) definitions.emplace(snapshot);
     std::string buffer;
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;
@@ -247,12 +250,14 @@ int run_export(const ExportArguments& arguments) {
     };
     auto seen = snapshot.read(Source::all()).for_each([&](const EventView& event) {
         if (wrong != 0) return;
+        if (definitions) definitions->write_before(event.position, buffer);
         write_line(event, buffer);
         ++events;
         if (buffer.size() < (256 << 10)) return;
         hand_on();
         progress.show(event.position.value, events, "events");
     });
+    if (definitions && seen) definitions->write_rest(buffer);
     hand_on();
     if (to_file && std::fclose(out) != 0 && wrong == 0) wrong = errno;
     progress.finish();
@@ -261,10 +266,12 @@ int run_export(const ExportArguments& arguments) {
         return kDamaged;
     }
     if (!seen) throw Failed(seen.error());
+    const std::uint64_t defined = definitions ? definitions->definitions() : 0;
     if (arguments.json)
-        print("{{\"events\":{},\"bytes\":{}}}\n", events, bytes);
+        print("{{\"events\":{},\"definitions\":{},\"bytes\":{}}}\n", events, defined, bytes);
     else if (to_file)
-        print("exported {} events, {}\n", events, human_bytes(bytes));
+        print("exported {} events{}, {}\n", events,
+              defined > 0 ? fmt::format(" and {} definitions", defined) : "", human_bytes(bytes));
     return kOk;
 }
 

@@ -89,7 +89,9 @@ void add_import(CLI::App& command, ImportArguments& import) {
                            "go on where an import that filled this store was interrupted; with "
                            "--from that needs no option"),
           command.add_flag("--ignore-unknown", import.ignore_unknown,
-                           "ignore fields that are none of an event")})
+                           "ignore fields that are none of an event"),
+          command.add_flag("--events-only", import.events_only,
+                           "leave out the definitions that stand between the events")})
         option->excludes(from);
     for (CLI::Option* option :
          {command.add_option("--name", import.name, "of the storage (eventstore if not given)")
@@ -140,6 +142,10 @@ void add_export(CLI::App& command, ExportArguments& exported) {
           command.add_flag("--mapped", exported.mapped,
                            "files in the layout of the mapped classes")})
         option->needs(to);
+    command
+        .add_flag("--events-only", exported.events_only,
+                  "no lines for derived streams and for names from content")
+        ->excludes(to);
     command.add_flag("--json", exported.json, "with FILE: what was exported, as JSON");
 }
 

@@ -54,6 +54,12 @@ struct ConsumerOptions {
     std::uint32_t retries = 3;     ///< of an event that failed, before it is parked
     std::uint32_t retry_ms = 100;  ///< before the first retry; twice as long before each other
     std::uint32_t retry_max_ms = 60'000;  ///< but never longer
+    /// An event whose handling ends the process counts as tried, too. After a process has died with
+    /// events in hand, those come again one by one; the one that was alone in hand when a process
+    /// died has been tried once more, and is parked instead of delivered when its retries are used
+    /// up. Whoever kills processes for other reasons than events wants no such thing, or more
+    /// retries.
+    bool count_deaths = true;
     /// While an event waits for its retry nothing behind it is delivered that was not yet. If not,
     /// others overtake it.
     bool keep_order = true;
@@ -211,8 +217,8 @@ public:
 
     /// Says that the event at `position` could not be handled. It is delivered again, alone, after
     /// a time; when its retries are used up it is parked with `reason` (≤ 1,024 bytes are kept),
-    /// durably, before the checkpoint passes it. Attempts are counted within one opening. Errors:
-    /// as `ack`.
+    /// durably, before the checkpoint passes it. Attempts are remembered across openings, of 32
+    /// events at a time. Errors: as `ack`.
     [[nodiscard]] Result<Failure> fail(Position position, std::string_view reason) noexcept;
 
     /// The stored state, as of the last acknowledgement that the checkpoint has passed.

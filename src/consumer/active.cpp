@@ -127,7 +127,8 @@ Result<Active::Turn> Active::turn(std::uint64_t now_us, std::uint64_t deadline_u
     if (held_) VARVE_TRY(store_checkpoint());
     VARVE_TRY(sync_if_due(now_us));
     const bool paused = file_->words().paused.load(std::memory_order_acquire) != 0;
-    const bool lane_is_busy = lanes_.count != 0 && (in_hands() || replayed_ != 0);
+    const bool lane_is_busy =
+        lanes_.count != 0 && (in_hands() || replayed_ != 0 || others_.careful);
     if (!paused && !lane_is_busy) {
         auto again = due_again(now_us);
         if (!again) return std::move(again).error();
@@ -150,7 +151,9 @@ Result<Active::Turn> Active::turn(std::uint64_t now_us, std::uint64_t deadline_u
                        std::to_string(in_flight_.size()) +
                            " events are in flight: acknowledge some of them first");
     }
-    turn.room = options_.in_flight_max - in_flight_.size();
+    turn.room = is_careful() ? 1 : options_.in_flight_max - in_flight_.size();
+    // One that is careful has nobody beside it.
+    if (is_careful() && lanes_.count != 0 && others_.in_hand) turn.room = 0;
     return turn;
 }
 
@@ -175,15 +178,17 @@ Result<Batch> Active::wait_and_take(std::size_t max_events, std::uint32_t timeou
             continue;
         }
         auto batch = look(std::min(max_events, turn->room), held ? 0 : turn->sleep_us);
+        if (batch && batch->empty() && std::exchange(gave_up_, false)) continue;
         if (!batch || !batch->empty() || env_.monotonic_us() >= deadline_us) return batch;
         // A checkpoint that waits for the disk goes on as soon as anything has changed.
         if (held) VARVE_TRY(engine_->wait_for_change(change, turn->sleep_us));
     }
 }
 
-Result<Polled> Active::poll(std::size_t max_events, bool leaving, Dealt& dealt) {
+Result<Polled> Active::poll(std::size_t max_events, bool leaving, Others others, Dealt& dealt) {
     Polled polled;
     const std::lock_guard lock(mutex_);
+    others_ = others;
     const std::uint64_t now_us = env_.monotonic_us();
     auto turn = this->turn(now_us, kNever);
     if (!turn) return std::move(turn).error();
@@ -196,9 +201,12 @@ Result<Polled> Active::poll(std::size_t max_events, bool leaving, Dealt& dealt) 
         caught_up_ = false;
         return polled;
     }
-    auto batch = take_dealt(dealt, std::min(max_events, turn->room));
-    if (!batch) return std::move(batch).error();
-    polled.batch = std::move(*batch);
+    do {
+        const std::size_t room = is_careful() ? 1 : std::min(max_events, turn->room);
+        auto batch = take_dealt(dealt, room);
+        if (!batch) return std::move(batch).error();
+        polled.batch = std::move(*batch);
+    } while (std::exchange(gave_up_, false));
     return polled;
 }
 
@@ -206,13 +214,17 @@ Result<Polled> Active::poll(std::size_t max_events, bool leaving, Dealt& dealt) 
 Result<Batch> Active::take_dealt(Dealt& dealt, std::size_t room) {
     std::vector<EventView> events;
     std::shared_ptr<store::Pinned> pinned = dealt.peek(events, room);
-    in_flight_.deliver(events);
+    deliver(events, gives_up(events));
     dealt.drop(events.size());
     if (dealt.epoch != 0) epoch_ = dealt.epoch;
     followed_ = dealt.taken();
     caught_up_ = dealt.empty() && dealt.at_end;
-    if (events.empty()) VARVE_TRY(advance());
-    return events.empty() ? Batch{} : Batch(std::move(events), std::move(pinned), lane_);
+    note_hands();
+    if (events.empty() || gave_up_) {
+        VARVE_TRY(advance());
+        return Batch{};
+    }
+    return Batch(std::move(events), std::move(pinned), lane_);
 }
 
 /// What comes next, at most `room` events; empty when the position has moved, or nothing came.
@@ -251,10 +263,15 @@ Result<Batch> Active::gather(std::size_t room) {
     }
     const std::lock_guard lock(mutex_);
     VARVE_TRY(usable());
-    in_flight_.deliver(events);
+    deliver(events, gives_up(events));
     epoch_ = pinned->view().epoch;
     followed_ = run_.empty() ? following_->position().value : run_.front().position.value - 1;
     caught_up_ = run_.empty() && following_->caught_up();
+    note_hands();
+    if (gave_up_) {
+        VARVE_TRY(advance());
+        return Batch{};
+    }
     return Batch(std::move(events), pinned);
 }
 
@@ -281,6 +298,7 @@ Result<void> Active::ack(Position position, std::optional<std::string_view> stat
 }
 
 void Active::note_acknowledged() noexcept {
+    note_hands();
     if (unsynced_since_us_ != 0) ++unsynced_acks_;
 }
 

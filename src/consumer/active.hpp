@@ -12,6 +12,7 @@
 
 #include "consumer/dealer.hpp"
 #include "consumer/in_flight.hpp"
+#include "consumer/marks.hpp"
 #include "consumer/parked_file.hpp"
 #include "store/following.hpp"
 
@@ -33,6 +34,12 @@ struct GroupLane {
     std::uint32_t number = 0;
     Lanes lanes;
     std::string_view name;  ///< of the group, for messages
+};
+
+/// What the other lanes of a member are doing.
+struct Others {
+    bool in_hand = false;  ///< somebody handles events of one of them
+    bool careful = false;  ///< of them one that has ended its process perhaps
 };
 
 /// What a lane had when nobody waited for it.
@@ -57,7 +64,13 @@ public:
     [[nodiscard]] Result<Batch> next(std::size_t max_events, std::uint32_t timeout_ms) noexcept;
     /// Of a lane, without waiting: from what was dealt to it. `leaving`: nothing new is delivered.
     /// May throw bad_alloc.
-    [[nodiscard]] Result<Polled> poll(std::size_t max_events, bool leaving, Dealt& dealt);
+    [[nodiscard]] Result<Polled> poll(std::size_t max_events, bool leaving, Others others,
+                                      Dealt& dealt);
+    /// What this one says to the other lanes; from any thread, without the mutex.
+    [[nodiscard]] Others hands() const noexcept {
+        const std::uint8_t now = hands_.load(std::memory_order_relaxed);
+        return {now != 0, now == 2};
+    }
     [[nodiscard]] Result<void> ack(Position position,
                                    std::optional<std::string_view> state) noexcept;
     [[nodiscard]] Result<Failure> fail(Position position, std::string_view reason) noexcept;
@@ -127,6 +140,11 @@ private:
                                                     std::optional<std::string_view> state);
     [[nodiscard]] Result<Failure> retry_or_park(std::uint64_t position, std::string_view reason);
     void note_acknowledged() noexcept;
+    void take_over();
+    void note_hands() noexcept;
+    [[nodiscard]] bool is_careful() const noexcept { return followed_ < careful_until_; }
+    [[nodiscard]] bool gives_up(std::span<const EventView> events);
+    void deliver(std::span<const EventView> events, bool given_up);
 
     // By the thread of `next`, without the mutex.
     [[nodiscard]] Result<Batch> wait_and_take(std::size_t max_events, std::uint32_t timeout_ms);
@@ -159,9 +177,14 @@ private:
     ParkedFile parked_;
     std::optional<Error> parked_error_;  ///< nothing can be parked
     std::vector<Retry> retries_;
-    std::map<std::uint64_t, std::uint32_t> attempts_;  ///< of events that have failed
-    std::deque<std::uint64_t> replays_;                ///< parked events to be delivered once more
-    std::uint64_t replayed_ = 0;  ///< the one that was, and is not acknowledged
+    Attempts attempts_;                  ///< of events that have failed, or ended their process
+    std::deque<std::uint64_t> replays_;  ///< parked events to be delivered once more
+    std::uint64_t replayed_ = 0;         ///< the one that was, and is not acknowledged
+    /// A process has died with events up to here in hand: they come one by one.
+    std::uint64_t careful_until_ = 0;
+    Others others_;                       ///< of a lane, at the last poll
+    std::atomic<std::uint8_t> hands_{0};  ///< 1: events are in hand; 2: a careful one is
+    bool gave_up_ = false;                ///< the last delivery was put aside instead
 };
 
 }  // namespace consumer

@@ -362,7 +362,7 @@ Result<void> CheckpointFile::settle() noexcept {
     if (durable_ >= 0) return {};
     if (content_.header.group == 0) VARVE_TRY(make_names_durable(env_, path_));
     VARVE_TRY(put(static_cast<std::size_t>(content_.newest), *content_.slot(content_.newest)));
-    return sync();
+    return sync_newest();
 }
 
 Result<void> CheckpointFile::grow(std::uint64_t bytes) noexcept {
@@ -402,6 +402,11 @@ Result<void> CheckpointFile::write(Saved saved) noexcept {
 
 Result<void> CheckpointFile::sync() noexcept {
     VARVE_TRY(usable());
+    VARVE_TRY(settle());
+    return unsynced() ? sync_newest() : Result<void>{};
+}
+
+Result<void> CheckpointFile::sync_newest() noexcept {
     auto synced = file_->file()->sync();
     // Asked again, the kernel would say yes without having written anything.
     failed_ = !synced;

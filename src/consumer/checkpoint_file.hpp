@@ -106,6 +106,11 @@ public:
     [[nodiscard]] SharedWords& words() const noexcept {
         return group_ != nullptr ? *group_ : words_.get();
     }
+    /// Those of this very file, for what its holder leaves behind; null in a child of `fork`.
+    [[nodiscard]] SharedWords* own_words() const noexcept {
+        const bool usable = file_->file() != nullptr && words_.mapping().data() != nullptr;
+        return usable ? &words_.get() : nullptr;
+    }
     /// From now on the words of the group, which outlive this, stand for its own.
     void share(SharedWords& group) noexcept { group_ = &group; }
     [[nodiscard]] bool unsynced() const noexcept { return content_.newest != durable_; }
@@ -117,19 +122,15 @@ public:
     }
     /// Writes it as the newest one. There is room for it.
     [[nodiscard]] Result<void> write(Saved saved) noexcept;
-    /// Makes what was written last durable.
+    /// Makes what was written last durable, also if an earlier process has written it, and the
+    /// names of the file.
     [[nodiscard]] Result<void> sync() noexcept;
-    /// The same for whatever stands there, also if an earlier process has written it.
-    [[nodiscard]] Result<void> make_durable() noexcept {
-        VARVE_TRY(usable());
-        VARVE_TRY(settle());
-        return unsynced() ? sync() : Result<void>{};
-    }
 
 private:
     CheckpointFile(os::Env& env, std::string path, const Uuid& uuid) noexcept
         : env_(env), path_(std::move(path)), uuid_(uuid) {}
     [[nodiscard]] Result<void> settle() noexcept;
+    [[nodiscard]] Result<void> sync_newest() noexcept;
     [[nodiscard]] Result<void> grow(std::uint64_t bytes) noexcept;
     [[nodiscard]] Result<void> put(std::size_t n, Saved& saved) noexcept;
     [[nodiscard]] Result<void> usable() const noexcept;

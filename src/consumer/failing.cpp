@@ -21,6 +21,7 @@ Result<Failure> Active::fail(Position position, std::string_view reason) noexcep
             const std::uint32_t before = parked_.events().at(replayed_).attempts;
             VARVE_TRY(parked_.add(ParkedKind::parked, replayed_, before + 1, reason));
             replayed_ = 0;
+            note_hands();
             return Failure::parked;
         }
         if (in_flight_.fail(position.value) != InFlight::Answer::done) {
@@ -28,7 +29,9 @@ Result<Failure> Active::fail(Position position, std::string_view reason) noexcep
                                                             std::to_string(position.value) +
                                                             " is not in flight: it cannot fail");
         }
-        return retry_or_park(position.value, reason);
+        auto failed = retry_or_park(position.value, reason);
+        note_hands();
+        return failed;
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to park an event");
     }
@@ -42,6 +45,8 @@ Result<Failure> Active::retry_or_park(std::uint64_t position, std::string_view r
     const Retry retry{position, env_.monotonic_us() + pause_ms * 1000};
     if (attempts <= options_.retries) {
         retries_.push_back(retry);
+        if (SharedWords* const words = file_->own_words())
+            mark_attempts(*words, position, attempts, now_.slot.position);
         return Failure::retried;
     }
     Result<void> parked;
@@ -58,6 +63,58 @@ Result<Failure> Active::retry_or_park(std::uint64_t position, std::string_view r
     return Failure::parked;
 }
 
+// ---- Events that end their process
+
+/// What a holder that died has left: which events are to be taken with care, and what was tried.
+void Active::take_over() {
+    SharedWords* const words = file_->own_words();
+    if (words == nullptr) return;
+    const Slot& slot = file_->saved().slot;
+    Left left = take_marks(*words, slot.generation, slot.position);
+    attempts_ = std::move(left.attempts);
+    if (!options_.count_deaths) return;
+    careful_until_ = left.given;
+    if (left.alone == 0) return;
+    const std::uint32_t attempts = ++attempts_[left.alone];
+    mark_attempts(*words, left.alone, attempts, slot.position);
+}
+
+/// Says in the file what is in hand now, for whoever takes over if this process dies. Of a lane
+/// only what comes with care is said to be alone: other lanes may have something in hand, too.
+void Active::note_hands() noexcept {
+    const std::size_t hands = in_flight_.size() - retries_.size() + (replayed_ != 0 ? 1 : 0);
+    std::uint64_t given = is_careful() ? careful_until_ : 0;
+    std::uint64_t alone = 0;
+    if (hands > 0) given = std::max(given, in_flight_.delivered());
+    if (hands == 1 && replayed_ == 0) alone = in_flight_.first_in_hand();
+    const bool careful = alone != 0 && alone <= careful_until_;
+    if (lanes_.count != 0 && (!careful || others_.in_hand)) alone = 0;
+    hands_.store(hands == 0 ? 0 : careful ? 2 : 1, std::memory_order_relaxed);
+    if (SharedWords* const words = file_->own_words()) mark_in_hand(*words, given, alone);
+}
+
+/// It has ended its process too often: it is put aside, if that can be done.
+bool Active::gives_up(std::span<const EventView> events) {
+    if (events.size() != 1 || !options_.count_deaths || parked_error_) return false;
+    const std::uint64_t position = events.front().position.value;
+    const auto tried = attempts_.find(position);
+    if (tried == attempts_.end() || tried->second <= options_.retries) return false;
+    constexpr std::string_view kReason =
+        "the process that handled it has died, the last time alone";
+    return parked_.add(ParkedKind::parked, position, tried->second, kReason).has_value();
+}
+
+/// Takes events over that are handed out now, or were given up.
+void Active::deliver(std::span<const EventView> events, bool given_up) {
+    in_flight_.deliver(events);
+    gave_up_ = given_up;
+    if (!given_up) return;
+    const std::uint64_t position = events.front().position.value;
+    static_cast<void>(in_flight_.fail(position));
+    in_flight_.park(position);
+    attempts_.erase(position);
+}
+
 /// The failed event that comes next. In order a later one waits for an earlier one.
 std::vector<Active::Retry>::const_iterator Active::next_retry() const noexcept {
     return std::min_element(retries_.begin(), retries_.end(), [&](const Retry& a, const Retry& b) {
@@ -72,6 +129,7 @@ Result<std::optional<Batch>> Active::due_again(std::uint64_t now_us) {
         if (!batch) return std::move(batch).error();
         replayed_ = replays_.front();
         replays_.pop_front();
+        note_hands();
         return std::optional<Batch>(std::move(*batch));
     }
     const auto due = next_retry();
@@ -80,6 +138,7 @@ Result<std::optional<Batch>> Active::due_again(std::uint64_t now_us) {
     if (!batch) return std::move(batch).error();
     in_flight_.deliver_again(due->position);
     retries_.erase(due);
+    note_hands();
     return std::optional<Batch>(std::move(*batch));
 }
 

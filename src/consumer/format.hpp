@@ -31,6 +31,7 @@ inline constexpr std::size_t kInlineState = kPage - kSlotHeadSize;
 inline constexpr std::size_t kSelectorOffset = 3 * kPage;
 inline constexpr std::size_t kMilestones = 32;
 inline constexpr std::size_t kHolderSize = 256;
+inline constexpr std::size_t kAttempts = 32;
 inline constexpr std::size_t kMaxLaneTag = 128;
 inline constexpr std::size_t kMaxLanes = 256;
 inline constexpr std::size_t kMaxMembers = 256;
@@ -55,13 +56,28 @@ struct FileHeader {
 };
 static_assert(sizeof(FileHeader) == kHeaderSize);
 
-/// In the page of the header, behind it: what processes tell each other. Not covered by a checksum.
+/// How often an event was tried that is neither acknowledged nor parked. One whose check does not
+/// hold says nothing.
+struct Attempt {
+    std::atomic<std::uint64_t> position;
+    std::atomic<std::uint32_t> attempts;
+    std::atomic<std::uint32_t> check;  ///< of both, and of the generation of the checkpoint
+};
+
+/// In the page of the header, behind it: what processes tell each other, and what one that dies
+/// leaves to the next. Not covered by a checksum.
 struct SharedWords {
     std::atomic<std::uint32_t> wake;    ///< bumped with each checkpoint; the futex word
     std::atomic<std::uint32_t> paused;  ///< not 0: nothing is delivered
     char holder[kHolderSize];           ///< who has it, for people, if the lock is taken
     std::atomic<std::uint32_t> moves;   ///< of a group: bumped when members or lanes change hands
+    // Of a consumer or a lane, by whoever holds it: see marks.hpp.
+    std::atomic<std::uint32_t> generation;  ///< of the checkpoint that what follows belongs to
+    std::atomic<std::uint64_t> given;       ///< up to where events are in hand; 0: none is
+    std::atomic<std::uint64_t> alone;       ///< the only one that is; 0: none or several are
+    std::array<Attempt, kAttempts> attempts;
 };
+static_assert(sizeof(Attempt) == 16 && offsetof(SharedWords, attempts) == 288);
 inline constexpr std::size_t kWordsOffset = 1024;
 
 /// A place on the way, so that a skip can be found without counting everything.
@@ -104,7 +120,11 @@ inline constexpr base::Field kFileHeaderFields[] = {
     VARVE_FIELD(FileHeader, zero)};
 inline constexpr base::Field kSharedWordsFields[] = {
     VARVE_FIELD(SharedWords, wake), VARVE_FIELD(SharedWords, paused),
-    VARVE_FIELD(SharedWords, holder), VARVE_FIELD(SharedWords, moves)};
+    VARVE_FIELD(SharedWords, holder), VARVE_FIELD(SharedWords, moves),
+    VARVE_FIELD(SharedWords, generation), VARVE_FIELD(SharedWords, given),
+    VARVE_FIELD(SharedWords, alone), VARVE_FIELD(SharedWords, attempts)};
+inline constexpr base::Field kAttemptFields[] = {
+    VARVE_FIELD(Attempt, position), VARVE_FIELD(Attempt, attempts), VARVE_FIELD(Attempt, check)};
 inline constexpr base::Field kSlotFields[] = {
     VARVE_FIELD(Slot, crc), VARVE_FIELD(Slot, state_crc), VARVE_FIELD(Slot, number),
     VARVE_FIELD(Slot, position), VARVE_FIELD(Slot, acknowledged), VARVE_FIELD(Slot, parked),

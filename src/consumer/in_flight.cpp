@@ -91,6 +91,12 @@ void InFlight::park(std::uint64_t position) noexcept {
     --open_;
 }
 
+std::uint64_t InFlight::first_in_hand() const noexcept {
+    for (const Entry& entry : entries_)
+        if (entry.status == Status::delivered) return entry.position;
+    return 0;
+}
+
 Passed InFlight::pass() noexcept {
     Passed passed;
     while (!entries_.empty()) {

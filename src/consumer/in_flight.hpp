@@ -53,6 +53,10 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return open_; }
     /// Position of the first event that is neither acknowledged nor parked.
     [[nodiscard]] std::uint64_t front() const noexcept { return entries_.front().position; }
+    /// Highest position that was delivered; 0: none.
+    [[nodiscard]] std::uint64_t delivered() const noexcept { return delivered_; }
+    /// The first event that somebody handles: not one that waits to be delivered again. 0: none.
+    [[nodiscard]] std::uint64_t first_in_hand() const noexcept;
     /// Takes what is complete from the front.
     [[nodiscard]] Passed pass() noexcept;
     void clear() noexcept;

@@ -153,9 +153,18 @@ Result<Polled> Member::poll_all(std::size_t max_events) {
                                         [](const Held& one) { return one.lane->replays(); }))
         replays_.store(false);
     const bool nothing_new = replays_.load();
+    std::size_t in_hand = 0;
+    std::size_t careful = 0;
+    for (const Held& one : held_) {
+        const Others hands = one.lane->hands();
+        in_hand += hands.in_hand ? 1 : 0;
+        careful += hands.careful ? 1 : 0;
+    }
     for (std::size_t n = 0; n < held_.size(); ++n) {
         const std::size_t at = (turn_ + n) % held_.size();
-        auto polled = held_[at].lane->poll(max_events, at >= share_ || nothing_new,
+        const Others own = held_[at].lane->hands();
+        const Others others{in_hand > (own.in_hand ? 1U : 0U), careful > (own.careful ? 1U : 0U)};
+        auto polled = held_[at].lane->poll(max_events, at >= share_ || nothing_new, others,
                                            dealer_->of(held_[at].number));
         if (!polled) {
             turn_ = at + 1;  // the others come first next time

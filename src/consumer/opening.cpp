@@ -154,6 +154,7 @@ Result<void> Active::begin(const Place& place, const std::string& path) {
     epoch_ = view->epoch;
     now_ = file_->saved();
     begin_after(now_.slot.position);
+    take_over();
     return load_parked(place);
 }
 
@@ -212,6 +213,7 @@ void Active::begin_after(std::uint64_t position) {
     attempts_.clear();
     replays_.clear();
     replayed_ = 0;
+    careful_until_ = 0;
     held_.reset();
     followed_ = position;
     least_ = position;
@@ -262,6 +264,8 @@ Result<void> Active::seek(Position position, std::optional<std::string_view> sta
         now_ = std::move(fresh);
         parked_error_.reset();
         begin_after(position.value);
+        if (SharedWords* const words = file_->own_words())
+            clear_marks(*words, now_.slot.generation);
         return load_parked(place_of(*engine_));
     } catch (const std::bad_alloc&) {
         return failure(ErrorCode::out_of_memory, "no memory to go on elsewhere");
@@ -281,6 +285,9 @@ Result<void> Active::close() noexcept {
         done = failure(ErrorCode::out_of_memory, "no memory to write the last checkpoint");
     }
     if (done) done = sync_file();
+    // Whoever leaves did not die: what it had in hand is nobody's fault.
+    SharedWords* const words = file_->own_words();
+    if (words != nullptr) mark_in_hand(*words, is_careful() ? careful_until_ : 0, 0);
     now_ = file_->saved();
     file_.reset();
     return done;

@@ -150,6 +150,8 @@ Result<void> ParkedFile::open() noexcept {
     auto read = (*file)->read_at(0, bytes);
     if (!read) return std::move(read).error();
     VARVE_TRY((*file)->write_at(0, Bytes{bytes}.first(*read)));
+    // Whoever made the file may have died before its name was on the disk.
+    VARVE_TRY(place_.env->sync_directory(place_.directory));
     file_ = std::move(*file);
     return {};
 }

@@ -81,7 +81,7 @@ Result<void> reset_group(const Place& place, std::string_view name, const Checkp
 /// What a consumer that is to take another one's place has reached, durably.
 Result<std::uint64_t> make_durable(const Place& place, std::string_view name,
                                    CheckpointFile& file) {
-    VARVE_TRY(file.make_durable());
+    VARVE_TRY(file.sync());
     const FileHeader& header = file.header();
     if (header.lanes == 0) return file.saved().slot.position;
     std::uint64_t reached = ~0ULL;
@@ -91,7 +91,7 @@ Result<std::uint64_t> make_durable(const Place& place, std::string_view name,
             return failure(ErrorCode::corrupt, "lane " + std::to_string(n) + " is missing",
                            place.file_of(name));
         if (!lane) return std::move(lane).error();
-        VARVE_TRY((*lane)->make_durable());
+        VARVE_TRY((*lane)->sync());
         reached = std::min(reached, (*lane)->saved().slot.position);
     }
     return reached;

@@ -15,6 +15,8 @@ GroupRig::GroupRig(std::uint64_t seed)
     options_.lanes = 1 + static_cast<std::uint32_t>(random_.below(6));
     if (random_.below(3) == 0) options_.order_by_tag = "k/";
     options_.consumer.retries = 1;
+    options_.consumer.count_deaths = random_.below(4) == 0;
+    if (options_.consumer.count_deaths) options_.consumer.retries = 1'000;
     options_.consumer.retry_ms = 50;
     lanes_ = {options_.lanes, std::string(options_.order_by_tag)};
 }

@@ -76,6 +76,7 @@ Tally run_all(const Arguments& arguments) {
         all.crashes += one.crashes;
         all.delivered += one.delivered;
         all.parked += one.parked;
+        all.given_up += one.given_up;
         all.violation = one.violation;
         if (!all.violation.empty())
             std::printf("replay: varve_consumers --seed %llu --rounds 1\n",
@@ -105,12 +106,14 @@ int main(int count, char** values) {
     }
     varve::base::seeded_bug = arguments.bug;
     const Tally tally = run_all(arguments);
-    std::printf("%llu operations, %llu crashes, %llu events delivered, %llu parked: %s\n",
-                static_cast<unsigned long long>(tally.operations),
-                static_cast<unsigned long long>(tally.crashes),
-                static_cast<unsigned long long>(tally.delivered),
-                static_cast<unsigned long long>(tally.parked),
-                tally.violation.empty() ? "0 violations" : tally.violation.c_str());
+    std::printf(
+        "%llu operations, %llu crashes, %llu events delivered, %llu parked, %llu given up: %s\n",
+        static_cast<unsigned long long>(tally.operations),
+        static_cast<unsigned long long>(tally.crashes),
+        static_cast<unsigned long long>(tally.delivered),
+        static_cast<unsigned long long>(tally.parked),
+        static_cast<unsigned long long>(tally.given_up),
+        tally.violation.empty() ? "0 violations" : tally.violation.c_str());
     if (arguments.bug == varve::base::SeededBug::none) return tally.violation.empty() ? 0 : 1;
     if (!tally.violation.empty()) return 0;
     std::printf("the defect '%s' was not noticed: this rig proves nothing about it\n",

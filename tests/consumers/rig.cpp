@@ -10,6 +10,7 @@ namespace varve::consumers {
 namespace {
 
 constexpr std::size_t kInFlight = 12;
+constexpr std::size_t kLargestBatch = 4;
 
 }  // namespace
 
@@ -17,6 +18,7 @@ Rig::Rig(std::uint64_t seed)
     : random_(seed),
       seed_(seed),
       keeps_state_(seed % 2 == 0),
+      retries_(static_cast<std::uint32_t>(seed / 2 % 2)),
       world_(std::make_unique<os::SimEnv>(seed)) {}
 
 Rig::~Rig() {
@@ -71,8 +73,29 @@ void Rig::take_image() {
     image_ = Image{};
     image_->cut = cut;
     image_->floors = floors_;
+    blame();
     image_->world =
         cut ? world_->power_cut(seed, {kStyles[random_.below(5)], 0}) : world_->kill(seed);
+}
+
+/// A death may be taken for a failed attempt of an event that was in hand. A batch that is handed
+/// out just now is not known to the model yet.
+void Rig::blame() {
+    std::size_t more = kLargestBatch;
+    for (const std::uint64_t one : matching_) {
+        if (one <= delivered_ && !open_.contains(one)) continue;
+        if (one > delivered_ && more-- == 0) break;
+        if (++tried_[one] <= retries_) continue;
+        parked_.insert(one);
+        surely_replayed_.erase(one);
+    }
+}
+
+/// It was tried so often, or perhaps was, that it may have been put aside instead of being handed
+/// out.
+bool Rig::may_be_given_up(std::uint64_t position) const {
+    const auto tried = tried_.find(position);
+    return counts_deaths_ && tried != tried_.end() && tried->second > retries_;
 }
 
 void Rig::drop_handles() {
@@ -115,7 +138,9 @@ void Rig::open_consumer() {
     options.in_flight_max = kInFlight;
     options.durable_only = random_.below(2) == 0;
     options.sync_acks = static_cast<std::uint32_t>(random_.below(4));
-    options.retries = 1;
+    options.retries = retries_;
+    options.count_deaths = random_.below(2) == 0;
+    counts_deaths_ = options.count_deaths;
     options.keep_order = keeps_state_ || random_.below(2) == 0;
     auto consumer =
         Consumer::open(reader_ ? *reader_ : *writer_, "one", Selector::type("A"), options);
@@ -166,7 +191,7 @@ void Rig::append() {
 }
 
 void Rig::next() {
-    auto batch = consumer_->next(1 + random_.below(4),
+    auto batch = consumer_->next(1 + random_.below(kLargestBatch),
                                  static_cast<std::uint32_t>(random_.below(4) == 0 ? 250 : 0));
     if (!batch && batch.error().code == ErrorCode::busy) {
         if (consumer_->in_flight() < kInFlight) violated("busy, but not full");
@@ -187,7 +212,7 @@ void Rig::handle() {
         handled_.insert(position);
         if (!good(consumer_->ack(Position{position}), "ack of a replayed event")) return;
         surely_parked_.erase(position);
-        surely_replayed_.insert(position);
+        if (!image_) surely_replayed_.insert(position);  // else it may have died before
         return;
     }
     keeps_state_ ? handle_in_order() : handle_anywhere();
@@ -244,12 +269,13 @@ void Rig::acknowledge(std::uint64_t position, std::optional<std::string> state) 
 
 void Rig::fail(std::uint64_t position) {
     parked_.insert(position);  // it may turn out so
+    ++tried_[position];
     auto failed = consumer_->fail(Position{position}, "on purpose");
     if (!good(failed, "fail")) return;
     open_.erase(position);
     handled_.erase(position);
     if (*failed == Failure::retried) {
-        parked_.erase(position);
+        if (!may_be_given_up(position)) parked_.erase(position);
         retried_.insert(position);
         for (auto& batch : batches_) std::erase(batch, position);  // it comes in one of its own
         std::erase_if(batches_, [](const auto& batch) { return batch.empty(); });
@@ -264,6 +290,9 @@ void Rig::fail(std::uint64_t position) {
 
 void Rig::replay() {
     if (keeps_state_ || replayed_ != 0) return;
+    // The list is that of the stored checkpoint, which has to be where acknowledgements are.
+    if (!good(writer_->sync(), "the store cannot be synced")) return;
+    sync_consumer();
     if (!good(consumer_->replay(), "replay")) return;
     auto listed = Consumer::parked(*writer_, "one");
     if (!good(listed, "the parked events cannot be listed")) return;

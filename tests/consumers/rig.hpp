@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,6 +23,7 @@ struct Tally {
     std::uint64_t crashes = 0;
     std::uint64_t delivered = 0;
     std::uint64_t parked = 0;
+    std::uint64_t given_up = 0;  ///< events parked because processes died with them in hand
     std::string violation;
 };
 
@@ -47,6 +49,8 @@ private:
     void open_store();
     void open_consumer();
     void drop_handles();
+    void blame();
+    [[nodiscard]] bool may_be_given_up(std::uint64_t position) const;
     void plan_crash();
     void take_image();
     void go_on_in_image();
@@ -83,6 +87,7 @@ private:
     os::SimRandom random_;
     std::uint64_t seed_;
     bool keeps_state_;  ///< one event after the other, with a state; else in any order, without
+    std::uint32_t retries_;
     std::unique_ptr<os::SimEnv> world_;
     std::optional<Store> writer_;
     std::optional<Store> reader_;
@@ -97,6 +102,7 @@ private:
     std::set<std::uint64_t> parked_;         ///< parked, or it was tried
     std::set<std::uint64_t> surely_parked_;  ///< and not acknowledged since
     std::set<std::uint64_t> surely_replayed_;
+    std::map<std::uint64_t, std::uint32_t> tried_;  ///< failures, and deaths: at most so many
 
     // Of one opening.
     std::uint64_t delivered_ = 0;     ///< last position that was delivered for the first time
@@ -106,6 +112,7 @@ private:
     std::set<std::uint64_t> retried_;    ///< to be delivered again
     std::deque<std::uint64_t> replays_;  ///< to be delivered once more
     std::uint64_t replayed_ = 0;
+    bool counts_deaths_ = false;
 };
 
 /// Somebody waits for a consumer, or for a lane of a group, and what it waits for happens before it

@@ -244,6 +244,50 @@ TEST(Failing, WhileNothingCanBeParkedTheCheckpointStays) {
     EXPECT_EQ(consumer.checkpoint().position.value, 6U);
 }
 
+/// Parks the event at position 3, unless it is.
+void park_third(const Store& store) {
+    ConsumerOptions options = quick(0);
+    options.count_deaths = false;
+    Consumer consumer = open_consumer(store, options);
+    EXPECT_TRUE(consumer.sync());
+    if (consumer.checkpoint().parked == 0) {
+        EXPECT_EQ(positions_of(take(consumer)), (Positions{3}));
+        EXPECT_EQ(*consumer.fail(Position{3}, "why"), Failure::parked);
+    }
+    EXPECT_TRUE(consumer.sync());
+}
+
+TEST(Failing, WhatIsParkedInAFileThatADeadProcessHasMadeSurvivesAPowerCut) {
+    std::uint64_t steps = 0;
+    for (bool died = true; died; ++steps) {
+        os::SimEnv world(3);
+        std::unique_ptr<os::SimEnv> left;
+        {
+            Store store = open_store(world);
+            append_events(store, 1, 3);
+            std::uint64_t countdown = steps + 1;
+            world.on_step([&] {
+                if (countdown > 0 && --countdown == 0) left = world.kill(4);
+            });
+            park_third(store);
+            world.on_step({});
+        }
+        died = left != nullptr;
+        if (!died) break;
+        std::unique_ptr<os::SimEnv> after;
+        {
+            const Store store = open_store(*left);
+            park_third(store);
+            after = left->power_cut(5, {os::SimCut::Style::nothing, 0});
+        }
+        const Store store = open_store(*after, Access::read_only);
+        auto parked = Consumer::parked(store, "mail");
+        ASSERT_TRUE(parked) << steps << ": " << parked.error().message;
+        EXPECT_EQ(parked->size(), 1U) << steps;
+    }
+    EXPECT_GT(steps, 10U);
+}
+
 TEST(Failing, LostEntriesAreNoticed) {
     os::SimEnv world(1);
     Store store = open_store(world);

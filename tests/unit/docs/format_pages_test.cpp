@@ -36,6 +36,7 @@ const Table kTables[] = {
     {"format/consumer.md", "Header", consumer::kFileHeaderFields, consumer::kHeaderSize},
     {"format/consumer.md", "Shared words", consumer::kSharedWordsFields,
      sizeof(consumer::SharedWords)},
+    {"format/consumer.md", "Attempt", consumer::kAttemptFields, sizeof(consumer::Attempt)},
     {"format/consumer.md", "Slot", consumer::kSlotFields, consumer::kSlotHeadSize},
     {"format/consumer.md", "Milestone", consumer::kMilestoneFields, sizeof(consumer::Milestone)},
     {"format/consumer.md", "Header of parked events", consumer::kParkedHeaderFields,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "varve/options.hpp"
+#include "varve/selector_json.hpp"
 
 namespace varve {
 namespace {
@@ -84,6 +85,20 @@ TEST(Selector, NormalForms) {
         {!(t("A") | t("B")), R"(not (type "A" or type "B"))"},
         {(!!(t("A") | t("B"))) | t("C"), R"(type "A" or type "B" or type "C")"},
     });
+}
+
+TEST(Selector, AsJson) {
+    const auto json = [](const Selector& selector) { return to_json(selector); };
+    EXPECT_EQ(json(kAll), "true");
+    EXPECT_EQ(json(kNothing), "false");
+    EXPECT_EQ(json(t("")), "false");  // cannot be
+    EXPECT_EQ(json(t("A\"\\\n\u00e9")), "{\"type\":\"A\\\"\\\\\\u000a\u00e9\"}");
+    EXPECT_EQ(
+        json(any({Selector::stream("s"), Selector::category("c"), t("T"), g("t"),
+                  Selector::derived("d")})),
+        R"({"any":[{"stream":"s"},{"category":"c"},{"type":"T"},{"tag":"t"},{"derived":"d"}]})");
+    EXPECT_EQ(json(both({g("a"), !any({t("B"), g("b")})})),
+              R"({"all":[{"tag":"a"},{"not":{"any":[{"type":"B"},{"tag":"b"}]}}]})");
 }
 
 TEST(Selector, QueriesAndSourcesAreSelectors) {
