@@ -104,7 +104,6 @@ Taker open_or_make(const TailArguments& arguments, Open open) {
 
 ConsumerOptions consumer_options(const TailArguments& arguments) {
     ConsumerOptions options;
-    options.count_deaths = false;  // who ends this program means no event
     if (arguments.after != ~0ULL) options.after = Position{arguments.after};
     return options;
 }

@@ -54,12 +54,12 @@ struct ConsumerOptions {
     std::uint32_t retries = 3;     ///< of an event that failed, before it is parked
     std::uint32_t retry_ms = 100;  ///< before the first retry; twice as long before each other
     std::uint32_t retry_max_ms = 60'000;  ///< but never longer
-    /// An event whose handling ends the process counts as tried, too. After a process has died with
-    /// events in hand, those come again one by one; the one that was alone in hand when a process
-    /// died has been tried once more, and is parked instead of delivered when its retries are used
-    /// up. Whoever kills processes for other reasons than events wants no such thing, or more
-    /// retries.
-    bool count_deaths = true;
+    /// If set, an event whose handling ends the process counts as tried, too: after a process has
+    /// died with events in hand, those come again one by one; the one that was alone in hand when a
+    /// process died has been tried once more, and is parked instead of delivered when its retries
+    /// are used up. Not set unless asked for: a process that dies at once whatever it is given would
+    /// have one event after the other parked.
+    bool count_deaths = false;
     /// While an event waits for its retry nothing behind it is delivered that was not yet. If not,
     /// others overtake it.
     bool keep_order = true;

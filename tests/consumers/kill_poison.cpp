@@ -45,6 +45,7 @@ OpenOptions options_for(Access access) {
 ConsumerOptions consumer_options() {
     ConsumerOptions options;
     options.retries = kRetries;
+    options.count_deaths = true;
     return options;
 }
 

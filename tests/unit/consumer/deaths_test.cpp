@@ -17,6 +17,7 @@ ConsumerOptions patient(std::uint32_t retries) {
     ConsumerOptions options;
     options.retries = retries;
     options.retry_ms = 1;
+    options.count_deaths = true;
     return options;
 }
 

@@ -246,9 +246,7 @@ TEST(Failing, WhileNothingCanBeParkedTheCheckpointStays) {
 
 /// Parks the event at position 3, unless it is.
 void park_third(const Store& store) {
-    ConsumerOptions options = quick(0);
-    options.count_deaths = false;
-    Consumer consumer = open_consumer(store, options);
+    Consumer consumer = open_consumer(store, quick(0));
     EXPECT_TRUE(consumer.sync());
     if (consumer.checkpoint().parked == 0) {
         EXPECT_EQ(positions_of(take(consumer)), (Positions{3}));
