@@ -5,7 +5,7 @@ import path from 'node:path';
 import { consumerName } from './consumer.js';
 import { Engine } from './engine.js';
 import { StorageLockedError } from './errors.js';
-import { JOURNAL, Journal, syncDirectory } from './journal.js';
+import { Journal, journalOf, syncDirectory } from './journal.js';
 import { Store, importStorage } from './native.js';
 
 const ENTRY = 16;  // bytes of an index
@@ -53,10 +53,10 @@ class Conversion {
         const making = path.join(path.dirname(this.place), `.${path.basename(this.place)}-converting`);
         const report = importStorage(making, this.directory, this.name, this.indexes, type?.path ?? '', tags?.path ?? '');
         if (report.damaged || report.leftOut > 0) throw this.#failure(report);
-        fs.rmSync(path.join(making, JOURNAL), { force: true });
+        fs.rmSync(journalOf(making), { force: true });
         const native = new Store(making, false, false, 'os');
         try {
-            this.#besides(native, new Journal(path.join(making, JOURNAL), false, this.secret));
+            this.#besides(native, new Journal(making, false, this.secret, () => native.published()));
         } finally {
             native.close();
         }

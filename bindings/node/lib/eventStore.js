@@ -9,7 +9,7 @@ import { Engine } from './engine.js';
 import { conditionConflict, versionConflict } from './errors.js';
 import { EventStream, JoinEventStream } from './eventStream.js';
 import { Following } from './follow.js';
-import { JOURNAL, Journal } from './journal.js';
+import { Journal } from './journal.js';
 import { checkNulls, membersOf, toJson, toText } from './json.js';
 import { split } from './matcher.js';
 import { isOfEventStorage, openFiles } from './nesEngine.js';
@@ -106,7 +106,7 @@ export class EventStore extends EventEmitter {
     // What can not be trusted or read leaves everything as it is: the store is closed again.
     #openJournal() {
         try {
-            return this.#journal = new Journal(path.join(this.#place, JOURNAL), this.#readOnly, this.storageConfig.hmacSecret ?? '');
+            return this.#journal = new Journal(this.#place, this.#readOnly, this.storageConfig.hmacSecret ?? '', () => this.#native.published());
         } catch (error) {
             this.#native.close();
             throw error;
@@ -517,6 +517,7 @@ export class EventStore extends EventEmitter {
         if (this.#readOnly) this.#engine.refuse('close a stream on it');
         if (streamName === ALL || !(streamName in this.streams)) throw new Error(`Stream "${streamName}" does not exist.`);
         if (this.#journal.closed.has(streamName)) throw new Error(`Stream "${streamName}" is already closed.`);
+        this.#native.sync();  // its line counts them
         this.#journal.closeStream(streamName);
         this.emit('stream-closed', streamName);
     }

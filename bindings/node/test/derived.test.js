@@ -9,7 +9,7 @@ import { directoryFor, numbers, openStore, turn, until } from './support.js';
 
 const ns = stream => stream.events.map(({ n }) => n);
 const even = ({ payload }) => payload.n % 2 === 0;
-const journalOf = directory => path.join(directory, 'store.varve', 'node-streams.jsonl');
+const journalOf = directory => path.join(directory, 'store.varve', 'attached', 'node-streams.jsonl');
 
 for (const [kind, matcher, expected] of [
     ['a function', even, [2, 4, 6, 8]],
