@@ -183,3 +183,15 @@ export class BatchReader {
         this.#slab = Math.min(MOST_SLAB, Math.max(FIRST_SLAB, Math.ceil(1.2 * bytes * this.#rows / rows)));
     }
 }
+
+/** The next batch as documents: how many; 0 at the end. `serializer` is the store's own, or null. */
+export function loadDocuments(reader, serializer) {
+    return serializer ? reader.loadTexts() : reader.load(WANT_METADATA | WANT_STREAM);
+}
+
+/** Document number n of that batch; throws if it can not be read. */
+export function documentOf({ payloads, metadata, streams }, n, serializer) {
+    if (serializer) return serializer.deserialize(payloads[n]);
+    for (const column of [payloads, metadata]) if (column[n] instanceof Unreadable) throw column[n].error;
+    return { stream: streams[n], payload: payloads[n], metadata: metadata[n] };
+}

@@ -17,14 +17,54 @@ Durability durability_of(const std::string& text) {
     return text == "interval" ? Durability::interval : Durability::os;
 }
 
-/// How many events of its selector a read passes over before event number `first`, in the state
-/// that it will see.
-Result<std::uint64_t> events_before(const Snapshot& now, const Wanted& wanted,
-                                    std::uint64_t first) {
-    if (wanted.options.direction == Direction::forwards) return first - 1;
+/// So many events are passed over one by one; beyond, counting finds the place sooner.
+constexpr std::uint64_t kPassedOver = 512;
+
+/// The position of event number `nth` of a selector, of which there are that many: by halves, in
+/// each of which the indexes count only what the one before has left.
+Result<Position> position_of(const Snapshot& now, const Selector& selector, std::uint64_t nth) {
+    std::uint64_t low = 1;
+    std::uint64_t high = now.published().value;
+    while (low < high) {
+        const std::uint64_t middle = low + (high - low) / 2;
+        ReadOptions half;
+        half.from = Position{low};
+        half.until = Position{middle};
+        auto count = now.count(selector, half);
+        if (!count) return std::move(count).error();
+        if (*count >= nth) {
+            high = middle;
+        } else {
+            nth -= *count;
+            low = middle + 1;
+        }
+    }
+    return Position{low};
+}
+
+/// Makes a read begin with event number `first` of its selector, counted from 1 in the order of
+/// the store whatever its direction.
+Result<void> begin_with(const Snapshot& now, std::uint64_t first, Wanted& wanted) {
+    const bool forwards = wanted.options.direction == Direction::forwards;
+    if (forwards && first <= kPassedOver) {
+        wanted.skip = first - 1;
+        return {};
+    }
     auto count = now.count(wanted.selector);
     if (!count) return std::move(count).error();
-    return *count > first ? *count - first : 0;
+    if (forwards && *count < first) {
+        wanted.limit = 0;
+        return {};
+    }
+    if (*count <= first && !forwards) return {};
+    if (!forwards && *count - first <= kPassedOver) {
+        wanted.skip = *count - first;
+        return {};
+    }
+    auto position = position_of(now, wanted.selector, first);
+    if (!position) return std::move(position).error();
+    wanted.options.from = *position;
+    return {};
 }
 
 }  // namespace
@@ -198,12 +238,10 @@ Napi::Value StoreObject::cursor(const Napi::CallbackInfo& info) {
         if (!wanted.matcher) return {};
     }
     if (first > 0) {
-        auto skip = events_before(*now, wanted, first);
-        if (!skip) {
-            raise(env, skip.error());
+        if (auto begun = begin_with(*now, first, wanted); !begun) {
+            raise(env, begun.error());
             return {};
         }
-        wanted.skip = *skip;
     }
     return begin_cursor(env, std::move(*now), std::move(wanted));
 }

@@ -290,3 +290,18 @@ test('a raw stream that is piped has the same lines, many in a chunk, also behin
     assert.deepEqual(seen, Array.from({ length: 11 }, (_, n) => 4990 + n));
     assert.deepEqual(await piped(store.getEventStream('foo').from(9).until(3).where(() => false)), []);
 });
+
+test('ranges far behind the end of a type, in both directions, are those of all its events', t => {
+    const store = openStore(t, { typeAccessor: 'type' });
+    for (let n = 1; n <= 6000; n += 100)
+        store.commit('foo', Array.from({ length: 100 }, (_, k) => ({ n: n + k, type: (n + k) % 3 === 0 ? 'A' : 'B' })));
+    const all = Array.from({ length: 2000 }, (_, n) => 3 * (n + 1));
+    const ns = stream => stream.events.map(({ n }) => n);
+    for (const [from, until] of [[1, 2000], [700, 800], [1487, 1488], [1488, 1488], [1999, 2000], [513, 514], [514, 520]]) {
+        assert.deepEqual(ns(store.getEventStream('A', from, until)), all.slice(from - 1, until), `${from}…${until}`);
+        assert.deepEqual(ns(store.getEventStream('A', until, from)), all.slice(from - 1, until).reverse(), `${until}…${from}`);
+        const odd = ({ n }) => n % 2 === 1;
+        assert.deepEqual(ns(store.getEventStream('A', until, from, { payload: { n: all[until - 1] } })), [all[until - 1]]);
+        assert.deepEqual(ns(store.getEventStream('A', from, until, odd)), all.slice(from - 1, until).filter(n => n % 2 === 1));
+    }
+});
