@@ -75,9 +75,8 @@ public:
         pen_.move_to(bytes_begin_);
     }
 
-    void write(std::uint32_t want, bool at_end) noexcept {
+    void write(std::uint32_t want) noexcept {
         header_.count = static_cast<std::uint32_t>(events_.size());
-        header_.at_end = at_end ? 1 : 0;
         for (std::size_t n = 0; n < events_.size(); ++n) begin_row(n);
         if ((want & kWantLine) != 0)
             write_lines();
@@ -179,8 +178,8 @@ std::size_t bytes_of(const EventView& event, std::uint32_t want) noexcept {
 }
 
 void write_rows(std::span<const EventView> events, std::uint32_t want, std::size_t rows,
-                bool at_end, std::span<char> room) noexcept {
-    BatchWriter(events, rows, room).write(want, at_end);
+                std::span<char> room) noexcept {
+    BatchWriter(events, rows, room).write(want);
 }
 
 }  // namespace varve::node

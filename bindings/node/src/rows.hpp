@@ -33,8 +33,8 @@ struct BatchHeader {
     std::uint32_t data_end = 0;
     std::uint32_t metadata_begin = 0;  ///< of the array of all metadata
     std::uint32_t metadata_end = 0;
-    std::uint32_t at_end = 0;  ///< 1: nothing follows
-    std::uint32_t flags = 0;   ///< RowFlags that some row has
+    std::uint32_t unused = 0;
+    std::uint32_t flags = 0;  ///< RowFlags that some row has
 };
 static_assert(sizeof(BatchHeader) == 32);
 
@@ -69,6 +69,6 @@ enum RowFlag : std::uint32_t {
 /// Writes `events`, which fit: `bytes_around(rows)` and their `bytes_of` together are no more than
 /// the room. The table has space for `rows` rows.
 void write_rows(std::span<const EventView> events, std::uint32_t want, std::size_t rows,
-                bool at_end, std::span<char> room) noexcept;
+                std::span<char> room) noexcept;
 
 }  // namespace varve::node
