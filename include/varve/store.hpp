@@ -428,12 +428,13 @@ public:
     /// Copies everything that is durable into directory `target`, while the store is in use: in the
     /// writer's process everything published (it is synced first), else what the writer has made
     /// durable; where no writer lives, everything, after a sync of the files. Every commit is
-    /// checked as it is copied. `target` is missing, empty, or an earlier backup of this store:
-    /// then only what is new is copied, and until this run ends it remains the earlier one. An
-    /// interrupted run is taken up by the next. A backup can be opened read-only. Errors: `corrupt`
-    /// (the place is damaged: see `salvage`), `invalid_argument` (`target` is something else),
-    /// `stale` (it holds another history of this store), `no_space` (call again when there is
-    /// room), `locked` (another backup into it runs), and those of `open`.
+    /// checked as it is copied; files in directory `attached` come along. `target` is missing,
+    /// empty, or an earlier backup of this store: then only what is new is copied, and until this
+    /// run ends it remains the earlier one. An interrupted run is taken up by the next. A backup
+    /// can be opened read-only. Errors: `corrupt` (the place is damaged: see `salvage`),
+    /// `invalid_argument` (`target` is something else), `stale` (it holds another history of this
+    /// store), `no_space` (call again when there is room), `locked` (another backup into it runs),
+    /// and those of `open`.
     [[nodiscard]] Result<BackupReport> backup(const std::string& target,
                                               const BackupOptions& options = {},
                                               const Progress& progress = {}) const noexcept;

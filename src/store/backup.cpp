@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
+#include "store/attached.hpp"
 #include "store/engine.hpp"
 
 namespace varve {
@@ -333,6 +334,12 @@ Result<void> BackupRun::copy_segments(const LogEnds& log) {
 Result<void> BackupRun::finish() {
     os::Env& env = *target_.env;
     VARVE_TRY(put_small_files(target_, "consumers", consumers_));
+    // Last, so that they say all that the copied events may need; what they say beyond those is for
+    // whoever wrote them to notice.
+    auto attached = read_attached(engine_.meta());
+    if (!attached) return std::move(attached).error();
+    VARVE_TRY(check_attached(engine_.meta(), *attached));
+    VARVE_TRY(put_small_files(target_, kAttached, *attached));
     auto manifest =
         file::read_manifest(env, engine_.meta().in("manifest"), engine_.meta().manifest_seed());
     if (!manifest && manifest.error().code != ErrorCode::not_found)

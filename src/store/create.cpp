@@ -13,10 +13,20 @@ namespace store {
 using base::failure;
 
 bool is_our_name(const std::string& name) noexcept {
-    constexpr std::string_view kOurs[] = {
-        "varve",           "varve.new", "lock",  "control",   "control.new", "manifest",
-        "manifest.new",    "log",       "index", "consumers", "dropped",     "verify.state",
-        "verify.state.new"};
+    constexpr std::string_view kOurs[] = {"varve",
+                                          "varve.new",
+                                          "lock",
+                                          "control",
+                                          "control.new",
+                                          "manifest",
+                                          "manifest.new",
+                                          "log",
+                                          "index",
+                                          "consumers",
+                                          "dropped",
+                                          "verify.state",
+                                          "verify.state.new",
+                                          "attached"};
     return std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs);
 }
 
@@ -60,7 +70,7 @@ Result<bool> was_never_used(const Meta& meta) noexcept {
         blank = is_blank(meta, meta.segment_path(number));
         if (!blank || !*blank) return blank;
     }
-    for (const char* name : {"consumers", "dropped"}) {
+    for (const char* name : {"consumers", "dropped", "attached"}) {
         auto kept = meta.env->list(meta.in(name));
         if (kept && !kept->empty()) return false;
         if (!kept && kept.error().code != ErrorCode::not_found) return std::move(kept).error();

@@ -134,8 +134,8 @@ Result<void> copy_segment(const LogEnds& log, std::size_t n, const std::string& 
     return env.rename(fresh, path);
 }
 
-Result<std::vector<SmallFile>> read_small_files(const Meta& from, const char* name) {
-    constexpr std::uint64_t kLargest = 64 << 20;
+Result<std::vector<SmallFile>> read_small_files(const Meta& from, const char* name,
+                                                std::uint64_t largest) {
     std::vector<SmallFile> files;
     auto names = from.env->list(from.in(name));
     if (!names && names.error().code == ErrorCode::not_found) return files;
@@ -146,7 +146,7 @@ Result<std::vector<SmallFile>> read_small_files(const Meta& from, const char* na
         if (!file) return std::move(file).error();
         auto size = (*file)->size();
         if (!size) return std::move(size).error();
-        if (*size > kLargest)
+        if (*size > largest)
             return failure(ErrorCode::too_large, "the file is larger than any of ours", path);
         SmallFile& read_into = files.emplace_back(one, std::vector<std::byte>(*size));
         auto read = (*file)->read_at(0, read_into.bytes);
@@ -156,8 +156,7 @@ Result<std::vector<SmallFile>> read_small_files(const Meta& from, const char* na
     return files;
 }
 
-Result<void> put_small_files(const Meta& to, const char* name,
-                             const std::vector<SmallFile>& files) {
+Result<void> put_small_files(const Meta& to, const char* name, std::span<const SmallFile> files) {
     if (files.empty()) return {};
     VARVE_TRY(make_directory_if_missing(to, to.in(name)));
     for (const SmallFile& one : files) {
@@ -190,8 +189,9 @@ void remove_unfinished(const Meta& meta) noexcept {
     remove_all(meta.log_directory(), ends_with_ours);
     remove_all(meta.index_directory(), ends_with_ours);
     remove_all(meta.in("consumers"), [](const std::string&) { return true; });
+    remove_all(meta.in("attached"), [](const std::string&) { return true; });
     for (const std::string& one :
-         {meta.log_directory(), meta.index_directory(), meta.in("consumers")})
+         {meta.log_directory(), meta.index_directory(), meta.in("consumers"), meta.in("attached")})
         static_cast<void>(env.remove_directory(one).has_value());
     for (const char* name :
          {"varve", "varve.new", "manifest", "manifest.new", "control", "control.new", "lock"})

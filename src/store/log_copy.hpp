@@ -78,10 +78,12 @@ struct SmallFile {
     std::string name;
     std::vector<std::byte> bytes;
 };
-[[nodiscard]] Result<std::vector<SmallFile>> read_small_files(const Meta& from, const char* name);
+/// `too_large` if one has more than `largest` bytes.
+[[nodiscard]] Result<std::vector<SmallFile>> read_small_files(const Meta& from, const char* name,
+                                                              std::uint64_t largest = 64 << 20);
 /// Puts them into directory `name` of `to`, durable when it returns.
 [[nodiscard]] Result<void> put_small_files(const Meta& to, const char* name,
-                                           const std::vector<SmallFile>& files);
+                                           std::span<const SmallFile> files);
 
 [[nodiscard]] Result<void> make_directory_if_missing(const Meta& meta,
                                                      const std::string& path) noexcept;

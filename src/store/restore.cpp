@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "store/attached.hpp"
 #include "store/backup.hpp"
 #include "store/engine.hpp"
 
@@ -65,8 +66,9 @@ Result<std::uint32_t> epoch_of_copy(os::Env& env, std::uint32_t newest) noexcept
                    "this store was restored too often: copy it into a new one with `salvage`");
 }
 
-Result<void> fill(const CheckedBackup& backup, const LogEnds& log, const Meta& target,
-                  std::uint32_t epoch, Meter& meter) {
+Result<void> fill(const CheckedBackup& backup, const LogEnds& log,
+                  std::span<const SmallFile> attached, const Meta& target, std::uint32_t epoch,
+                  Meter& meter) {
     os::Env& env = *target.env;
     std::array<std::byte, file::kStoreFileSize> bytes;
     file::encode_store_file(bytes, target.file);
@@ -91,6 +93,7 @@ Result<void> fill(const CheckedBackup& backup, const LogEnds& log, const Meta& t
     auto consumers = read_small_files(*backup.meta, "consumers");
     if (!consumers) return std::move(consumers).error();
     VARVE_TRY(put_small_files(target, "consumers", *consumers));
+    VARVE_TRY(put_small_files(target, kAttached, attached));
     auto manifest =
         file::read_manifest(env, backup.meta->in("manifest"), backup.meta->manifest_seed());
     if (!manifest) return std::move(manifest).error();
@@ -114,6 +117,9 @@ Result<RestoreReport> restore(const std::string& from, const std::string& to,
     Meter meter(progress);
     for (std::size_t n = 0; n < log.count(); ++n) meter.expect(2 * log.size_of(n));
     VARVE_TRY(check_log(log, meter));
+    auto attached = read_attached(*backup->meta);
+    if (!attached) return std::move(attached).error();
+    VARVE_TRY(check_attached(*backup->meta, *attached));
     auto epoch = epoch_of_copy(env, backup->end.newest_epoch);
     if (!epoch) return std::move(epoch).error();
     RestoreReport report;
@@ -141,7 +147,7 @@ Result<RestoreReport> restore(const std::string& from, const std::string& to,
         return failure(ErrorCode::invalid_argument,
                        "somebody else has just put something there; nothing was changed", to);
     }
-    auto filled = fill(*backup, log, target, *epoch, meter);
+    auto filled = fill(*backup, log, *attached, target, *epoch, meter);
     report.complete = !meter.cancelled();
     if (!filled || !report.complete) remove_unfinished(target);
     if (!filled) return std::move(filled).error();

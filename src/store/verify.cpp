@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/seeded_bug.hpp"
 #include "file/verify_file.hpp"
+#include "store/attached.hpp"
 #include "store/engine.hpp"
 #include "store/sealed.hpp"
 
@@ -33,6 +34,7 @@ private:
     void damage(std::string file, std::uint64_t offset, std::uint64_t length, std::uint64_t first,
                 std::uint64_t last, std::string what);
     void check_manifest();
+    void check_attached();
     void check_segment(const Segment& segment, const log::SegmentImage& image, std::uint64_t last);
     void check_link(const Segment& segment, const log::LogPoint& end);
     [[nodiscard]] Result<void> check_sealed(const SegmentList& list, std::uint64_t end);
@@ -84,6 +86,17 @@ void Verification::check_manifest() {
         damage(meta_.in("manifest"), manifest_.damaged_at, file::kManifestEntrySize, 0, 0,
                "an entry fails its checksum");
     }
+}
+
+/// What is attached is read to its end, and its lines are whole.
+void Verification::check_attached() {
+    auto attached = read_attached(meta_);
+    if (!attached) {
+        damage(attached.error().file, 0, 0, 0, 0, attached.error().message);
+        return;
+    }
+    for (const BadLine& one : bad_lines(meta_, *attached))
+        damage(one.file, one.offset, one.length, 0, 0, "a line is not JSON");
 }
 
 /// The header continues what came before.
@@ -340,6 +353,7 @@ bool Verification::check_segments(const Files& files, const SegmentList& list, s
 
 Result<VerifyReport> Verification::run(std::uint64_t published, std::uint64_t active) {
     check_manifest();
+    check_attached();
     auto files = open_files(meta_, manifest_, os::MapAccess::read);
     if (!files) return std::move(files).error();
     const log::Recovery found =
@@ -386,63 +400,7 @@ std::pair<std::uint64_t, std::uint64_t> believed_end(const Meta& meta) noexcept 
     return {published, page.active.load(std::memory_order_acquire)};
 }
 
-struct FileSize {
-    std::uint64_t bytes = 0;
-    std::uint64_t on_disk = 0;
-};
-
-FileSize size_of(os::Env& env, const std::string& path) noexcept {
-    auto file = env.open(path, os::OpenMode::read);
-    if (!file) return {};
-    auto size = (*file)->size();
-    auto on_disk = (*file)->disk_size();
-    return {size ? *size : 0, on_disk ? *on_disk : 0};
-}
-
 }  // namespace
-
-/// Counts a file where it belongs.
-void add_size(std::string_view directory, std::string_view name, const FileSize& is,
-              Stats& stats) noexcept {
-    const std::uint64_t size = is.bytes;
-    if (directory == "log") {
-        stats.segment_bytes += size;
-        stats.disk_bytes.segments += is.on_disk;
-    } else if (directory == "index") {
-        stats.index_bytes += size;
-        stats.disk_bytes.indexes += is.on_disk;
-        if (name.ends_with(".act")) stats.active_index_bytes += size;
-        if (name.ends_with(".idx")) stats.sealed_index_bytes += size;
-    } else if (directory == "dropped") {
-        stats.dropped_bytes += size;
-        stats.disk_bytes.dropped += is.on_disk;
-    } else if (directory == "consumers") {
-        stats.consumer_bytes += size;
-        stats.disk_bytes.consumers += is.on_disk;
-    } else if (name == "manifest") {
-        stats.manifest_bytes += size;
-        stats.disk_bytes.manifest += is.on_disk;
-    } else {
-        stats.other_bytes += size;
-        stats.disk_bytes.other += is.on_disk;
-    }
-}
-
-/// Bytes of the log that commits use: each segment up to its last record.
-void log_bytes(const View& view, Stats& stats) noexcept {
-    for (std::size_t n = 0; n < view.segments->items.size(); ++n) {
-        const Segment& segment = *view.segments->items[n];
-        const std::uint64_t last = view.segments->last_of(n, view.published);
-        if (last < segment.first()) continue;
-        const std::uint64_t offset = segment.offset_of(last - segment.first());
-        log::RecordView record;
-        if (offset == 0 || log::decode_record(segment.bytes(), offset, last, segment.keys.seed,
-                                              log::Check::structure, record) != nullptr) {
-            continue;
-        }
-        stats.log_bytes += offset + record.size();
-    }
-}
 
 }  // namespace store
 
@@ -456,28 +414,6 @@ Result<VerifyReport> Store::verify(const std::string& path, const OpenOptions& o
     } catch (const std::bad_alloc&) {
         return base::failure(ErrorCode::out_of_memory, "no memory to verify", path);
     }
-}
-
-Result<Stats> Store::stats() const noexcept {
-    auto view = engine_->view();
-    if (!view) return std::move(view).error();
-    const store::Meta& meta = engine_->meta();
-    Stats stats;
-    stats.events = view->published;
-    stats.segments = view->segments->items.size();
-    store::log_bytes(*view, stats);
-    for (const char* directory : {"", "log", "index", "dropped", "consumers"}) {
-        const std::string folder = *directory == 0 ? meta.path : meta.in(directory);
-        auto names = meta.env->list(folder);
-        if (!names) continue;
-        for (const std::string& name : *names) {
-            const store::FileSize size = store::size_of(*meta.env, folder + "/" + name);
-            if (size.bytes == 0 && *directory == 0) continue;  // a directory
-            ++stats.files;
-            store::add_size(directory, name, size, stats);
-        }
-    }
-    return stats;
 }
 
 }  // namespace v0

@@ -73,6 +73,20 @@ export const SCENARIOS = {
         return context.events;
     } },
     raw: { peer: false, what: 'all events as lines of JSON, not parsed', run: context => reading(context, store => store.getAllEvents(1, -1, null, true)) },
+    pipe: { peer: false, what: 'the same, as a Readable that is read to its end', run: async ({ open, timed, events }) => {
+        const store = await open('full');
+        const piped = async () => {
+            let bytes = 0;
+            for await (const chunk of store.getAllEvents(1, -1, null, true)) bytes += chunk.length;
+            return bytes;
+        };
+        const bytes = await piped();
+        await timed(async () => {
+            if (await piped() !== bytes) throw new Error('the same lines have another length');
+        });
+        store.close();
+        return events;
+    } },
     condition: { peer: false, what: 'query by type and tag with five answers, decide, commit on condition', run: async ({ open, timed }) => {
         const store = await open('new', { typeAccessor: 'type', tagsAccessor: 'tags' });
         const count = 5000;

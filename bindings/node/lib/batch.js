@@ -3,11 +3,11 @@
 
 export const WANT_METADATA = 1;
 export const WANT_STREAM = 2;
-export const WANT_LINE = 8;
+export const WANT_LINE = 4;
 
 const HEADER_WORDS = 8;
-const ROW_WORDS = 18;
-const ROW_DOUBLES = 9;
+const ROW_WORDS = 12;
+const ROW_DOUBLES = 6;
 const NO_DATA = 1;
 const FIRST_ROWS = 32;
 const MOST_ROWS = 256;
@@ -66,10 +66,10 @@ function parseAll(room, count, begin, end, column, what) {
     return values;
 }
 
-const FLAGS = 6;
-const DATA = 7;
-const METADATA = 9;
-const STREAM = 11;
+const FLAGS = 4;
+const DATA = 5;
+const METADATA = 7;
+const STREAM = 9;
 
 /**
  * The events of a cursor, batch by batch. After `load` has answered more than 0, `payloads`, and what else was wanted, hold that
@@ -103,7 +103,7 @@ export class BatchReader {
         for (let n = 0; n < filled; ++n) {
             const at = HEADER_WORDS / 2 + n * ROW_DOUBLES;
             this.positions[n] = room.doubles[at];
-            this.times[n] = room.doubles[at + 2];
+            this.times[n] = room.doubles[at + 1];
         }
         return { room, filled };
     }
@@ -155,22 +155,43 @@ export class BatchReader {
         return filled;
     }
 
+    #fillLines(want) {
+        const { room, filled } = this.#fill(new Room(this.#slab), want, bytes => new Room(bytes));
+        if (filled > 0) this.#expect(filled, room.words[3]);
+        return { room, filled };
+    }
+
     /** Lines of JSON as buffers: views of memory that nobody writes again. */
     loadLines(streams = false) {
-        const want = streams ? WANT_LINE | WANT_STREAM : WANT_LINE;
-        const { room, filled } = this.#fill(new Room(this.#slab), want, bytes => new Room(bytes));
+        const { room, filled } = this.#fillLines(streams ? WANT_LINE | WANT_STREAM : WANT_LINE);
+        const { bytes, words } = room;
         this.payloads = new Array(filled);
         this.streams = streams ? this.#names(room, filled) : null;
-        if (filled > 0) this.#expect(filled, room.words[3]);
-        for (let n = 0; n < filled; ++n) {
-            const at = HEADER_WORDS + n * ROW_WORDS + DATA;
-            this.payloads[n] = room.bytes.subarray(room.words[at], room.words[at] + room.words[at + 1]);
-        }
+        for (let n = 0, at = HEADER_WORDS + DATA; n < filled; ++n, at += ROW_WORDS)
+            this.payloads[n] = bytes.subarray(words[at], words[at] + words[at + 1]);
         return filled;
+    }
+
+    /** The next lines as one buffer; null at the end. */
+    loadChunk() {
+        const { room, filled } = this.#fillLines(WANT_LINE);
+        return filled > 0 ? room.bytes.subarray(room.words[2], room.words[3]) : null;
     }
 
     // The next slab: as large as the next batch will likely be, for views keep all of it.
     #expect(rows, bytes) {
         this.#slab = Math.min(MOST_SLAB, Math.max(FIRST_SLAB, Math.ceil(1.2 * bytes * this.#rows / rows)));
     }
+}
+
+/** The next batch as documents: how many; 0 at the end. `serializer` is the store's own, or null. */
+export function loadDocuments(reader, serializer) {
+    return serializer ? reader.loadTexts() : reader.load(WANT_METADATA | WANT_STREAM);
+}
+
+/** Document number n of that batch; throws if it can not be read. */
+export function documentOf({ payloads, metadata, streams }, n, serializer) {
+    if (serializer) return serializer.deserialize(payloads[n]);
+    for (const column of [payloads, metadata]) if (column[n] instanceof Unreadable) throw column[n].error;
+    return { stream: streams[n], payload: payloads[n], metadata: metadata[n] };
 }

@@ -1,6 +1,6 @@
 // Consumer: the documents of one stream as they come, with a position and a state that are stored together.
 import { Readable } from 'node:stream';
-import { BatchReader, Unreadable, WANT_METADATA, WANT_STREAM } from './batch.js';
+import { BatchReader, documentOf, loadDocuments } from './batch.js';
 import { invalidArgument } from './errors.js';
 import { engineOf } from './engine.js';
 import { ReadableStorage } from './lowStorage.js';
@@ -268,25 +268,18 @@ export class Consumer extends Readable {
     #load() {
         const { serializer } = this.#engine;
         const reader = this.#reader;
-        const count = serializer ? reader.loadTexts() : reader.load(WANT_METADATA | WANT_STREAM);
+        const count = loadDocuments(reader, serializer);
         if (count === 0) return false;
         const batch = Symbol('batch');
         const hook = this.#engine.readHook();
         const belongs = this.#engine.membership(this.streamName, reader.positions[0], reader.positions[count - 1]);
         for (let n = 0; n < count; ++n) {
             const position = reader.positions[n];
-            const document = !belongs || belongs(position) ? this.#documentAt(n, serializer) : null;
+            const document = !belongs || belongs(position) ? documentOf(reader, n, serializer) : null;
             if (document) hook?.(position, document.stream);
             this.#waiting.push({ document, position, batch });
         }
         return true;
-    }
-
-    #documentAt(n, serializer) {
-        const { payloads, metadata, streams } = this.#reader;
-        if (serializer) return serializer.deserialize(payloads[n]);
-        for (const column of [payloads, metadata]) if (column[n] instanceof Unreadable) throw column[n].error;
-        return { stream: streams[n], payload: payloads[n], metadata: metadata[n] };
     }
 
     #reachedEnd() {

@@ -5,11 +5,10 @@ import path from 'node:path';
 import { consumerName } from './consumer.js';
 import { Engine } from './engine.js';
 import { StorageLockedError } from './errors.js';
-import { JOURNAL, Journal, syncDirectory } from './journal.js';
-import { Store, importStorage } from './native.js';
+import { Journal, journalOf, syncDirectory } from './journal.js';
+import { NesIndex, NesPartition, Store, importStorage } from './native.js';
 
-const ENTRY = 16;  // bytes of an index
-const HEADER = 12;
+const ENTRY_WORDS = 4;  // of an index; the first is the number of the document
 const CLOSED = '.closed';
 
 /** Files below a directory whose names, from there on, begin and end so. */
@@ -18,22 +17,26 @@ function filesOf(directory, begin, end) {
     return all.filter(name => name.startsWith(begin) && name.endsWith(end) && fs.statSync(path.join(directory, name)).isFile()).sort();
 }
 
-/** The metadata of an index or partition and where they end; null if it is none. */
-function readHeader(file, magic) {
-    const opened = fs.openSync(file, 'r');
+/** What `read` answers of a file that the addon reads, in whichever layout it is; null if it is of another kind. */
+function fromFile(Kind, file, read) {
+    let opened;
     try {
-        const first = Buffer.alloc(HEADER);
-        if (fs.readSync(opened, first, 0, HEADER, 0) < HEADER || first.toString('latin1', 0, 6) !== magic) return null;
-        const text = Buffer.alloc(Math.min(first.readUInt32BE(8), fs.fstatSync(opened).size));
-        fs.readSync(opened, text, 0, text.length, HEADER);
-        return { metadata: JSON.parse(text.toString('utf8')), end: HEADER + text.length };
+        opened = new Kind(file, { readOnly: true });
+    } catch (error) {
+        if (error.code === 'not_a_store') return null;
+        throw error;
+    }
+    try {
+        return read(opened);
     } finally {
-        fs.closeSync(opened);
+        opened.close();
     }
 }
 
-function numbersOf(body) {
-    return Float64Array.from({ length: Math.floor(body.length / ENTRY) }, (_, n) => body.readUInt32LE(n * ENTRY));
+function readIndex(index) {
+    const entries = index.length() === 0 ? [] : index.range(1, -1);
+    const numbers = Float64Array.from({ length: entries.length / ENTRY_WORDS }, (_, n) => entries[n * ENTRY_WORDS]);
+    return { metadata: JSON.parse(index.metadata()), numbers };
 }
 
 class Conversion {
@@ -53,10 +56,10 @@ class Conversion {
         const making = path.join(path.dirname(this.place), `.${path.basename(this.place)}-converting`);
         const report = importStorage(making, this.directory, this.name, this.indexes, type?.path ?? '', tags?.path ?? '');
         if (report.damaged || report.leftOut > 0) throw this.#failure(report);
-        fs.rmSync(path.join(making, JOURNAL), { force: true });
+        fs.rmSync(journalOf(making), { force: true });
         const native = new Store(making, false, false, 'os');
         try {
-            this.#besides(native, new Journal(path.join(making, JOURNAL), false, this.secret));
+            this.#besides(native, new Journal(making, false, this.secret, () => native.published()));
         } finally {
             native.close();
         }
@@ -85,10 +88,9 @@ class Conversion {
         let stream = file.slice(`${this.name}.stream-`.length, -'.index'.length);
         const closed = stream.endsWith(CLOSED);
         if (closed) stream = stream.slice(0, -CLOSED.length);
-        const index = readHeader(path.join(this.indexes, file), 'nesidx');
+        const index = fromFile(NesIndex, path.join(this.indexes, file), readIndex);
         if (!index) return;
-        const { matcher, hmac } = index.metadata;
-        const numbers = numbersOf(fs.readFileSync(path.join(this.indexes, file)).subarray(index.end));
+        const { metadata: { matcher, hmac }, numbers } = index;
         const written = JSON.stringify(matcher) === JSON.stringify({ stream });
         // What accessors have made is there by its name, if they are given; all else is derived.
         if (!written && engine.lengthOf(stream) !== numbers.length)
@@ -97,10 +99,10 @@ class Conversion {
     }
 
     #metadata(journal, file) {
-        if (/\.(index|branch|lock)$/.test(file) || file.startsWith(`${this.name}.varve`)) return;
-        const partition = readHeader(path.join(this.directory, file), 'nesprt');
-        if (!partition) return;
-        const { epoch: _, ...metadata } = partition.metadata;
+        if (/\.(index|branch|lock)$/.test(file)) return;
+        const found = fromFile(NesPartition, path.join(this.directory, file), partition => JSON.parse(partition.metadata()));
+        if (!found) return;
+        const { epoch: _, ...metadata } = found;
         if (Object.keys(metadata).length > 0) journal.describeStream(file.slice(this.name.length + 1), metadata, false);
     }
 

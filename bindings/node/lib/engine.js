@@ -1,6 +1,6 @@
 // The store behind an EventStore: what names stand for, and reads of them.
-import { BatchReader, Unreadable, WANT_METADATA, WANT_STREAM } from './batch.js';
-import { CursorChain, evaluate, holds } from './lists.js';
+import { BatchReader, documentOf, loadDocuments } from './batch.js';
+import { CursorChain, between, evaluate, holds, joined } from './lists.js';
 import { matches, split } from './matcher.js';
 import { ALL, encodeSelector } from './selector.js';
 
@@ -283,7 +283,7 @@ export class Engine {
         if (!this.needsLists(selector, 0))
             return this.readSelector(encodeSelector(selector, name => this.setsOf(name)), from, until, matcher, streams);
         const list = evaluate(selector, 0, name => this.listOf(name, Math.min(from, until), Math.max(from, until)));
-        return this.native.cursorAt(from > until ? list.reverse() : list, matcher);
+        return this.native.cursorAt(from > until ? list.toReversed() : list, matcher);
     }
 
     /** Whether some of its names has events up to a position behind `after` that only a list knows. */
@@ -299,8 +299,7 @@ export class Engine {
         const set = name === ALL ? ['*'] : this.#setOf(name);
         const behind = set.length === 0 ? new Float64Array(0) : this.native.positions(set, from, until, null);
         if (!derived) return behind;
-        const past = derived.past.filter(position => position >= from && position <= until);
-        return Float64Array.from([...past, ...behind]);
+        return joined(between(derived.past, from, until), behind);
     }
 
     /** Positions up to now of what satisfies a matcher. */
@@ -310,25 +309,15 @@ export class Engine {
         if (own?.complete) return this.native.positions(set, 0, 0, own.engine);
         const found = [];
         const reader = new BatchReader(this.native.cursor(null, set, 0, 0, 0, 0, false, 0, 0, own?.engine ?? null));
-        for (let count; (count = this.#loadDocuments(reader)) > 0;)
-            for (let n = 0; n < count; ++n) if (matches(this.#document(reader, n), matcher)) found.push(reader.positions[n]);
+        for (let count; (count = loadDocuments(reader, this.serializer)) > 0;)
+            for (let n = 0; n < count; ++n) if (matches(documentOf(reader, n, this.serializer), matcher)) found.push(reader.positions[n]);
         return Float64Array.from(found);
-    }
-
-    #loadDocuments(reader) {
-        return this.serializer ? reader.loadTexts() : reader.load(WANT_METADATA | WANT_STREAM);
-    }
-
-    #document({ payloads, metadata, streams }, n) {
-        if (this.serializer) return this.serializer.deserialize(payloads[n]);
-        for (const column of [payloads, metadata]) if (column[n] instanceof Unreadable) throw column[n].error;
-        return { stream: streams[n], payload: payloads[n], metadata: metadata[n] };
     }
 
     documentAt(position) {
         const reader = new BatchReader(this.readSelector(['*'], position, position, null, null));
         try {
-            return this.#loadDocuments(reader) > 0 && this.#document(reader, 0);
+            return loadDocuments(reader, this.serializer) > 0 && documentOf(reader, 0, this.serializer);
         } finally {
             reader.close();
         }

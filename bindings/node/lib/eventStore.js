@@ -9,11 +9,11 @@ import { Engine } from './engine.js';
 import { conditionConflict, versionConflict } from './errors.js';
 import { EventStream, JoinEventStream } from './eventStream.js';
 import { Following } from './follow.js';
-import { JOURNAL, Journal } from './journal.js';
-import { membersOf, toJson } from './json.js';
+import { Journal } from './journal.js';
+import { checkNulls, membersOf, toJson, toText } from './json.js';
 import { split } from './matcher.js';
 import { isOfEventStorage, openFiles } from './nesEngine.js';
-import { ExpectedVersion, checkStreamName, commitArguments, durabilityOf, expand, openNative } from './options.js';
+import { COMMIT, ExpectedVersion, checkStreamName, commitArguments, durabilityOf, expand, openNative } from './options.js';
 import { ALL, CommitCondition, compileDcbQuery, encodeSelector, isDcbQuery, normaliseSelector } from './selector.js';
 import { readAccessors } from './sources.js';
 import { EngineStorage } from './storage.js';
@@ -29,8 +29,8 @@ export class EventStore extends EventEmitter {
     #native;
     #readOnly;
     #accessors;
-    #results = new Float64Array(1);
-    #flushed = [];
+    #numbers = new Float64Array(COMMIT.length);
+    #flushed = [];      // of each commit what is told of it, and whom besides
     #closed = false;
     #journal;
     #router = new Router();
@@ -72,7 +72,7 @@ export class EventStore extends EventEmitter {
         if (!this.#readOnly) fs.mkdirSync(this.storageDirectory, { recursive: true });
         this.#place = place;
         this.#durability = durabilityOf(config, this.storageConfig);
-        this.#native = openNative(place, this.storeName, this.#readOnly, this.#durability);
+        this.#native = openNative(place, this.storeName, this.#readOnly, this.#durability, this.#numbers);
         this.#engine = new Engine(this.#native, this.#readOnly, this.#openJournal(), this);
         this.#engine.durability = this.#durability;
         this.#engine.compat = Boolean(config.compat);
@@ -106,7 +106,7 @@ export class EventStore extends EventEmitter {
     // What can not be trusted or read leaves everything as it is: the store is closed again.
     #openJournal() {
         try {
-            return this.#journal = new Journal(path.join(this.#place, JOURNAL), this.#readOnly, this.storageConfig.hmacSecret ?? '');
+            return this.#journal = new Journal(this.#place, this.#readOnly, this.storageConfig.hmacSecret ?? '', () => this.#native.published());
         } catch (error) {
             this.#native.close();
             throw error;
@@ -247,13 +247,18 @@ export class EventStore extends EventEmitter {
         const names = this.#accessors.namesOf(payloads, this.#journal.closed);
         const newNames = this.#newNames(streamName, names);
         const texts = this.#texts(payloads, documents);
-        const given = whole ? { members: '', metadata: documents.map(({ metadata }) => toJson(metadata, 'metadata')) }
-            : { members: membersOf(asked.metadata, 'metadata'), metadata: null };
+        const own = whole ? documents.map(({ metadata }) => toJson(metadata, 'metadata')) : null;
+        const members = whole ? '' : membersOf(asked.metadata, 'metadata');
         const all = this.#journal.active.length === 0 ? names : this.#derive(names, documents);
-        const commitId = this.#append(streamName, texts, all, given, committedAt, expected, condition) - 1;
+        const more = all.types || all.tags || own || condition ? [all.types, all.tags, own, condition] : null;
+        const numbers = this.#numbers;
+        numbers[COMMIT.count] = payloads.length;
+        numbers[COMMIT.committedAt] = committedAt;
+        numbers[COMMIT.expected] = expected;
+        const commitId = this.#append(streamName, payloads, texts, members, more) - 1;
         if (this.#journal.hidden.size > 0) this.#restore([streamName, ...names.streams]);
         this.#engine.changed();
-        this.#report(streamName, asked, newNames, { commitId, committedAt, streamVersion: this.#results[0] });
+        this.#report(streamName, asked, newNames, commitId, committedAt);
     }
 
     /** The names, with the tags of derived streams. */
@@ -303,7 +308,7 @@ export class EventStore extends EventEmitter {
             return null;
         }
         const sets = encodeSelector(normaliseSelector(asked), name => this.#engine.setsOf(name));
-        return [sets, noneMatchAfter, 0, own?.engine ?? null];
+        return [sets, noneMatchAfter, own?.engine ?? null];
     }
 
     /**
@@ -312,20 +317,22 @@ export class EventStore extends EventEmitter {
      */
     #documentsOf(streamName, { events, metadata }, committedAt) {
         const hooked = this.storage.listenerCount('preCommit') > 0;
-        const whole = hooked || this.#engine.serializer !== null || Object.keys(metadata).some(key => RESERVED.includes(key));
+        let whole = hooked || this.#engine.serializer !== null;
+        for (const key in metadata) whole ||= RESERVED.includes(key);
         if (!whole && this.#journal.active.length === 0) return { documents: null, whole };
         const documents = this.#documents(streamName, events, metadata, committedAt);
         if (hooked) for (const document of documents) this.storage.emit('preCommit', document, this.#engine.metadataOf(streamName));
         return { documents, whole };
     }
 
-    /** Texts of the events. */
+    /** Texts of the events: an array of those of a serializer, else one string, for JSON has no line feed. */
     #texts(payloads, documents) {
         const { serializer } = this.#engine;
         if (serializer) return documents.map(document => serializer.serialize(document).toString());
+        if (payloads.length === 1) return toText(payloads[0], 'payload');
         const texts = new Array(payloads.length);
-        for (let n = 0; n < payloads.length; ++n) texts[n] = toJson(payloads[n], payloads.length > 1 ? `events[${n}]` : 'payload');
-        return texts;
+        for (let n = 0; n < payloads.length; ++n) texts[n] = toText(payloads[n], `events[${n}]`);
+        return texts.join('\n');
     }
 
     /** The events as they will be read. */
@@ -339,12 +346,18 @@ export class EventStore extends EventEmitter {
         }));
     }
 
-    #append(streamName, texts, names, { members, metadata }, committedAt, expected, condition) {
+    /** The position of its first event. The addon says if there is a null, which may be no null of the payload's. */
+    #append(streamName, payloads, texts, members, more) {
+        const numbers = this.#numbers;
+        numbers[COMMIT.lookedForNull] = Array.isArray(texts) ? 1 : 0;
         try {
-            return this.#native.commit(streamName, texts, names.types, names.tags, members, metadata, committedAt, expected, condition,
-                null, this.#results);
+            const first = this.#native.commit(streamName, texts, members, more);
+            if (first >= 0) return first;
+            for (let n = 0; n < payloads.length; ++n) checkNulls(payloads[n], payloads.length > 1 ? `events[${n}]` : 'payload');
+            numbers[COMMIT.lookedForNull] = 1;
+            return this.#native.commit(streamName, texts, members, more);
         } catch (error) {
-            if (error.code === 'wrong_expected_version') throw versionConflict(streamName, expected, error.version);
+            if (error.code === 'wrong_expected_version') throw versionConflict(streamName, numbers[COMMIT.expected], error.version);
             if (error.code === 'condition_failed') {
                 const { position, type, tags, stream } = error;
                 throw conditionConflict({ position, stream, type, tags, event: this.#engine.documentAt(position) });
@@ -354,14 +367,20 @@ export class EventStore extends EventEmitter {
     }
 
     /** Tells of a commit: of new streams now, of the commit itself when the caller's turn is over. */
-    #report(streamName, { events, metadata, callback }, newNames, { commitId, committedAt, streamVersion }) {
+    #report(streamName, { events, metadata, callback }, newNames, commitId, committedAt) {
+        const streamVersion = this.#numbers[COMMIT.version];
         for (const name of newNames) {
             this.emit('stream-available', name);
             this.emit('stream-created', name);
         }
         if (callback === null && this.listenerCount('commit') === 0) return;
-        this.#flushed.push({ commit: { commitId, committedAt, ...metadata, streamName, streamVersion, events }, callback });
-        if (this.#flushed.length === 1) process.nextTick(() => this.#flush());
+        let commit = { commitId, committedAt, streamName, streamVersion, events };
+        for (const _ in metadata) {
+            commit = { commitId, committedAt, ...metadata, streamName, streamVersion, events };
+            break;
+        }
+        this.#flushed.push(commit, callback);
+        if (this.#flushed.length === 2) process.nextTick(() => this.#flush());
     }
 
     /** Names that no event has yet; looked for only if somebody wants to know. */
@@ -373,9 +392,9 @@ export class EventStore extends EventEmitter {
     #flush() {
         const flushed = this.#flushed;
         this.#flushed = [];
-        for (const { commit, callback } of flushed) {
-            this.emit('commit', commit);
-            callback?.(commit);
+        for (let n = 0; n < flushed.length; n += 2) {
+            this.emit('commit', flushed[n]);
+            flushed[n + 1]?.(flushed[n]);
         }
     }
 
@@ -498,6 +517,7 @@ export class EventStore extends EventEmitter {
         if (this.#readOnly) this.#engine.refuse('close a stream on it');
         if (streamName === ALL || !(streamName in this.streams)) throw new Error(`Stream "${streamName}" does not exist.`);
         if (this.#journal.closed.has(streamName)) throw new Error(`Stream "${streamName}" is already closed.`);
+        this.#native.sync();  // its line counts them
         this.#journal.closeStream(streamName);
         this.emit('stream-closed', streamName);
     }

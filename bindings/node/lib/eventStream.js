@@ -330,6 +330,23 @@ export class EventStream extends Readable {
         }
     }
 
+    // As a Readable of bytes: many lines at once, where nobody looks at each; null if they have to be taken one by one.
+    #chunk() {
+        if (!this.#raw || this.#at < this.#count || this.#done) return null;
+        this.#reader ??= this.#open();
+        if (!(this.#reader instanceof BatchReader) || this.#reader instanceof SerializedReader) return null;
+        if (this.#filter.test !== null || engineOf(this.eventStore).readHook() !== null) return null;
+        try {
+            const chunk = this.#reader.loadChunk();
+            if (chunk !== null) return chunk;
+            this.#end();
+            return END;
+        } catch (error) {
+            this.#fail(error);
+            return END;
+        }
+    }
+
     /** The next document, or false at the end. */
     next() {
         const n = this.#advance(true);
@@ -386,7 +403,7 @@ export class EventStream extends Readable {
         this.#flowing = true;
         try {
             for (;;) {
-                const value = this.#nextValue();
+                const value = this.#chunk() ?? this.#nextValue();
                 if (value === END) return void this.push(null);
                 if (value === null || value === undefined)
                     throw new TypeError('A payload of null or undefined can not pass through a Readable. Use for…of or forEach.');

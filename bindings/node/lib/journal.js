@@ -1,13 +1,16 @@
 // What a store's directory says of streams besides the events: derived streams with their matchers, closed and deleted streams,
 // metadata of streams. A file of lines, each one JSON; the writer appends to it, readers look whether it has grown.
 //
-// It is no part of the log, so that what it says takes no number of an event.
+// It is no part of the log, so that what it says takes no number of an event. It lies in the directory `attached` of the store, which
+// backups and restored stores have with the events. Every line says in `after` how many events there were: in a copy that is ahead of
+// them, or where the newest of them are lost, the lines from the first that names too many on are not there.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { invalidArgument } from './errors.js';
 
-export const JOURNAL = 'node-streams.jsonl';
+const NAME = 'node-streams.jsonl';
+const ATTACHED = 'attached';
 
 const LINE_FEED = 10;
 const DERIVED = ':derived:';  // tags of derived streams: what no accessor can make
@@ -27,6 +30,16 @@ export function syncDirectory(directory) {
     const opened = fs.openSync(directory, 'r');
     fs.fsyncSync(opened);
     fs.closeSync(opened);
+}
+
+/** Where the journal of the store in directory `place` is. */
+export function journalOf(place) {
+    return path.join(place, ATTACHED, NAME);
+}
+
+/** Where it was before the store knew of it; a writer moves it. */
+function formerly(place) {
+    return path.join(place, NAME);
 }
 
 function deltas(positions) {
@@ -69,9 +82,11 @@ class Derived {
 }
 
 export class Journal {
+    #place;
     #path;
     #readOnly;
     #secret;
+    #length;        // asks how many events there are
     #file = null;
     #read = 0;      // bytes
     #lines = 0;
@@ -88,10 +103,13 @@ export class Journal {
     /** Derived streams that take events. */
     active = [];
 
-    constructor(file, readOnly, secret) {
-        this.#path = file;
+    /** Of the store in directory `place`; `length()` says how many events it has. */
+    constructor(place, readOnly, secret, length) {
+        this.#place = place;
+        this.#path = journalOf(place);
         this.#readOnly = readOnly;
         this.#secret = secret;
+        this.#length = length;
         this.refresh(true);
     }
 
@@ -113,33 +131,59 @@ export class Journal {
         if (size <= this.#read) return;
         const bytes = Buffer.alloc(size - this.#read);
         const count = fs.readSync(this.#file, bytes, 0, bytes.length, this.#read);
-        const end = bytes.lastIndexOf(LINE_FEED, count - 1) + 1;
-        if (end > 0) for (const line of bytes.toString('utf8', 0, end - 1).split('\n')) this.#take(line);
-        this.#read += end;
-        // What a writer could not finish is not there.
-        if (!this.#readOnly && end < count) fs.ftruncateSync(this.#file, this.#read);
+        let begin = 0;
+        for (let end; (end = bytes.subarray(0, count).indexOf(LINE_FEED, begin)) >= 0; begin = end + 1)
+            if (!this.#take(bytes.toString('utf8', begin, end))) break;
+        this.#read += begin;
+        // What a writer could not finish is not there, nor what is ahead of the events.
+        if (!this.#readOnly && begin < count) fs.ftruncateSync(this.#file, this.#read);
     }
 
     #openFile() {
-        try {
-            this.#file = fs.openSync(this.#path, this.#readOnly ? 'r' : 'a+');
-            return true;
-        } catch (error) {
-            if (error.code === 'ENOENT' && this.#readOnly) return false;
-            throw error;
+        if (!this.#readOnly) this.#settle();
+        for (const file of [this.#path, formerly(this.#place)]) {
+            try {
+                this.#file = fs.openSync(file, this.#readOnly ? 'r' : 'a+');
+                return true;
+            } catch (error) {
+                if (error.code !== 'ENOENT' || !this.#readOnly) throw error;
+            }
         }
+        return false;
     }
 
+    // The directory, and in it what was elsewhere.
+    #settle() {
+        const directory = path.dirname(this.#path);
+        if (!fs.existsSync(directory)) {
+            fs.mkdirSync(directory);
+            syncDirectory(this.#place);
+        }
+        const former = formerly(this.#place);
+        if (fs.existsSync(this.#path) || !fs.existsSync(former)) return;
+        fs.renameSync(former, this.#path);
+        syncDirectory(directory);
+        syncDirectory(this.#place);
+    }
+
+    /** False for a line that names events which are not there: of a copy, or of a store whose end is lost. */
     #take(line) {
-        ++this.#lines;
         let entry;
         try {
             entry = JSON.parse(line);
         } catch (error) {
-            throw new Error(`${this.#path}, line ${this.#lines}: ${error.message}. It says which streams there are; put it back from a backup.`);
+            throw new Error(`${this.#path}, line ${this.#lines + 1}: ${error.message}. It says which streams there are; put it back from a backup.`);
         }
+        if (entry.after > this.#length()) {
+            if (!this.#readOnly)
+                process.emitWarning(`${this.#path}, from line ${this.#lines + 1} on: it tells of streams up to event ${entry.after}, and the store ` +
+                    `has ${this.#length()}. What it tells from there on is dropped.`, { code: 'VARVE_STREAMS_AHEAD' });
+            return false;
+        }
+        ++this.#lines;
         this.#apply(entry);
         this.#told?.push(entry);
+        return true;
     }
 
     #apply(entry) {
@@ -235,7 +279,7 @@ export class Journal {
     }
 
     closeStream(stream) {
-        this.#append({ op: 'close', stream });
+        this.#append({ op: 'close', stream, after: this.#length() });
     }
 
     /** `after` is the number of events of the store: with one behind that the stream is there again. */
@@ -244,11 +288,11 @@ export class Journal {
     }
 
     restoreStream(stream) {
-        this.#append({ op: 'restore', stream });
+        this.#append({ op: 'restore', stream, after: this.#length() });
     }
 
     describeStream(stream, metadata, sync) {
-        this.#append({ op: 'metadata', stream, metadata }, sync);
+        this.#append({ op: 'metadata', stream, metadata, after: this.#length() }, sync);
     }
 
     isDerivedTag(tag) {

@@ -23,28 +23,34 @@ function complaint(value, path, above) {
 }
 
 /**
- * JSON of a value; an empty text for undefined. `name` is what a complaint calls it.
+ * JSON of a value; an empty text for undefined. `name` is what a complaint calls it. What JSON has made null is in it: `checkNulls`.
  */
-export function toJson(value, name) {
+export function toText(value, name) {
     if (typeof value === 'function' || typeof value === 'symbol')
         throw invalidArgument(`Can not store ${name}: a ${typeof value} has no form in JSON.`);
-    let text;
     try {
-        text = JSON.stringify(value);
+        return JSON.stringify(value) ?? '';
     } catch (error) {
         const why = complaint(value, name, []);
         throw why ? invalidArgument(`Can not store ${why}.`) : error;
     }
-    if (text === undefined) return '';
-    // What has no form in JSON becomes null: only then is there anything to look for.
-    if (text.includes('null')) {
-        const why = complaint(value, name, []);
-        if (why) throw invalidArgument(`Can not store ${why}.`);
-    }
+}
+
+/** Refuses a value in which something that has no form in JSON has become null. */
+export function checkNulls(value, name) {
+    const why = complaint(value, name, []);
+    if (why) throw invalidArgument(`Can not store ${why}.`);
+}
+
+/** The same for what is written as it is: only where the text says null there is anything to look for. */
+export function toJson(value, name) {
+    const text = toText(value, name);
+    if (text.includes('null')) checkNulls(value, name);
     return text;
 }
 
 /** What is between the braces of an object in JSON. */
 export function membersOf(object, place) {
-    return Object.keys(object).length === 0 ? '' : toJson({ ...object }, place).slice(1, -1);
+    for (const _ in object) return toJson({ ...object }, place).slice(1, -1);
+    return '';
 }

@@ -1,14 +1,33 @@
 // Lists of positions: what stands for a selector some of whose streams no index has.
 
-/** Whether a sorted list has a position. */
-export function holds(list, position) {
+// The place of the first that is not smaller.
+function placeOf(list, position) {
     let [low, high] = [0, list.length];
     while (low < high) {
         const middle = (low + high) >>> 1;
         if (list[middle] < position) low = middle + 1;
         else high = middle;
     }
-    return list[low] === position;
+    return low;
+}
+
+/** Whether a sorted list has a position. */
+export function holds(list, position) {
+    return list[placeOf(list, position)] === position;
+}
+
+/** Those of a sorted list that lie between two positions, both inside: a view. */
+export function between(list, from, until) {
+    return list.subarray(placeOf(list, from), placeOf(list, until + 1));
+}
+
+/** Two lists, the second behind the first. */
+export function joined(first, second) {
+    if (first.length === 0) return second;
+    const both = new Float64Array(first.length + second.length);
+    both.set(first);
+    both.set(second, first.length);
+    return both;
 }
 
 function union(a, b) {

@@ -7,6 +7,9 @@ import { CommitCondition } from './selector.js';
 
 export const ExpectedVersion = Object.freeze({ Any: -1, EmptyStream: 0 });
 
+/** Numbers of a commit, which the addon and eventStore.js tell each other: as in src/store_commit.cpp. */
+export const COMMIT = Object.freeze({ count: 0, committedAt: 1, expected: 2, lookedForNull: 3, version: 4, length: 5 });
+
 const DURABILITY = ['os', 'interval', 'disk'];
 
 export function expand(directory) {
@@ -20,9 +23,9 @@ export function durabilityOf(config, storageConfig) {
 }
 
 /** Opens the store of the addon, with the errors that event-storage has. */
-export function openNative(place, name, readOnly, durability) {
+export function openNative(place, name, readOnly, durability, numbers) {
     try {
-        return new Store(place, readOnly, !readOnly, durability);
+        return new Store(place, readOnly, !readOnly, durability, numbers);
     } catch (error) {
         if (error.code === 'locked') throw new StorageLockedError(`Storage ${name} is locked by another process`, error.message);
         throw error;

@@ -100,7 +100,7 @@ Napi::Value ConsumerObject::fill(const Napi::CallbackInfo& info) {
     }
     if (count == 0 && !rest.empty())
         return Napi::Number::New(env, -static_cast<double>(bytes + bytes_of(rest[0], want)));
-    write_rows(rest.first(count), want, rows, false, *room);
+    write_rows(rest.first(count), want, rows, *room);
     at_ += count;
     return Napi::Number::New(env, static_cast<double>(count));
 }

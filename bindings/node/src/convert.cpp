@@ -1,6 +1,7 @@
 #include "convert.hpp"
 
 #include <charconv>
+#include <cstring>
 
 #include "error.hpp"
 
@@ -132,28 +133,56 @@ std::optional<Selector> selector_of(napi_env env, napi_value value) {
     return stack.top();
 }
 
-std::size_t Texts::add(napi_env env, napi_value string) {
+std::optional<Matcher> matcher_of(napi_env env, napi_value json) {
+    auto matcher = Matcher::compile(text_of(env, json));
+    if (matcher) return *matcher;
+    raise(env, matcher.error());
+    return std::nullopt;
+}
+
+void Texts::copy(napi_env env, napi_value string) {
     constexpr std::size_t kLongest = 4;  // bytes of one character: it is never cut
-    const std::size_t begin = ends_.back();
     while (true) {
         std::size_t written = 0;
-        const std::size_t room = bytes_.size() - begin;
+        const std::size_t room = bytes_.size() - used_;
         const napi_status status =
-            napi_get_value_string_utf8(env, string, bytes_.data() + begin, room, &written);
+            napi_get_value_string_utf8(env, string, bytes_.data() + used_, room, &written);
         if (status != napi_ok) written = 0;
         // What is no string is not given; anything else is the end of the environment.
         if (status != napi_ok && status != napi_string_expected) incomplete_ = true;
         if (written + kLongest < room) {
-            ends_.push_back(begin + written);
-            return ends_.size() - 2;
+            used_ += written;
+            return;
         }
         bytes_.resize(2 * bytes_.size());
     }
 }
 
+std::size_t Texts::add(napi_env env, napi_value string) {
+    const std::size_t begin = used_;
+    copy(env, string);
+    texts_.push_back({begin, used_});
+    return texts_.size() - 1;
+}
+
+bool Texts::add_lines(napi_env env, napi_value string, std::size_t count) {
+    std::size_t begin = used_;
+    copy(env, string);
+    for (std::size_t n = 1; n < count; ++n) {
+        const void* const feed = std::memchr(bytes_.data() + begin, '\n', used_ - begin);
+        if (feed == nullptr) return false;
+        const auto end = static_cast<std::size_t>(static_cast<const char*>(feed) - bytes_.data());
+        texts_.push_back({begin, end});
+        begin = end + 1;
+    }
+    texts_.push_back({begin, used_});
+    return true;
+}
+
 void Texts::clear() {
     incomplete_ = false;
-    ends_.resize(1);
+    used_ = 0;
+    texts_.clear();
     if (bytes_.size() > kKept) bytes_ = std::vector<char>(kFirst);
 }
 

@@ -37,25 +37,47 @@ void raise_argument(Napi::Env env, const char* message);
 /// before it, `!` complement of the one before it. Absent if it is no such array.
 [[nodiscard]] std::optional<Selector> selector_of(napi_env env, napi_value value);
 
+/// Of a text of JSON. Absent and an exception, if it cannot be compiled.
+[[nodiscard]] std::optional<Matcher> matcher_of(napi_env env, napi_value json);
+
 /// Texts of many strings, one behind the other, copied once each.
 class Texts {
 public:
     /// Number of the text, for `view`.
     [[nodiscard]] std::size_t add(napi_env env, napi_value string);
+    /// Adds the `count` texts that a string has with a line feed between them; false if it has
+    /// another number of them, and then nothing may be made of them.
+    [[nodiscard]] bool add_lines(napi_env env, napi_value string, std::size_t count);
     /// Valid until the next `add` or `clear`.
     [[nodiscard]] std::string_view view(std::size_t number) const noexcept {
-        return {bytes_.data() + ends_[number], ends_[number + 1] - ends_[number]};
+        const Text& text = texts_[number];
+        return {bytes_.data() + text.begin, text.end - text.begin};
     }
-    [[nodiscard]] std::size_t size() const noexcept { return ends_.size() - 1; }
+    /// From one text up to before another one, as one.
+    [[nodiscard]] std::string_view views(std::size_t from, std::size_t until) const noexcept {
+        return from == until ? std::string_view{}
+                             : std::string_view(bytes_.data() + texts_[from].begin,
+                                                texts_[until - 1].end - texts_[from].begin);
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return texts_.size(); }
     void clear();
 
     /// Some text could not be read, because the worker is being ended: nothing may be made of them.
     [[nodiscard]] bool incomplete() const noexcept { return incomplete_; }
 
 private:
+    struct Text {
+        std::size_t begin = 0;
+        std::size_t end = 0;
+    };
+
+    /// Copies it behind everything else.
+    void copy(napi_env env, napi_value string);
+
     bool incomplete_ = false;
     std::vector<char> bytes_ = std::vector<char>(kFirst);
-    std::vector<std::size_t> ends_{0};
+    std::size_t used_ = 0;
+    std::vector<Text> texts_;
     static constexpr std::size_t kFirst = 4096;
     static constexpr std::size_t kKept = 4 << 20;
 };

@@ -90,7 +90,7 @@ Result<Cursor::Filled> Cursor::fill(std::span<char> room, std::size_t rows,
     }
     if (batch_.empty() && error_) return Error(*error_);
     if (bytes > room.size()) return Filled{0, bytes};
-    write_rows(batch_, want, rows, at_end_, room);
+    write_rows(batch_, want, rows, room);
     return Filled{batch_.size(), 0};
 } catch (const std::bad_alloc&) {
     return error_of(ErrorCode::out_of_memory,

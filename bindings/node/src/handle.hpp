@@ -1,12 +1,12 @@
 // An open store as the JavaScript side sees it: it gives events the metadata that
 // node-event-storage gives them.
 //
-// Thread rule: any thread; commits are made one after the other. Invariant: nothing else appends
-// through this store, so that the positions and versions written into metadata are those that the
-// events get.
+// Thread rule: commits by one thread, the one of the environment; `store` may be used by any.
+// Invariant: nothing else appends through this store, so that the positions and versions written
+// into metadata are those that the events get.
 #pragma once
 
-#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +14,9 @@
 
 namespace varve::node {
 
-/// Events to commit. Views are borrowed for the duration of the call only.
+/// Events of one stream to commit. Views are borrowed for the duration of the call only.
 struct CommitRequest {
+    std::string_view stream{};
     std::vector<NewEvent> events{};
     /// Members of the metadata of every event, without braces: `"user":"ann"`.
     std::string_view members{};
@@ -26,7 +27,7 @@ struct CommitRequest {
 
 struct CommitDone {
     std::uint64_t first = 0;    ///< position of its first event
-    std::uint64_t version = 0;  ///< of the first event's stream, before the commit
+    std::uint64_t version = 0;  ///< of the stream, before the commit
 };
 
 class Handle {
@@ -37,14 +38,20 @@ public:
     [[nodiscard]] Result<CommitDone> commit(CommitRequest& request) noexcept;
 
 private:
-    [[nodiscard]] Result<void> give_metadata(CommitRequest& request, const Snapshot& now);
-    /// The version of `stream`, counted up with every call.
-    [[nodiscard]] Result<std::uint64_t> next_version(std::string_view stream, const Snapshot& now);
+    /// What a commit follows.
+    struct Before {
+        std::uint64_t published = 0;  ///< position
+        std::uint64_t version = 0;    ///< of the stream
+    };
+
+    [[nodiscard]] Result<Before> before(std::string_view stream);
+    void give_metadata(CommitRequest& request, const Before& now);
 
     Store store_;
-    std::mutex commits_;
-    std::vector<StreamVersion> versions_;  // of the streams of this commit
-    std::string text_;                     // metadata of this commit
+    // The state behind the last commit and the stream that it was to; absent if that is not known.
+    std::optional<Before> last_;
+    std::string last_stream_;
+    std::string text_;  // metadata of this commit
 };
 
 }  // namespace varve::node

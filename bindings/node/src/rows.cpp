@@ -75,16 +75,15 @@ public:
         pen_.move_to(bytes_begin_);
     }
 
-    void write(std::uint32_t want, bool at_end) noexcept {
+    void write(std::uint32_t want) noexcept {
         header_.count = static_cast<std::uint32_t>(events_.size());
-        header_.at_end = at_end ? 1 : 0;
         for (std::size_t n = 0; n < events_.size(); ++n) begin_row(n);
         if ((want & kWantLine) != 0)
             write_lines();
         else
             write_data();
         if ((want & kWantMetadata) != 0) write_metadata();
-        if ((want & (kWantStream | kWantNames)) != 0) write_names(want);
+        if ((want & kWantStream) != 0) write_names();
         header_.ascii = all_ascii({room_.data() + bytes_begin_, pen_.at() - bytes_begin_}) ? 1 : 0;
         std::memcpy(room_.data(), &header_, sizeof header_);
     }
@@ -99,7 +98,6 @@ private:
         Row& into = row(n);
         into = Row{};
         into.position = static_cast<double>(event.position.value);
-        into.revision = static_cast<double>(event.revision.value);
         into.time_us = static_cast<double>(event.time_us);
         into.flags = (event.data.empty() ? kRowNoData : 0U) | (event.erased ? kRowErased : 0U);
         header_.flags |= into.flags;
@@ -146,7 +144,7 @@ private:
         }
         header_.data_end = pen_.at();
     }
-    void write_names(std::uint32_t want) noexcept {
+    void write_names() noexcept {
         std::string_view before{};
         std::uint32_t before_at = 0;
         for (std::size_t n = 0; n < events_.size(); ++n) {
@@ -159,21 +157,8 @@ private:
             }
             row(n).stream = before_at;
             row(n).stream_size = static_cast<std::uint32_t>(before.size());
-            if ((want & kWantNames) != 0) write_type_and_tags(event, row(n));
         }
     }
-    void write_type_and_tags(const EventView& event, Row& into) noexcept {
-        into.type = pen_.at();
-        pen_.put(event.type);
-        into.type_size = pen_.at() - into.type;
-        into.tags = pen_.at();
-        for (const std::string_view tag : event.tags) {
-            if (pen_.at() != into.tags) pen_.put('\n');
-            pen_.put(tag);
-        }
-        into.tags_size = pen_.at() - into.tags;
-    }
-
     std::span<const EventView> events_;
     std::size_t bytes_begin_;
     std::span<char> room_;
@@ -188,17 +173,13 @@ std::size_t bytes_of(const EventView& event, std::uint32_t want) noexcept {
     if ((want & kWantLine) != 0)
         bytes += kAroundLine + 6 * event.stream.size() + event.metadata.size();
     if ((want & kWantMetadata) != 0) bytes += event.metadata.size() + kNothing.size() + 1;
-    if ((want & (kWantStream | kWantNames)) != 0) bytes += event.stream.size();
-    if ((want & kWantNames) != 0) {
-        bytes += event.type.size();
-        for (const std::string_view tag : event.tags) bytes += tag.size() + 1;
-    }
+    if ((want & kWantStream) != 0) bytes += event.stream.size();
     return bytes;
 }
 
 void write_rows(std::span<const EventView> events, std::uint32_t want, std::size_t rows,
-                bool at_end, std::span<char> room) noexcept {
-    BatchWriter(events, rows, room).write(want, at_end);
+                std::span<char> room) noexcept {
+    BatchWriter(events, rows, room).write(want);
 }
 
 }  // namespace varve::node

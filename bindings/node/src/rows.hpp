@@ -21,8 +21,7 @@ namespace varve::node {
 enum Want : std::uint32_t {
     kWantMetadata = 1,  ///< its metadata
     kWantStream = 2,    ///< the name of its stream
-    kWantNames = 4,     ///< its type and tags
-    kWantLine = 8,      ///< instead of its data: a line {"stream":…,"payload":…,"metadata":…}
+    kWantLine = 4,      ///< instead of its data: a line {"stream":…,"payload":…,"metadata":…}
 };
 
 /// At the beginning of the room.
@@ -34,15 +33,14 @@ struct BatchHeader {
     std::uint32_t data_end = 0;
     std::uint32_t metadata_begin = 0;  ///< of the array of all metadata
     std::uint32_t metadata_end = 0;
-    std::uint32_t at_end = 0;  ///< 1: nothing follows
-    std::uint32_t flags = 0;   ///< RowFlags that some row has
+    std::uint32_t unused = 0;
+    std::uint32_t flags = 0;  ///< RowFlags that some row has
 };
 static_assert(sizeof(BatchHeader) == 32);
 
 /// One event. Offsets are bytes from the beginning of the room.
 struct Row {
     double position = 0;
-    double revision = 0;
     double time_us = 0;
     std::uint32_t flags = 0;  ///< RowFlag
     std::uint32_t data = 0;
@@ -51,13 +49,9 @@ struct Row {
     std::uint32_t metadata_size = 0;
     std::uint32_t stream = 0;
     std::uint32_t stream_size = 0;
-    std::uint32_t type = 0;
-    std::uint32_t type_size = 0;
-    std::uint32_t tags = 0;  ///< names with a line feed between them
-    std::uint32_t tags_size = 0;
     std::uint32_t unused = 0;
 };
-static_assert(sizeof(Row) == 72);
+static_assert(sizeof(Row) == 48);
 
 enum RowFlag : std::uint32_t {
     kRowNoData = 1,  ///< the event has none; `null` stands for it
@@ -75,6 +69,6 @@ enum RowFlag : std::uint32_t {
 /// Writes `events`, which fit: `bytes_around(rows)` and their `bytes_of` together are no more than
 /// the room. The table has space for `rows` rows.
 void write_rows(std::span<const EventView> events, std::uint32_t want, std::size_t rows,
-                bool at_end, std::span<char> room) noexcept;
+                std::span<char> room) noexcept;
 
 }  // namespace varve::node

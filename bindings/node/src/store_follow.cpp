@@ -61,9 +61,4 @@ Napi::Value StoreObject::watch(const Napi::CallbackInfo& info) {
     return env.Undefined();
 }
 
-Napi::Value StoreObject::unwatch(const Napi::CallbackInfo& info) {
-    watcher_.reset();
-    return info.Env().Undefined();
-}
-
 }  // namespace varve::node

@@ -1,7 +1,6 @@
 #include "store_object.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "addon.hpp"
@@ -18,43 +17,54 @@ Durability durability_of(const std::string& text) {
     return text == "interval" ? Durability::interval : Durability::os;
 }
 
-/// Null if it cannot be read, because the worker is being ended: nothing may be made of it.
-napi_value element(napi_env env, napi_value array, std::uint32_t n) {
-    napi_value value = nullptr;
-    return napi_get_element(env, array, n, &value) == napi_ok ? value : nullptr;
+/// So many events are passed over one by one; beyond, counting finds the place sooner.
+constexpr std::uint64_t kPassedOver = 512;
+
+/// The position of event number `nth` of a selector, of which there are that many: by halves, in
+/// each of which the indexes count only what the one before has left.
+Result<Position> position_of(const Snapshot& now, const Selector& selector, std::uint64_t nth) {
+    std::uint64_t low = 1;
+    std::uint64_t high = now.published().value;
+    while (low < high) {
+        const std::uint64_t middle = low + (high - low) / 2;
+        ReadOptions half;
+        half.from = Position{low};
+        half.until = Position{middle};
+        auto count = now.count(selector, half);
+        if (!count) return std::move(count).error();
+        if (*count >= nth) {
+            high = middle;
+        } else {
+            nth -= *count;
+            low = middle + 1;
+        }
+    }
+    return Position{low};
 }
 
-/// 0 for what is no array.
-std::uint32_t length_of(napi_env env, napi_value array) {
-    std::uint32_t length = 0;
-    return napi_get_array_length(env, array, &length) == napi_ok ? length : 0;
-}
-
-/// The first `count` elements of an array; absent if one of them cannot be read.
-template <std::size_t count>
-std::optional<std::array<napi_value, count>> elements(napi_env env, napi_value array) {
-    std::array<napi_value, count> values{};
-    for (std::uint32_t n = 0; n < count; ++n)
-        if ((values[n] = element(env, array, n)) == nullptr) return std::nullopt;
-    return values;
-}
-
-/// How many events of its selector a read passes over before event number `first`, in the state
-/// that it will see.
-Result<std::uint64_t> events_before(const Snapshot& now, const Wanted& wanted,
-                                    std::uint64_t first) {
-    if (wanted.options.direction == Direction::forwards) return first - 1;
+/// Makes a read begin with event number `first` of its selector, counted from 1 in the order of
+/// the store whatever its direction.
+Result<void> begin_with(const Snapshot& now, std::uint64_t first, Wanted& wanted) {
+    const bool forwards = wanted.options.direction == Direction::forwards;
+    if (forwards && first <= kPassedOver) {
+        wanted.skip = first - 1;
+        return {};
+    }
     auto count = now.count(wanted.selector);
     if (!count) return std::move(count).error();
-    return *count > first ? *count - first : 0;
-}
-
-/// Absent and an exception, if it cannot be compiled.
-std::optional<Matcher> matcher_of(Napi::Env env, Napi::Value json) {
-    auto matcher = Matcher::compile(text_of(env, json));
-    if (matcher) return *matcher;
-    raise(env, matcher.error());
-    return std::nullopt;
+    if (forwards && *count < first) {
+        wanted.limit = 0;
+        return {};
+    }
+    if (*count <= first && !forwards) return {};
+    if (!forwards && *count - first <= kPassedOver) {
+        wanted.skip = *count - first;
+        return {};
+    }
+    auto position = position_of(now, wanted.selector, first);
+    if (!position) return std::move(position).error();
+    wanted.options.from = *position;
+    return {};
 }
 
 }  // namespace
@@ -65,7 +75,6 @@ Napi::Function StoreObject::define(Napi::Env env) {
         {InstanceMethod<&StoreObject::close>("close"),
          InstanceMethod<&StoreObject::published>("published"),
          InstanceMethod<&StoreObject::durable>("durable"),
-         InstanceMethod<&StoreObject::epoch>("epoch"),
          InstanceMethod<&StoreObject::version>("version"),
          InstanceMethod<&StoreObject::count>("count"), InstanceMethod<&StoreObject::names>("names"),
          InstanceMethod<&StoreObject::commit>("commit"),
@@ -74,9 +83,7 @@ Napi::Function StoreObject::define(Napi::Env env) {
          InstanceMethod<&StoreObject::positions>("positions"),
          InstanceMethod<&StoreObject::consumer>("consumer"),
          InstanceMethod<&StoreObject::consumers>("consumers"),
-         InstanceMethod<&StoreObject::watch>("watch"),
-         InstanceMethod<&StoreObject::unwatch>("unwatch"),
-         InstanceMethod<&StoreObject::sync>("sync")});
+         InstanceMethod<&StoreObject::watch>("watch"), InstanceMethod<&StoreObject::sync>("sync")});
 }
 
 StoreObject::StoreObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StoreObject>(info) {
@@ -84,6 +91,11 @@ StoreObject::StoreObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Stor
     options.access = bool_of(info.Env(), info[1]) ? Access::read_only : Access::read_write;
     options.create = bool_of(info.Env(), info[2]) ? Create::if_missing : Create::never;
     options.durability = durability_of(text_of(info.Env(), info[3]));
+    if (is_given(info.Env(), info[4]) && !take_numbers(info[4])) {
+        raise_argument(info.Env(),
+                       "Store needs its numbers as a Float64Array that is long enough.");
+        return;
+    }
     auto store = Store::open(text_of(info.Env(), info[0]), options);
     if (store)
         handle_ = std::make_shared<Handle>(std::move(*store));
@@ -143,12 +155,6 @@ Napi::Value StoreObject::durable(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), static_cast<double>(now->durable().value));
 }
 
-Napi::Value StoreObject::epoch(const Napi::CallbackInfo& info) {
-    auto now = snapshot(info.Env());
-    if (!now) return {};
-    return Napi::Number::New(info.Env(), now->epoch());
-}
-
 Napi::Value StoreObject::version(const Napi::CallbackInfo& info) {
     auto now = snapshot(info.Env());
     if (!now) return {};
@@ -205,112 +211,6 @@ Napi::Value StoreObject::names(const Napi::CallbackInfo& info) {
     return names;
 }
 
-bool StoreObject::read_tags(Napi::Env env, Napi::Value tags, std::size_t events) {
-    tag_counts_.assign(events, 0);
-    if (!is_given(env, tags)) return true;
-    for (std::uint32_t n = 0; n < events; ++n) {
-        const napi_value own = element(env, tags, n);
-        if (own == nullptr) return false;
-        if (!is_given(env, own)) continue;
-        tag_counts_[n] = length_of(env, own);
-        for (std::uint32_t k = 0; k < tag_counts_[n]; ++k)
-            (void)texts_.add(env, element(env, own, k));
-    }
-    return true;
-}
-
-/// Texts in this order: streams, data, types, metadata, members, tags; what is not given is not
-/// there.
-bool StoreObject::read_events(const Napi::CallbackInfo& info, CommitRequest& request) {
-    const Napi::Env env = info.Env();
-    const std::uint32_t events = length_of(env, info[1]);
-    if (events == 0) {
-        raise_argument(env, "commit needs at least one event.");
-        return false;
-    }
-    const bool many = info[0].IsArray();
-    const bool types = is_given(env, info[2]);
-    request.whole_metadata = is_given(env, info[5]);
-    texts_.clear();
-    for (std::uint32_t n = 0; n < (many ? events : 1); ++n)
-        (void)texts_.add(env, many ? element(env, info[0], n) : info[0]);
-    for (std::uint32_t n = 0; n < events; ++n) (void)texts_.add(env, element(env, info[1], n));
-    for (std::uint32_t n = 0; types && n < events; ++n)
-        (void)texts_.add(env, element(env, info[2], n));
-    for (std::uint32_t n = 0; request.whole_metadata && n < events; ++n)
-        (void)texts_.add(env, element(env, info[5], n));
-    std::size_t next = texts_.add(env, info[4]);
-    if (!read_tags(env, info[3], events) || texts_.incomplete()) return false;
-
-    std::size_t at = 0;
-    request.events.resize(events);
-    for (std::uint32_t n = 0; n < events; ++n)
-        request.events[n].stream = texts_.view(many ? at++ : at);
-    if (!many) ++at;
-    for (NewEvent& event : request.events) event.data = texts_.view(at++);
-    for (NewEvent& event : request.events)
-        event.type = types ? texts_.view(at++) : std::string_view{};
-    for (NewEvent& event : request.events)
-        event.metadata = request.whole_metadata ? texts_.view(at++) : std::string_view{};
-    request.members = texts_.view(next++);
-    for (std::size_t n = 0; n < events; ++n) {
-        request.events[n].tags.clear();
-        for (std::size_t k = 0; k < tag_counts_[n]; ++k)
-            request.events[n].tags.push_back(texts_.view(next++));
-    }
-    return true;
-}
-
-/// [selector, after, epoch, matcher or null]
-bool StoreObject::read_condition(Napi::Env env, Napi::Value condition, AppendOptions& options) {
-    options.condition = {};
-    if (!is_given(env, condition)) return true;
-    const auto parts = elements<4>(env, condition);
-    if (!parts) return false;
-    auto selector = selector_of(env, (*parts)[0]);
-    if (!selector) {
-        raise_argument(env, "The condition needs a selector.");
-        return false;
-    }
-    options.condition.fail_if_match = *selector;
-    options.condition.after.position = Position{number_of(env, (*parts)[1])};
-    options.condition.after.epoch = static_cast<std::uint32_t>(number_of(env, (*parts)[2]));
-    const Napi::Value matcher(env, (*parts)[3]);
-    if (!is_given(env, matcher)) return true;
-    options.condition.matcher = matcher_of(env, matcher);
-    return options.condition.matcher.has_value();
-}
-
-Napi::Value StoreObject::commit(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    if (!is_open(env)) return {};
-    CommitRequest& request = request_;
-    if (!read_events(info, request) || !read_condition(env, info[8], request.options)) return {};
-    double expected = -1;
-    napi_get_value_double(env, info[7], &expected);
-    request.options.expected = {};
-    if (expected >= 0) {
-        const Expected version = Expected::version(static_cast<std::uint64_t>(expected));
-        request.options.expected = Expectations({{request.events[0].stream, version}});
-    }
-    request.options.durability =
-        is_given(env, info[9]) ? durability_of(text_of(env, info[9])) : Durability::os;
-    request.committed_ms = static_cast<std::int64_t>(number_of(env, info[6]));
-    for (NewEvent& event : request.events) event.time_us = request.committed_ms * 1000;
-    auto done = handle_->commit(request);
-    if (!done) {
-        raise(env, done.error());
-        return {};
-    }
-    void* result = nullptr;
-    std::size_t length = 0;
-    if (napi_get_typedarray_info(env, info[10], nullptr, &length, &result, nullptr, nullptr) ==
-            napi_ok &&
-        length > 0)
-        *static_cast<double*>(result) = static_cast<double>(done->version);
-    return Napi::Number::New(env, static_cast<double>(done->first));
-}
-
 Napi::Value StoreObject::cursor(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     auto now = snapshot(env);
@@ -338,12 +238,10 @@ Napi::Value StoreObject::cursor(const Napi::CallbackInfo& info) {
         if (!wanted.matcher) return {};
     }
     if (first > 0) {
-        auto skip = events_before(*now, wanted, first);
-        if (!skip) {
-            raise(env, skip.error());
+        if (auto begun = begin_with(*now, first, wanted); !begun) {
+            raise(env, begun.error());
             return {};
         }
-        wanted.skip = *skip;
     }
     return begin_cursor(env, std::move(*now), std::move(wanted));
 }

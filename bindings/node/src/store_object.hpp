@@ -20,7 +20,8 @@ namespace varve::node {
 class StoreObject : public Napi::ObjectWrap<StoreObject> {
 public:
     static Napi::Function define(Napi::Env env);
-    /// new Store(path, readOnly, create, durability): opens it, or throws.
+    /// new Store(path, readOnly, create, durability, numbers): opens it, or throws. `numbers` is a
+    /// Float64Array for `commit`, or absent.
     explicit StoreObject(const Napi::CallbackInfo& info);
 
 private:
@@ -28,7 +29,6 @@ private:
     /// Positions: published(), and durable().
     Napi::Value published(const Napi::CallbackInfo& info);
     Napi::Value durable(const Napi::CallbackInfo& info);
-    Napi::Value epoch(const Napi::CallbackInfo& info);
     /// version(stream): number of its events.
     Napi::Value version(const Napi::CallbackInfo& info);
     /// count(selector, limit): number of its events, counted up to `limit`; 0: all of them.
@@ -36,10 +36,13 @@ private:
     /// names(kind, prefix, after, limit, since): [name, count, name, count, …]; kinds: 0 stream, 1
     /// category, 2 type, 3 tag.
     Napi::Value names(const Napi::CallbackInfo& info);
-    /// commit(stream, data, types, tags, members, metadata, committedAt, expected, condition,
-    /// durability): position of its first event. Of `data`, `types`, `tags` (arrays of strings) and
-    /// `metadata` there is one per event; `types`, `tags` and `metadata` may be null. The version
-    /// of the stream before it is then in `result[0]`.
+    /// commit(stream, texts, members, more): position of its first event. `texts` are those of the
+    /// events, an array or one string with a line feed between them. `more` is null or [types,
+    /// tags, metadata, condition], each null or, but for the last, an array with an element per
+    /// event. Numbers come and go in the array that the constructor was given: how many events,
+    /// when, the version that is expected (-1: any), whether the texts are known to be free of
+    /// `null`; then, out, the version of the stream before. -1, and nothing is committed, if they
+    /// are not known to be free of it and are not.
     Napi::Value commit(const Napi::CallbackInfo& info);
     /// cursor(stream, selector, from, until, fromRevision, untilRevision, backwards, first, limit,
     /// matcher): one of `stream` and `selector` is null. first: of a selector, number of the event
@@ -55,18 +58,21 @@ private:
     Napi::Value consumer(const Napi::CallbackInfo& info);
     /// consumers(): names of all consumers.
     Napi::Value consumers(const Napi::CallbackInfo& info);
-    /// watch(callback): is called when another process has committed something, until `unwatch`.
+    /// watch(callback): is called when another process has committed something.
     Napi::Value watch(const Napi::CallbackInfo& info);
-    Napi::Value unwatch(const Napi::CallbackInfo& info);
     /// Makes everything durable, and returns when it is.
     Napi::Value sync(const Napi::CallbackInfo& info);
 
     /// False, with an exception, after close.
     bool is_open(Napi::Env env);
     std::optional<Snapshot> snapshot(Napi::Env env);
-    bool read_events(const Napi::CallbackInfo& info, CommitRequest& request);
-    bool read_tags(Napi::Env env, Napi::Value tags, std::size_t events);
-    bool read_condition(Napi::Env env, Napi::Value condition, AppendOptions& options);
+    /// False: there is an exception, or the worker is being ended.
+    bool read_events(const Napi::CallbackInfo& info, std::uint32_t events);
+    bool read_data(Napi::Env env, napi_value texts, std::size_t events);
+    bool read_more(Napi::Env env, napi_value more, std::uint32_t events);
+    bool read_tags(Napi::Env env, napi_value tags, std::size_t events);
+    bool read_condition(Napi::Env env, napi_value condition);
+    bool take_numbers(Napi::Value given);
 
     Napi::Value begin_cursor(Napi::Env env, Snapshot now, Wanted wanted);
 
@@ -77,6 +83,8 @@ private:
     Texts texts_;
     std::vector<std::size_t> tag_counts_;
     CommitRequest request_;
+    Napi::ObjectReference numbers_kept_;
+    double* numbers_ = nullptr;  // in `numbers_kept_`; null: none were given, it does not commit
 };
 
 }  // namespace varve::node

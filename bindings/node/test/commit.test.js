@@ -299,3 +299,30 @@ test('a condition whose matcher throws refuses the commit', t => {
     assert.throws(() => store.commit('foo', { a: 1 }, condition), { message: 'broken' });
     assert.equal(store.length, 1);
 });
+
+test('a null that is none of the payload is found wherever its text stands', t => {
+    const store = openStore(t);
+    for (let before = 0; before < 140; ++before) {
+        const text = 'n'.repeat(before);
+        assert.throws(() => store.commit('foo', { text, no: NaN }), /payload\.no: NaN has no form in JSON/);
+        assert.throws(() => store.commit('foo', [{ n: 1 }, { text, no: [undefined] }, {}]), /events\[1\]\.no\[0\]: undefined has no form in JSON/);
+        assert.equal(store.length, 2 * before);
+        store.commit('foo', [{ text, yes: null }, `${text}null`]);
+        assert.deepEqual(store.getEventStream('foo').last(2).events, [{ text, yes: null }, `${text}null`]);
+    }
+});
+
+test('a commit follows what the one before it has told, whatever failed in between and whichever stream it was to', t => {
+    const store = openStore(t);
+    const told = [];
+    const commit = (name, ...more) => store.commit(name, [{ name }, { name }], ...more);
+    for (const name of ['foo', 'foo', 'bar', 'foo', 'bar', 'bar']) {
+        commit(name);
+        assert.throws(() => commit(name, 17));
+        assert.throws(() => commit('baz', 1));
+    }
+    const stream = store.getAllEvents();
+    for (let one; (one = stream.next()) !== false;) told.push([one.stream, one.metadata.commitId, one.metadata.commitVersion, one.metadata.streamVersion]);
+    const versions = { foo: 0, bar: 0 };
+    assert.deepEqual(told, ['foo', 'foo', 'bar', 'foo', 'bar', 'bar'].flatMap((name, n) => [0, 1].map(k => [name, 2 * n, k, versions[name]++])));
+});

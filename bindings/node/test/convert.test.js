@@ -18,18 +18,18 @@ function contents(directory) {
 }
 
 /** A directory as event-storage leaves it; what was in each of its streams. */
-async function original(t, storageConfig = {}) {
+async function original(t, storageConfig = {}, third = 'bar-2') {
     const storageDirectory = directoryFor(t);
     const store = new Original('store', { storageDirectory, storageConfig });
     await once(store, 'ready');
     for (let n = 1; n <= 60; ++n) {
         const events = Array.from({ length: n % 3 + 1 }, (_, k) => ({ type: n % 2 === 0 ? 'A' : 'B', n, k, text: 'é😀'.repeat(n % 5) }));
-        await new Promise(resolve => store.commit(['foo', 'bar-1', 'bar-2'][n % 3], events, { user: 'ann' }, resolve));
+        await new Promise(resolve => store.commit(['foo', 'bar-1', third][n % 3], events, { user: 'ann' }, resolve));
     }
     store.createEventStream('object', { payload: { type: 'A' } });
     store.createEventStream('function', document => document.payload.n > 50);
     const streams = {};
-    for (const name of ['foo', 'bar-1', 'bar-2', 'object', 'function']) {
+    for (const name of ['foo', 'bar-1', third, 'object', 'function']) {
         const stream = store.getEventStream(name);
         streams[name] = [];
         for (let document; (document = stream.next()) !== false;) streams[name].push(document);
@@ -85,6 +85,44 @@ test('a directory of event-storage is converted when asked for, and is left as i
     assert.equal(store.getStreamVersion('object'), streams.object.length + 1);
     assert.equal(store.getStreamVersion('function'), streams.function.length + 1);
     assert.equal(store.getEventStream('foo').last(1).next().metadata.commitId, all.length);
+});
+
+/** Gives a file the layout whose end is told by a marker, behind zeros. */
+function makeMapped(file) {
+    const content = fs.readFileSync(file);
+    const bytes = Buffer.alloc(Math.ceil((content.length + 4) / 4096) * 4096);
+    content.copy(bytes);
+    bytes.writeUInt32LE(bytes.length - content.length, bytes.length - 4);
+    fs.writeFileSync(file, bytes);
+}
+
+/** Gives a partition further metadata, and leaves its documents where they are behind the header. */
+function describePartition(file, metadata) {
+    const bytes = fs.readFileSync(file);
+    const end = 12 + bytes.readUInt32BE(8);
+    const text = JSON.stringify({ ...JSON.parse(bytes.toString('utf8', 12, end)), ...metadata });
+    const size = Math.ceil((12 + text.length + 1) / 16) * 16 - 12;
+    const header = Buffer.alloc(12);
+    bytes.copy(header, 0, 0, 8);
+    header.writeUInt32BE(size, 8);
+    fs.writeFileSync(file, Buffer.concat([header, Buffer.from(`${text.padEnd(size - 1)}\n`), bytes.subarray(end)]));
+}
+
+test('files of the mapped layout are converted like others, and every stream keeps its metadata', async t => {
+    const { storageDirectory, streams, all } = await original(t, {}, 'varve-2');
+    describePartition(path.join(storageDirectory, 'store.varve-2'), { owner: 'bob' });
+    describePartition(path.join(storageDirectory, 'store.foo'), { owner: 'ann' });
+    const files = fs.readdirSync(storageDirectory, { recursive: true }).map(name => path.join(storageDirectory, name));
+    const mapped = files.filter(file => fs.statSync(file).isFile() && fs.readFileSync(file).toString('latin1', 0, 3) === 'nes');
+    assert.ok(mapped.length >= 9, mapped);
+    mapped.forEach(makeMapped);
+    const store = openStore(t, { storageDirectory, convert: true });
+    assert.deepEqual(store.getAllEvents().events, all);
+    for (const [name, documents] of Object.entries(streams)) assert.deepEqual(documentsOf(store, name), documents, name);
+    const seen = new Map();
+    store.preRead((position, metadata) => seen.set(position, metadata));
+    assert.ok(store.getEventStream('varve-2').events.length > 0 && store.getEventStream('foo').events.length > 0);
+    assert.deepEqual(new Set([...seen.values()].map(({ owner }) => owner)), new Set(['bob', 'ann']));
 });
 
 test('streams of types are those of the accessor, if it is given', async t => {

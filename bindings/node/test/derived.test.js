@@ -9,7 +9,7 @@ import { directoryFor, numbers, openStore, turn, until } from './support.js';
 
 const ns = stream => stream.events.map(({ n }) => n);
 const even = ({ payload }) => payload.n % 2 === 0;
-const journalOf = directory => path.join(directory, 'store.varve', 'node-streams.jsonl');
+const journalOf = directory => path.join(directory, 'store.varve', 'attached', 'node-streams.jsonl');
 
 for (const [kind, matcher, expected] of [
     ['a function', even, [2, 4, 6, 8]],
@@ -307,4 +307,18 @@ test('streams get what the hooks have made of the documents', t => {
     store.commit('foo', { n: 4 });
     assert.deepEqual(ns(store.getEventStream('ann')), [2, 3, 4]);
     assert.equal(store.getEventStream('foo', -1).next().metadata.user, 'ann');
+});
+
+test('reading what was there before a stream was made backwards leaves its list as it is', t => {
+    const store = numbers(t, 10);
+    store.createEventStream('even', even);
+    const join = (...range) => ns(store.fromStreams('join', ['even'], ...range));
+    for (let round = 0; round < 2; ++round) {
+        assert.deepEqual(join(10, 1), [10, 8, 6, 4, 2]);
+        assert.deepEqual(join(8, 3), [8, 6, 4]);
+        assert.deepEqual(ns(store.getEventStream('even', 4, 2)), [8, 6, 4]);
+        assert.deepEqual(join(1, 10), [2, 4, 6, 8, 10]);
+        assert.deepEqual(join(2, 2), [2]);
+        assert.deepEqual(join(3, 3), []);
+    }
 });

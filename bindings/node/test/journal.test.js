@@ -12,7 +12,8 @@ import { directoryFor, numbers, openStore } from './support.js';
 
 const ns = stream => stream.events.map(({ n }) => n);
 const even = ({ payload }) => payload.n % 2 === 0;
-const journalOf = directory => path.join(directory, 'store.varve', 'node-streams.jsonl');
+const placeOf = directory => path.join(directory, 'store.varve');
+const journalOf = directory => path.join(placeOf(directory), 'attached', 'node-streams.jsonl');
 
 /** Replaces a function of `fs` while `during` runs. */
 function instead(name, replacement, during) {
@@ -104,10 +105,71 @@ test('a process that dies between a commit to a deleted stream and its line', t 
     }
 });
 
+const varve = (...args) => execFileSync(process.execPath, [path.join(import.meta.dirname, '../bin/varve.js'), ...args], { encoding: 'utf8', stdio: 'pipe' });
+
+test('a backup has the streams as well, and so has what is restored of it', t => {
+    const storageDirectory = directoryFor(t);
+    const store = numbers(t, 4, { storageDirectory, streamMetadata: { foo: { owner: 'ann' } } });
+    store.createEventStream('even', even);
+    const backup = path.join(storageDirectory, 'backup');
+    varve('backup', placeOf(storageDirectory), backup);
+    store.commit('bar', [{ n: 5 }, { n: 6 }]);
+    store.closeEventStream('bar');
+    varve('backup', placeOf(storageDirectory), backup);
+    const elsewhere = directoryFor(t);
+    varve('restore', backup, placeOf(elsewhere));
+    const restored = openStore(t, { storageDirectory: elsewhere });
+    assert.deepEqual(ns(restored.getEventStream('even')), [2, 4, 6]);
+    assert.equal(restored.streams.bar.closed, true);
+    assert.deepEqual(engineOf(restored).metadataOf('foo'), { owner: 'ann' });
+    restored.commit('foo', { n: 8 });
+    assert.deepEqual(ns(restored.getEventStream('even')), [2, 4, 6, 8]);
+});
+
+test('lines that are ahead of the events are not there: for readers at once, and when a writer comes', async t => {
+    const storageDirectory = directoryFor(t);
+    const store = numbers(t, 4, { storageDirectory });
+    store.createEventStream('even', even);
+    const known = fs.readFileSync(journalOf(storageDirectory));
+    const ahead = [{ op: 'create', stream: 'odd', tag: ':derived:2:odd', matcher: { payload: { n: 5 } }, after: 5, past: [5] },
+        { op: 'close', stream: 'even', after: 5 }];
+    store.close();
+    fs.appendFileSync(journalOf(storageDirectory), ahead.map(line => `${JSON.stringify(line)}\n`).join(''));
+    const reader = openStore(t, { storageDirectory, readOnly: true });
+    assert.deepEqual(['odd' in reader.streams, reader.streams.even.closed], [false, undefined]);
+    const warned = new Promise(resolve => process.once('warning', resolve));
+    const writer = openStore(t, { storageDirectory });
+    assert.deepEqual(['odd' in writer.streams, writer.streams.even.closed], [false, undefined]);
+    assert.deepEqual(fs.readFileSync(journalOf(storageDirectory)), known);
+    assert.match(String(await warned), /node-streams\.jsonl, from line 2 on: it tells of streams up to event 5, and the store has 4/);
+    writer.commit('foo', { n: 5 });
+    writer.createEventStream('odd', ({ payload }) => payload.n % 2 === 1);
+    assert.deepEqual(ns(reader.getEventStream('odd')), [1, 3, 5]);
+});
+
+test('where the journal was before it is read, and a writer moves it', t => {
+    const storageDirectory = directoryFor(t);
+    const store = numbers(t, 4, { storageDirectory });
+    store.createEventStream('even', even);
+    store.close();
+    const former = path.join(placeOf(storageDirectory), 'node-streams.jsonl');
+    fs.renameSync(journalOf(storageDirectory), former);
+    fs.rmdirSync(path.dirname(journalOf(storageDirectory)));
+    const reader = openStore(t, { storageDirectory, readOnly: true });
+    assert.deepEqual(ns(reader.getEventStream('even')), [2, 4]);
+    const writer = openStore(t, { storageDirectory });
+    assert.equal(fs.existsSync(former), false);
+    writer.commit('foo', { n: 6 });
+    writer.closeEventStream('foo');
+    assert.deepEqual([ns(reader.getEventStream('even')), reader.streams.foo.closed], [[2, 4, 6], true]);
+    writer.close();
+    assert.deepEqual(ns(openStore(t, { storageDirectory }).getEventStream('even')), [2, 4, 6]);
+});
+
 test('a reader keeps what is new for those alone who want to know', t => {
     const storageDirectory = directoryFor(t);
     const store = numbers(t, 4, { storageDirectory });
-    const [quiet, told] = [0, 1].map(() => new Journal(journalOf(storageDirectory), true, ''));
+    const [quiet, told] = [0, 1].map(() => new Journal(placeOf(storageDirectory), true, '', () => 4));
     told.keepNews();
     store.createEventStream('even', even);
     for (const one of [quiet, told]) one.refresh();

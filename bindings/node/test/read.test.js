@@ -267,3 +267,41 @@ test('documents by number', t => {
     assert.deepEqual([...store.storage.readRange(2, 1, store.streams.foo.index)].map(document => document.payload.n), [2, 1]);
     assert.throws(() => [...store.storage.readRange(1, 9)], { message: 'Range scan error for range 1 - 9.' });
 });
+
+test('a raw stream that is piped has the same lines, many in a chunk, also behind what was read one by one', async t => {
+    const store = numbers(t, 5000);
+    const lines = [...store.getAllEvents(1, -1, null, true)].map(String);
+    const piped = async stream => {
+        const chunks = [];
+        for await (const chunk of stream) chunks.push(chunk);
+        return chunks;
+    };
+    const chunks = await piped(store.getAllEvents(1, -1, null, true));
+    assert.equal(Buffer.concat(chunks).toString(), lines.join(''));
+    assert.ok(chunks.length < 200, chunks.length);
+    const begun = store.getAllEvents(1, -1, null, true);
+    for (let n = 0; n < 3; ++n) begun.next();
+    assert.equal(Buffer.concat(await piped(begun)).toString(), lines.slice(3).join(''));
+    const odd = store.getAllEvents(1, -1, ({ n }) => n % 2 === 1, true).where(line => line.includes('1}'));
+    assert.equal(Buffer.concat(await piped(odd)).toString(), lines.filter(line => line.includes('1}')).join(''));
+    const seen = [];
+    store.preRead(position => seen.push(position));
+    assert.equal(Buffer.concat(await piped(store.getAllEvents(4990, -1, null, true))).toString(), lines.slice(4989).join(''));
+    assert.deepEqual(seen, Array.from({ length: 11 }, (_, n) => 4990 + n));
+    assert.deepEqual(await piped(store.getEventStream('foo').from(9).until(3).where(() => false)), []);
+});
+
+test('ranges far behind the end of a type, in both directions, are those of all its events', t => {
+    const store = openStore(t, { typeAccessor: 'type' });
+    for (let n = 1; n <= 6000; n += 100)
+        store.commit('foo', Array.from({ length: 100 }, (_, k) => ({ n: n + k, type: (n + k) % 3 === 0 ? 'A' : 'B' })));
+    const all = Array.from({ length: 2000 }, (_, n) => 3 * (n + 1));
+    const ns = stream => stream.events.map(({ n }) => n);
+    for (const [from, until] of [[1, 2000], [700, 800], [1487, 1488], [1488, 1488], [1999, 2000], [513, 514], [514, 520]]) {
+        assert.deepEqual(ns(store.getEventStream('A', from, until)), all.slice(from - 1, until), `${from}…${until}`);
+        assert.deepEqual(ns(store.getEventStream('A', until, from)), all.slice(from - 1, until).reverse(), `${until}…${from}`);
+        const odd = ({ n }) => n % 2 === 1;
+        assert.deepEqual(ns(store.getEventStream('A', until, from, { payload: { n: all[until - 1] } })), [all[until - 1]]);
+        assert.deepEqual(ns(store.getEventStream('A', from, until, odd)), all.slice(from - 1, until).filter(n => n % 2 === 1));
+    }
+});
