@@ -57,8 +57,8 @@ struct ConsumerOptions {
     /// If set, an event whose handling ends the process counts as tried, too: after a process has
     /// died with events in hand, those come again one by one; the one that was alone in hand when a
     /// process died has been tried once more, and is parked instead of delivered when its retries
-    /// are used up. Not set unless asked for: a process that dies at once whatever it is given would
-    /// have one event after the other parked.
+    /// are used up. Not set unless asked for: a process that dies at once whatever it is given
+    /// would have one event after the other parked.
     bool count_deaths = false;
     /// While an event waits for its retry nothing behind it is delivered that was not yet. If not,
     /// others overtake it.
@@ -71,7 +71,7 @@ struct Checkpoint {
     std::uint64_t acknowledged = 0;  ///< events since `counted_after`
     std::uint64_t parked = 0;        ///< events since then that were given up and put aside
     Position counted_after{};        ///< where counting began: at creation, a reset, or a seek
-    std::uint32_t epoch = 0;         ///< of the store when it was written
+    std::uint32_t epoch = 0;         ///< of the store, of events that it has passed; 0: not known
     std::int64_t time_us = 0;        ///< when it was written, microseconds since 1970
 };
 

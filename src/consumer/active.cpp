@@ -77,11 +77,20 @@ Result<void> Active::write(Saved saved, std::uint64_t most) {
                       slot.acknowledged == stored.acknowledged && slot.parked == stored.parked &&
                       saved.state == file_->saved().state;
     if (same) return {};
-    slot.epoch = epoch_;
+    // Of a writer that has appended nothing that is durable the next one may know nothing, and take
+    // the same number or a lower one.
+    slot.epoch = slot.position > epoch_begins_ ? epoch_ : stored.epoch;
     slot.time_us = env_.now_us();
     VARVE_TRY(file_->write(std::move(saved)));
     if (unsynced_since_us_ == 0) unsynced_since_us_ = env_.monotonic_us();
     return {};
+}
+
+/// What was published when an epoch is seen first may be older than it; what comes later is not.
+void Active::note_epoch(std::uint32_t epoch, std::uint64_t published) noexcept {
+    if (epoch == epoch_) return;
+    epoch_ = epoch;
+    epoch_begins_ = published;
 }
 
 /// What the checkpoint waits for is done here, where it can be.
@@ -216,7 +225,7 @@ Result<Batch> Active::take_dealt(Dealt& dealt, std::size_t room) {
     std::shared_ptr<store::Pinned> pinned = dealt.peek(events, room);
     deliver(events, gives_up(events));
     dealt.drop(events.size());
-    if (dealt.epoch != 0) epoch_ = dealt.epoch;
+    if (dealt.epoch != 0) note_epoch(dealt.epoch, dealt.published);
     followed_ = dealt.taken();
     caught_up_ = dealt.empty() && dealt.at_end;
     note_hands();
@@ -240,7 +249,10 @@ Result<Batch> Active::look(std::size_t room, std::uint64_t sleep_us) {
     VARVE_TRY(usable());
     followed_ = following_->position().value;
     caught_up_ = following_->caught_up();
-    if (following_->pinned() != nullptr) epoch_ = following_->pinned()->view().epoch;
+    if (following_->pinned() != nullptr) {
+        const store::View& view = following_->pinned()->view();
+        note_epoch(view.epoch, view.published);
+    }
     VARVE_TRY(advance());
     return Batch{};
 }
@@ -264,7 +276,7 @@ Result<Batch> Active::gather(std::size_t room) {
     const std::lock_guard lock(mutex_);
     VARVE_TRY(usable());
     deliver(events, gives_up(events));
-    epoch_ = pinned->view().epoch;
+    note_epoch(pinned->view().epoch, pinned->view().published);
     followed_ = run_.empty() ? following_->position().value : run_.front().position.value - 1;
     caught_up_ = run_.empty() && following_->caught_up();
     note_hands();

@@ -129,6 +129,7 @@ private:
     [[nodiscard]] Result<void> sync_if_due(std::uint64_t now_us) noexcept;
     [[nodiscard]] Result<void> sync_log();
     [[nodiscard]] Result<void> sync_file() noexcept;
+    void note_epoch(std::uint32_t epoch, std::uint64_t published) noexcept;
     [[nodiscard]] Result<Turn> turn(std::uint64_t now_us, std::uint64_t deadline_us);
     [[nodiscard]] bool in_hands() const noexcept;
     [[nodiscard]] std::vector<Retry>::const_iterator next_retry() const noexcept;
@@ -167,9 +168,10 @@ private:
     InFlight in_flight_;
     std::uint64_t followed_ = 0;  ///< everything up to here was delivered or does not match
     bool caught_up_ = false;
-    std::uint32_t epoch_ = 0;  ///< of the store when it was looked at last
-    Saved now_;                ///< what acknowledgements add up to
-    std::uint64_t least_ = 0;  ///< position of the last event that `now_` counts
+    std::uint32_t epoch_ = 0;         ///< of the store when it was looked at last
+    std::uint64_t epoch_begins_ = 0;  ///< what lies behind this position was appended in it
+    Saved now_;                       ///< what acknowledgements add up to
+    std::uint64_t least_ = 0;         ///< position of the last event that `now_` counts
     std::optional<Held> held_;
     std::uint32_t unsynced_acks_ = 0;
     std::uint64_t unsynced_since_us_ = 0;  ///< 0: nothing is unsynced

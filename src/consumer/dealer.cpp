@@ -98,7 +98,9 @@ Result<bool> Dealer::read_run(std::size_t& dealt) {
         if (lane == nullptr) continue;
         moved = moved || lane->looked < reached;
         lane->looked = std::max(lane->looked, reached);
-        if (following_->pinned() != nullptr) lane->epoch = following_->pinned()->view().epoch;
+        if (following_->pinned() == nullptr) continue;
+        lane->epoch = following_->pinned()->view().epoch;
+        lane->published = following_->pinned()->view().published;
     }
     for (auto& [number, lane] : lanes_held_)
         lane.at_end = following_->caught_up() && lane.looked >= reached;

@@ -32,9 +32,10 @@ public:
     void drop(std::size_t count) noexcept;
     void put(const EventView& event, const std::shared_ptr<store::Pinned>& pinned);
 
-    std::uint64_t looked = 0;  ///< everything of the lane up to here was put into the queue
-    std::uint32_t epoch = 0;   ///< of the store when it was looked at last; 0: it was not yet
-    bool at_end = false;       ///< and nothing was published behind it at the last look
+    std::uint64_t looked = 0;     ///< everything of the lane up to here was put into the queue
+    std::uint32_t epoch = 0;      ///< of the store when it was looked at last; 0: it was not yet
+    std::uint64_t published = 0;  ///< the same
+    bool at_end = false;          ///< and nothing was published behind it at the last look
 
 private:
     struct Piece {

@@ -71,8 +71,7 @@ Result<void> check_checkpoint(const Slot& slot, const store::View& view, const s
     const std::string what = "the checkpoint of " + title_of(path);
     if (slot.position > view.published)
         return beyond(what, slot.position, "the store", view.published, path);
-    // A store without events may lose its epoch in a power cut: nothing was built on it.
-    if (slot.epoch > view.epoch && slot.position > 0)
+    if (slot.epoch > view.epoch)
         return failure(ErrorCode::stale,
                        what + " was written in epoch " + std::to_string(slot.epoch) +
                            " of the store, which is now in epoch " + std::to_string(view.epoch) +
@@ -93,7 +92,6 @@ Result<void> make_consumer(store::Engine& engine, const Place& place, std::strin
     Saved first;
     first.slot.position = after.value;
     first.slot.counted_after = after.value;
-    first.slot.epoch = view->epoch;
     first.slot.time_us = place.env->now_us();
     first.slot.generation = 1;
     return create_file(place, name, selector, std::move(first), false, lanes);
@@ -151,7 +149,7 @@ Result<void> Active::begin(const Place& place, const std::string& path) {
     auto view = engine_->view();
     if (!view) return std::move(view).error();
     VARVE_TRY(check_checkpoint(file_->saved().slot, *view, path));
-    epoch_ = view->epoch;
+    note_epoch(view->epoch, view->published);
     now_ = file_->saved();
     begin_after(now_.slot.position);
     take_over();
@@ -257,7 +255,6 @@ Result<void> Active::seek(Position position, std::optional<std::string_view> sta
         fresh.slot.position = position.value;
         fresh.slot.counted_after = position.value;
         fresh.slot.generation = file_->saved().slot.generation + 1;
-        fresh.slot.epoch = view->epoch;
         fresh.slot.time_us = env_.now_us();
         VARVE_TRY(file_->write(fresh));
         VARVE_TRY(sync_file());

@@ -12,11 +12,10 @@ using base::failure;
 
 namespace {
 
-Saved beginning(const ResetOptions& options, std::uint32_t epoch, std::int64_t now_us) {
+Saved beginning(const ResetOptions& options, std::int64_t now_us) {
     Saved saved;
     saved.slot.position = options.position.value;
     saved.slot.counted_after = options.position.value;
-    saved.slot.epoch = epoch;
     saved.slot.time_us = now_us;
     saved.slot.generation = 1;
     saved.state = std::string(options.state.value_or(std::string_view{}));
@@ -41,7 +40,7 @@ Result<void> keep_aside(const Place& place, std::string_view name, const char* w
 
 /// The file says nothing that could be gone on with: it is kept under another name.
 Result<void> make_anew(const Place& place, std::string_view name, FileContent& content,
-                       const ResetOptions& options, std::uint32_t epoch) {
+                       const ResetOptions& options) {
     const Selector* selector = options.selector ? &*options.selector : nullptr;
     if (selector == nullptr && content.selector) selector = &*content.selector;
     if (selector == nullptr) {
@@ -54,7 +53,7 @@ Result<void> make_anew(const Place& place, std::string_view name, FileContent& c
         return failure(ErrorCode::invalid_argument, selector->error());
     VARVE_TRY(keep_aside(place, name, "damaged"));
     const Lanes lanes = content.selector ? lanes_of(content.header) : Lanes{};
-    return create_file(place, name, *selector, beginning(options, epoch, place.env->now_us()), true,
+    return create_file(place, name, *selector, beginning(options, place.env->now_us()), true,
                        lanes);
 }
 
@@ -121,7 +120,7 @@ Result<void> reset_consumer(store::Engine& engine, std::string_view name,
                                              std::to_string(durable));
     auto opened = CheckpointFile::open(place, name);
     if (opened) {
-        Saved saved = beginning(options, view->epoch, place.env->now_us());
+        Saved saved = beginning(options, place.env->now_us());
         if ((*opened)->header().lanes != 0)
             return reset_group(place, name, **opened, std::move(saved));
         saved.slot.generation = (*opened)->saved().slot.generation + 1;
@@ -137,7 +136,7 @@ Result<void> reset_consumer(store::Engine& engine, std::string_view name,
     if (!*locked) return failure(ErrorCode::locked, "the consumer is in use", place.file_of(name));
     auto content = read_file(**file, place.file_of(name), place.uuid);
     if (!content) return std::move(content).error();
-    return make_anew(place, name, *content, options, view->epoch);
+    return make_anew(place, name, *content, options);
 }
 
 Result<void> replace_consumer(store::Engine& engine, std::string_view name, std::string_view by) {

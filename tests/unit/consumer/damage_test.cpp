@@ -266,5 +266,33 @@ TEST(ConsumerDamage, AnyCallMayFailWhileOneIsMade) {
     }
 }
 
+TEST(Consumer, AnEpochThatNothingWasBuiltOnMayBeLostInAPowerCut) {
+    os::SimEnv world(1);
+    {
+        Store store = open_store(world);
+        append_events(store, 1, 9);
+        ASSERT_TRUE(store.close());
+    }
+    for (int n = 0; n < 3; ++n) {
+        Store idle = open_store(world);  // an epoch of its own, of which nothing is in the log
+        if (n == 2) {
+            Consumer consumer = open_consumer(idle);
+            ASSERT_TRUE(consumer.ack(take(consumer).last(), "nine"));
+            ASSERT_TRUE(consumer.close());
+        }
+        ASSERT_TRUE(idle.close());
+    }
+    const auto later = world.power_cut(5, {os::SimCut::Style::nothing, 0});
+    Store again = open_store(*later);
+    auto consumer = Consumer::open(again, "mail", Selector::type("A"));
+    ASSERT_TRUE(consumer) << consumer.error().message;
+    EXPECT_EQ(consumer->checkpoint().position.value, 9U);
+    EXPECT_EQ(consumer->state(), "nine");
+    // What was appended in an epoch says so.
+    append_events(again, 10, 12);
+    ASSERT_TRUE(consumer->ack(take(*consumer).last()));
+    EXPECT_EQ(consumer->checkpoint().epoch, again.snapshot()->epoch());
+}
+
 }  // namespace
 }  // namespace varve::test
