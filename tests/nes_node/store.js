@@ -43,9 +43,9 @@ function hold() {
     process.stdin.on('end', () => store.close());
 }
 
-/// Every consumer of all or of stream foo-1: where it begins, then the numbers of what it gets.
+// The consumers of two streams: where each begins, then the numbers of what it gets.
 function consume() {
-    for (const index of ['_all', 'stream-foo-1']) {
+    for (const index of ['stream-foo-0', 'stream-foo-1']) {
         const consumer = new EventStore.Consumer(store.storage, index, 'reader', {unknown: true});
         const told = {index, position: consumer.position, state: consumer.state, got: []};
         consumer.on('data', (event) => told.got.push(event.payload.n));
