@@ -32,16 +32,18 @@ void print_json(const ExportReport& report) {
                                 to_string(static_cast<nes::Loss>(n)), report.lost[n]);
     print(
         "{{\"complete\":{},\"events\":{},\"documents\":{},\"as_imported\":{},\"commits\":{},"
-        "\"streams\":{},\"derived\":{},\"closed\":{},\"lost\":{{{}}}}}\n",
+        "\"streams\":{},\"derived\":{},\"closed\":{},\"consumers\":{},\"lost\":{{{}}}}}\n",
         report.complete, report.events, report.documents, report.as_imported, report.commits,
-        report.streams, report.derived, report.closed, lost);
+        report.streams, report.derived, report.closed, report.consumers, lost);
 }
 
 void print_text(const ExportReport& report) {
     print("exported {} events as {} documents", report.events, report.documents);
     if (report.as_imported > 0) print(", {} of them as they were imported", report.as_imported);
-    print("; {} commits made\n{} streams, {} of them by definitions, {} closed\n", report.commits,
-          report.streams, report.derived, report.closed);
+    print(
+        "; {} commits made\n{} streams, {} of them by definitions, {} closed; {} consumers go on "
+        "there\n",
+        report.commits, report.streams, report.derived, report.closed, report.consumers);
     if (report.complete)
         print("read again: every document and every stream is as it was written\n");
 }

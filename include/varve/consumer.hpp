@@ -148,6 +148,13 @@ struct ConsumerInfo {
     std::uint32_t members = 0;  ///< of a group: how many it has now
 };
 
+/// All that a consumer's file says.
+struct ConsumerContent {
+    Selector selector;
+    Checkpoint checkpoint{};
+    std::string state;  ///< together with the checkpoint
+};
+
 /// What counting again found.
 struct ConsumerReport {
     bool good = false;
@@ -252,6 +259,10 @@ public:
     /// `not_found` if there is none; a damaged one is no error.
     [[nodiscard]] static Result<ConsumerInfo> find(const Store& store,
                                                    std::string_view name) noexcept;
+    /// What it follows, where it stands and its state, whoever has it. Errors: `not_found`;
+    /// `invalid_argument` for a group, which has a state per lane; what is wrong with its file.
+    [[nodiscard]] static Result<ConsumerContent> content(const Store& store,
+                                                         std::string_view name) noexcept;
     /// Waits until its checkpoint has reached `position`, at most `timeout_ms`. True if it has. The
     /// consumer wakes whoever waits; a consumer that did not exist yet is looked for every second.
     [[nodiscard]] static Result<bool> wait(const Store& store, std::string_view name,

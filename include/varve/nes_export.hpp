@@ -36,10 +36,11 @@ enum class Loss : std::uint8_t {
     erased_event,         ///< its content was erased: without payload, so that versions remain
     shared_partition,     ///< a stream's events are in the partition without name
     unusable_definition,  ///< a derived stream that no matcher of the original can be made of
-    unusable_consumer,    ///< consumers stay behind
+    unusable_consumer,    ///< a consumer that stays behind
     other_id,             ///< ids stay behind, except those that an import gives
+    changed_consumer,     ///< a consumer is there, but not with all that it was
 };
-inline constexpr std::size_t kLosses = 9;
+inline constexpr std::size_t kLosses = 10;
 /// The spelling for people and programs: `not_json`. Lives for ever.
 [[nodiscard]] VARVE_EXPORT std::string_view to_string(Loss loss) noexcept;
 /// `refused` or `note`.
@@ -77,6 +78,7 @@ struct ExportReport {
     std::uint64_t streams = 0;      ///< indexes of streams, of types and tags too
     std::uint64_t derived = 0;      ///< of them, of definitions
     std::uint64_t closed = 0;       ///< of them, closed
+    std::uint64_t consumers = 0;    ///< that go on there
     std::array<std::uint64_t, kLosses> lost{};  ///< how many of each kind
 
     [[nodiscard]] std::uint64_t count(Loss loss) const noexcept {

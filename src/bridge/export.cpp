@@ -44,6 +44,8 @@ Exporting::Exporting(const Store& source, const nes::ExportOptions& options,
 }
 
 Result<nes::ExportReport> Exporting::run() {
+    // Before the events: what they have come to is among what is exported.
+    VARVE_TRY(collect_consumers());
     auto snapshot = store_.snapshot();
     if (!snapshot) return std::move(snapshot).error();
     VARVE_TRY(make_storage());
@@ -52,13 +54,23 @@ Result<nes::ExportReport> Exporting::run() {
     VARVE_TRY(write_events(*snapshot));
     if (report_.complete) {
         VARVE_TRY(close_indexes(Position{~std::uint64_t{0}}));
-        VARVE_TRY(list_consumers());
+        leave_consumers(Position{~std::uint64_t{0}});
         if (other_ids_ > 0)
             lose(Loss::other_id, std::to_string(other_ids_) +
                                      " events have ids of their own, which a storage cannot hold");
     }
     VARVE_TRY(storage_->close());
-    if (report_.complete) VARVE_TRY(compare());
+    if (!report_.complete) return std::move(report_);
+    nes::StorageOptions reading;
+    reading.name = options_.name;
+    reading.index_directory = index_directory_;
+    reading.env = options_.env;
+    auto storage = nes::Storage::open(options_.directory, reading);
+    if (!storage) return std::move(storage).error();
+    auto indexes = storage->indexes();
+    if (!indexes) return std::move(indexes).error();
+    VARVE_TRY(compare(*storage, *indexes));
+    VARVE_TRY(write_consumers(*storage, *indexes));
     return std::move(report_);
 }
 
@@ -157,6 +169,7 @@ Result<void> Exporting::write_commit() {
 
 Result<void> Exporting::write(const EventView& event) {
     VARVE_TRY(close_indexes(event.position));
+    leave_consumers(event.position);
     if (made_.text.size() > kDocumentBytes) {
         lose(Loss::too_large, "the event is left out: its document would have more than 64 MiB",
              event.position);
@@ -203,28 +216,20 @@ Result<void> Exporting::close_indexes(Position before) {
 }
 
 /// Reads the storage as anybody would: every document, and how many each stream has.
-Result<void> Exporting::compare() {
-    nes::StorageOptions reading;
-    reading.name = options_.name;
-    reading.index_directory = index_directory_;
-    reading.env = options_.env;
-    auto storage = nes::Storage::open(options_.directory, reading);
-    if (!storage) return std::move(storage).error();
-    auto cursor = storage->range();
+Result<void> Exporting::compare(nes::Storage& storage, const std::vector<nes::IndexInfo>& indexes) {
+    auto cursor = storage.range();
     if (report_.documents > 0) {
         if (!cursor) return std::move(cursor).error();
         std::uint32_t checksum = 0;
         for (nes::StoredDocument one; cursor->next(one);)
             checksum = add_document(checksum, one.data);
         VARVE_TRY(cursor->status());
-        if (checksum != checksum_ || storage->length() != report_.documents)
+        if (checksum != checksum_ || storage.length() != report_.documents)
             return failure(ErrorCode::corrupt, "the storage has other documents than were written",
                            options_.directory);
     }
-    auto indexes = storage->indexes();
-    if (!indexes) return std::move(indexes).error();
-    report_.streams = indexes->size();
-    for (const nes::IndexInfo& index : *indexes) {
+    report_.streams = indexes.size();
+    for (const nes::IndexInfo& index : indexes) {
         if (!index.name.starts_with("stream-") || index.closed) continue;
         const auto wanted = lengths_.find(index.name.substr(7));
         if (wanted != lengths_.end() && wanted->second != index.length)
@@ -258,6 +263,7 @@ std::string_view to_string(Loss loss) noexcept {
         case Loss::unusable_definition: return "unusable_definition";
         case Loss::unusable_consumer: return "unusable_consumer";
         case Loss::other_id: return "other_id";
+        case Loss::changed_consumer: return "changed_consumer";
     }
     VARVE_UNREACHABLE();
 }

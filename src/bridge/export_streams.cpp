@@ -8,15 +8,12 @@
 #include "bridge/exporting.hpp"
 #include "nes/json.hpp"
 #include "nes/names.hpp"
-#include "varve/consumer.hpp"
 
 namespace varve::bridge {
 
 using nes::Loss;
 
 namespace {
-
-constexpr std::string_view kStreamPrefix = "stream-";
 
 /// Why no index can have the name of a stream; empty if one can.
 std::string fault_of(std::string_view stream, const std::string& storage) {
@@ -98,13 +95,16 @@ std::optional<std::string> matcher_of(const Definition& definition, bool envelop
 
 }  // namespace
 
+std::string Exporting::index_of(const std::string& name) const {
+    return envelopes_ ? "stream-" + name : name;
+}
+
 /// False, and told, if there can be none.
 Result<bool> Exporting::make_index(const std::string& name, const std::string& matcher,
                                    Loss otherwise, const std::string& what) {
-    const std::string index = envelopes_ ? std::string(kStreamPrefix) + name : name;
     std::string why = fault_of(name, options_.name);
     if (why.empty()) {
-        auto made = storage_->ensure_index(index, matcher);
+        auto made = storage_->ensure_index(index_of(name), matcher);
         if (made) return true;
         if (made.error().code != ErrorCode::invalid_argument &&
             made.error().code != ErrorCode::too_large)
@@ -147,7 +147,9 @@ Result<void> Exporting::make_stream(const CatalogueEntry& stream) {
                            Loss::stream_without_index,
                            "stream " + stream.name + " is none there, its events are");
     if (!made) return std::move(made).error();
-    if (*made) lengths_.emplace(stream.name, 0);
+    if (!*made) return {};
+    lengths_.emplace(stream.name, 0);
+    holds(Selector::stream(stream.name), stream.name);
     return {};
 }
 
@@ -160,11 +162,12 @@ Result<void> Exporting::make_names(const Snapshot& snapshot, NameKind kind) {
     if (path.empty()) return {};
     for (const CatalogueEntry& one : *names) {
         const std::string value = nes::json_quoted(one.name);
-        auto made = make_index(type ? one.name : "tags/" + one.name,
-                               demand(path, type ? value : R"({"$has":)" + value + "}"),
+        const std::string name = type ? one.name : "tags/" + one.name;
+        auto made = make_index(name, demand(path, type ? value : R"({"$has":)" + value + "}"),
                                Loss::unusable_definition,
                                (type ? "type " : "tag ") + one.name + " has no stream there");
         if (!made) return std::move(made).error();
+        if (*made) holds(type ? Selector::type(one.name) : Selector::tag(one.name), name);
     }
     return {};
 }
@@ -194,20 +197,11 @@ Result<void> Exporting::make_definition(const Definition& definition) {
     if (!made) return std::move(made).error();
     if (!*made) return {};
     ++report_.derived;
+    holds(Selector::derived(definition.name), definition.name);
+    if (definition.matcher.empty()) holds(definition.events, definition.name);
     if (definition.closed == Position{}) return {};
     lengths_.erase(definition.name);
-    closings_.push_back({definition.closed, envelopes_
-                                                ? std::string(kStreamPrefix) + definition.name
-                                                : definition.name});
-    return {};
-}
-
-Result<void> Exporting::list_consumers() {
-    auto consumers = Consumer::list(store_);
-    if (!consumers) return std::move(consumers).error();
-    for (const ConsumerInfo& one : *consumers)
-        lose(Loss::unusable_consumer, "consumer " + one.name + " stays behind, at position " +
-                                          std::to_string(one.checkpoint.position.value));
+    closings_.push_back({definition.closed, index_of(definition.name)});
     return {};
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bridge/export_document.hpp"
+#include "varve/consumer.hpp"
 #include "varve/nes_export.hpp"
 
 namespace varve::bridge {
@@ -29,6 +30,15 @@ private:
         std::string index;
     };
 
+    /// A consumer that goes on there, if there is an index of what it follows.
+    struct Consuming {
+        std::string name;
+        ConsumerContent content;
+        std::string index;            ///< empty: none yet
+        std::uint64_t documents = 0;  ///< that it has passed, of the whole storage
+        bool left = false;            ///< `documents` is known
+    };
+
     // export.cpp: the order of things, and the events.
     [[nodiscard]] Result<void> make_storage();
     [[nodiscard]] Result<void> look_at_first(const Snapshot& snapshot);
@@ -37,7 +47,8 @@ private:
     [[nodiscard]] Result<void> write_commit();
     [[nodiscard]] Result<void> write(const EventView& event);
     [[nodiscard]] Result<void> close_indexes(Position before);
-    [[nodiscard]] Result<void> compare();
+    [[nodiscard]] Result<void> compare(nes::Storage& storage,
+                                       const std::vector<nes::IndexInfo>& indexes);
     void count_in(const std::optional<std::string>& stream);
     void tell_event(const EventView& event);
     void lose(nes::Loss loss, std::string what, Position position = {});
@@ -50,7 +61,18 @@ private:
     [[nodiscard]] Result<void> make_definition(const Definition& definition);
     [[nodiscard]] Result<bool> make_index(const std::string& name, const std::string& matcher,
                                           nes::Loss otherwise, const std::string& what);
-    [[nodiscard]] Result<void> list_consumers();
+    [[nodiscard]] std::string index_of(const std::string& name) const;
+
+    // export_consumers.cpp: where consumers stand, and with which state.
+    [[nodiscard]] Result<void> collect_consumers();
+    void collect(const ConsumerInfo& consumer, ConsumerContent content);
+    void holds(const Selector& events, const std::string& name);
+    void leave_consumers(Position before);
+    [[nodiscard]] Result<void> write_consumers(nes::Storage& storage,
+                                               const std::vector<nes::IndexInfo>& indexes);
+    [[nodiscard]] Result<void> write_consumer(const Consuming& consumer, nes::Storage& storage,
+                                              const std::vector<nes::IndexInfo>& indexes);
+    void stays_behind(const std::string& consumer, Position position, const std::string& why);
 
     const Store& store_;
     const nes::ExportOptions& options_;
@@ -64,7 +86,9 @@ private:
     std::set<std::string> shared_;       ///< streams whose events go to the partition without name
     std::vector<Closing> closings_;      ///< by position, the first one last
     std::unordered_map<std::string, std::uint64_t> lengths_;  ///< that indexes of streams must have
-    std::vector<EventView> commit_;                           ///< of one stream, not written yet
+    std::vector<Consuming> consumers_;
+    std::set<std::pair<std::string, std::string>> consumer_names_;  ///< index and name, there
+    std::vector<EventView> commit_;  ///< of one stream, not written yet
     MadeDocument made_;
     std::uint32_t checksum_ = 0;  ///< over all documents, in order
     std::uint64_t other_ids_ = 0;

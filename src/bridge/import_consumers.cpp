@@ -1,9 +1,9 @@
 // Consumers: how far each has come, and its state. One thread.
-#include <algorithm>
 #include <map>
 
 #include "base/assert.hpp"
 #include "base/error.hpp"
+#include "bridge/consumer_names.hpp"
 #include "bridge/importing.hpp"
 #include "nes/json.hpp"
 #include "varve/consumer.hpp"
@@ -15,17 +15,6 @@ using nes::Finding;
 namespace {
 
 constexpr std::string_view kAll = "_all";
-
-/// A name that a consumer may have, made of one that it may not have. It begins with a letter or
-/// digit.
-std::string allowed(std::string name) {
-    for (char& c : name) {
-        const bool fine = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                          (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-        if (!fine) c = '_';
-    }
-    return name.substr(std::min(name.size(), name.find_first_not_of("._-")));
-}
 
 /// The error if the events or the store are to blame; else it is told of this consumer alone.
 bool is_ours(const Error& error) noexcept {
@@ -41,7 +30,7 @@ Result<void> Importing::import_consumers() {
     auto consumers = source_->consumers();
     if (!consumers) return std::move(consumers).error();
     std::map<std::string, std::uint64_t> names;
-    for (const nes::ConsumerInfo& one : *consumers) ++names[allowed(one.name)];
+    for (const nes::ConsumerInfo& one : *consumers) ++names[allowed_consumer(one.name)];
     for (const nes::ConsumerInfo& one : *consumers) {
         const auto selector = followed_by(one);
         if (!selector) {
@@ -50,8 +39,8 @@ Result<void> Importing::import_consumers() {
                               " stays behind: there is no such stream here");
             continue;
         }
-        std::string name = allowed(one.name);
-        if (names[name] > 1) name = allowed(one.index + "." + one.name);
+        std::string name = allowed_consumer(one.name);
+        if (names[name] > 1) name = allowed_consumer(one.index + "." + one.name);
         VARVE_TRY(import_consumer(one, name, *selector));
     }
     return {};

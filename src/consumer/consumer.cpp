@@ -82,6 +82,10 @@ Result<ConsumerInfo> Consumer::find(const Store& store, std::string_view name) n
     return with_engine(store,
                        [&](auto& engine) { return consumer::describe_consumer(engine, name); });
 }
+Result<ConsumerContent> Consumer::content(const Store& store, std::string_view name) noexcept {
+    return with_engine(store,
+                       [&](auto& engine) { return consumer::consumer_content(engine, name); });
+}
 Result<bool> Consumer::wait(const Store& store, std::string_view name, Position position,
                             std::uint32_t timeout_ms) noexcept {
     return with_engine(store, [&](auto& engine) {

@@ -112,6 +112,19 @@ Result<ConsumerInfo> describe_consumer(store::Engine& engine, std::string_view n
     return info;
 }
 
+Result<ConsumerContent> consumer_content(store::Engine& engine, std::string_view name) {
+    const Place place = place_of(engine);
+    auto parts = read_named(place, name);
+    if (!parts) return std::move(parts).error();
+    if (parts->is_group())
+        return failure(ErrorCode::invalid_argument,
+                       "consumer " + std::string(name) +
+                           " is a group: each of its lanes has a state of its own",
+                       place.file_of(name));
+    const Saved& saved = parts->own.saved();
+    return ConsumerContent{*parts->own.selector, saved.checkpoint(), saved.state};
+}
+
 namespace {
 
 Result<LaneInfo> describe_lane(const Place& place, const std::string& path,

@@ -24,6 +24,8 @@ namespace consumer {
 
 [[nodiscard]] Result<std::vector<ConsumerInfo>> list_consumers(store::Engine& engine);
 [[nodiscard]] Result<ConsumerInfo> describe_consumer(store::Engine& engine, std::string_view name);
+[[nodiscard]] Result<ConsumerContent> consumer_content(store::Engine& engine,
+                                                       std::string_view name);
 [[nodiscard]] Result<std::vector<LaneInfo>> describe_lanes(store::Engine& engine,
                                                            std::string_view name);
 [[nodiscard]] Result<bool> wait_for_consumer(store::Engine& engine, std::string_view name,

@@ -63,6 +63,11 @@ class ExportStorage(Carrying):
         lines = answer.json
         return lines[-1], lines[:-1]
 
+    def consumers(self, directory):
+        """The files of consumers: by name, what they hold."""
+        root = directory / "streams" / "consumers"
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
     def append(self, *events):
         for commit in events:
             commit = commit if isinstance(commit, list) else [commit]
@@ -80,13 +85,15 @@ class Imported(ExportStorage):
             report, lost = self.export(target, "--type-path", "type", *(["--mapped"] if layout == "mapped" else []), store=first)
             self.assertEqual((report["events"], report["documents"], report["as_imported"], report["commits"]), (11, 11, 11, 0))
             self.assertEqual((report["derived"], report["closed"]), (4, 2))
-            self.assertEqual(sorted(report["lost"]), ["unusable_consumer"])
-            self.assertEqual(len(lost), report["lost"]["unusable_consumer"])
+            self.assertEqual((report["consumers"], report["lost"], lost), (3, {}, []))
+            self.assertEqual(self.consumers(target), {name: at for name, at in self.consumers(self.data).items() if "by function" not in name})
             source, self.data = self.data, target
             again, found = self.carry(store=second)
             self.assertEqual((again["events"], again["commits"], again["differing_streams"], again["differing_indexes"]), (11, 6, 0, 0))
             self.assertEqual(found, [])
             self.assertEqual(self.events(second), self.events(first), "events, ids and times, streams and versions")
+            self.assertEqual(*(sorted((one["name"], one["position"], one["state_bytes"]) for one in
+                                      self.varve("consumers", store, "--json").json) for store in (first, second)))
             self.assertEqual(self.varve("streams", second, "--json").json, self.varve("streams", first, "--json").json)
             definitions = [[{key: one.get(key) for key in ("name", "matcher", "events")} for one in
                             sorted(self.varve("definitions", store, "--json").json, key=lambda one: one["name"])] for store in (first, second)]

@@ -174,6 +174,8 @@ def born(varve, work, sides):
         done = subprocess.run([str(varve), "append", str(store)], input=text, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             sys.exit(done.stderr)
+    for name, *asked in (["reader", "--stream", "foo-0", "--limit", "17"], ["stream-foo-1.reader", "--stream", "foo-1", "--limit", "7"]):
+        run(varve, "tail", store, "--consumer", name, "--timeout", "0.2", "--json", *asked)
     run(varve, "export", store, target, "--to", "node-event-storage", "--name", "store")
     documents, indexes = told(run(*sides.node, "dump", target))
     here = [json.loads(line) for line in run(varve, "read", store, "--json").strip().split("\n")]
@@ -182,8 +184,20 @@ def born(varve, work, sides):
         sys.exit(f"{target}: other events than the store has")
     if {one["metadata"]["commitSize"] for one in documents} != {2} or indexes != [f"stream-foo-{n} 20" for n in range(3)]:
         sys.exit(f"{target}: {indexes}")
+    consume(documents, target, sides)
     run(*sides.node, "write", target, 5)
     sides.compare(target, 70)
+
+
+def consume(documents, target, sides):
+    """Consumers of a store go on in the original behind the event at which they were."""
+    told = [json.loads(line) for line in run(*sides.node, "consume", target, 1000).strip().split("\n")]
+    wanted = []
+    for stream, position in (("foo-0", 17), ("foo-1", 7)):
+        numbers = [one["payload"]["n"] for one in documents if one["stream"] == stream]
+        wanted.append({"index": "stream-" + stream, "position": position, "state": {}, "got": numbers[position:]})
+    if sorted(told, key=lambda one: one["index"]) != wanted:
+        sys.exit(f"{target}: consumers {told} and not {wanted}")
 
 
 def main():

@@ -1,4 +1,4 @@
-// The original's side of the round trips: node store.js write|trickle|dump|hold|try|follow|watch DIR [COUNT]
+// The original's side of the round trips: node store.js write|trickle|dump|hold|consume|try|follow|watch DIR [COUNT]
 //
 // trickle: commits as `write` does, a few every few milliseconds. follow: opens for reading only and dumps what is there as soon as there are COUNT documents. watch: watches the directories as the
 // original does, and ends when a partition and the primary index have changed.
@@ -43,6 +43,21 @@ function hold() {
     process.stdin.on('end', () => store.close());
 }
 
+// The consumers of two streams: where each begins, then the numbers of what it gets.
+function consume() {
+    for (const index of ['stream-foo-0', 'stream-foo-1']) {
+        const consumer = new EventStore.Consumer(store.storage, index, 'reader', {unknown: true});
+        const told = {index, position: consumer.position, state: consumer.state, got: []};
+        consumer.on('data', (event) => told.got.push(event.payload.n));
+        consumer.on('caught-up', () => {
+            process.stdout.write(JSON.stringify(told) + '\n');
+            consumer.stop();
+        });
+        consumer.start();
+    }
+    setTimeout(() => store.close(), Number(count));
+}
+
 function follow() {
     process.stdout.write('following\n');
     const begin = Date.now();
@@ -65,4 +80,4 @@ function watch() {
 }
 
 if (what === 'watch') watch();
-else store.once('ready', () => ({follow, write, trickle, dump, hold, try: () => store.close()})[what]());
+else store.once('ready', () => ({follow, write, trickle, dump, hold, consume, try: () => store.close()})[what]());
