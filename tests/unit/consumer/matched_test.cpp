@@ -69,7 +69,7 @@ TEST(MatchedConsumer, CountsWhatWasErasedSinceLikeEverythingElse) {
     Batch batch = take(consumer, 2);
     EXPECT_EQ(positions_of(batch), (Positions{1, 3}));
     ASSERT_TRUE(consumer.ack(batch.last()));
-    for (const std::uint64_t position : {1, 3, 4}) {
+    for (const std::uint64_t position : {1U, 3U, 4U}) {
         const Position one{position};
         ASSERT_TRUE(mail.store.erase({&one, 1}));
     }
