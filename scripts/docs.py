@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 
 import tidy
 
@@ -17,7 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PART = re.compile(r'(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)', re.S)
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
 PATH = re.compile(r'`((?:src|include|tests|cli|bench|examples|scripts|docs)/[\w./-]*)(?::\w+)?`')
-EXPECTED = {"docs/architecture.md": {"layers", "diagram"}, "docs/errors.md": {"errors"}, "README.md": {"quickstart", "figures"}}
+EXPECTED = {"docs/architecture.md": {"layers", "diagram"}, "docs/errors.md": {"errors"}, "docs/consumers.md": {"matched"},
+            "README.md": {"quickstart", "figures"}}
 
 
 def layers():
@@ -65,13 +67,21 @@ def quickstart():
     return "```cpp\n" + (ROOT / "examples/quickstart/quickstart.cpp").read_text() + "```\n"
 
 
+def matched():
+    """The lines of the test between its two marks, moved to the left."""
+    test = (ROOT / "tests/unit/consumer/matched_test.cpp").read_text()
+    lines = re.search(r'// \[matched\]\n(.*?)^ *// \[/matched\]', test, re.S | re.M)[1]
+    return "```cpp\n" + textwrap.dedent(lines) + "```\n"
+
+
 def figures():
     """The README shows the table of docs/performance.md."""
     page = (ROOT / "docs/performance.md").read_text()
     return re.search(r'<!-- figures -->\n(.*?)<!-- /figures -->', page, re.S)[1].replace("](../", "](")
 
 
-PARTS = {"layers": layers, "diagram": diagram, "errors": errors, "quickstart": quickstart, "figures": figures}
+PARTS = {"layers": layers, "diagram": diagram, "errors": errors, "quickstart": quickstart, "matched": matched,
+         "figures": figures}
 
 
 def pages():
@@ -143,7 +153,9 @@ def self_test():
     table = (ROOT / "docs/errors.md").read_text()
     guarantees = (ROOT / "docs/guarantees.md").read_text()
     testing = (ROOT / "docs/testing.md").read_text()
+    consumers = (ROOT / "docs/consumers.md").read_text()
     cases = [
+        ("docs/consumers.md", consumers.replace("varve::Matcher::compile(", "varve::Matcher::make(", 1)),
         ("docs/guarantees.md", re.sub(r'(\*\*P2 .*?)\*Rig\*.*?\n\n', r'\1\n', guarantees, count=1, flags=re.S)),
         ("docs/guarantees.md", re.sub(r'(\*\*P1 .*?\n\n)', lambda part: part[1].replace("`", ""), guarantees, count=1, flags=re.S)),
         ("docs/testing.md", testing.replace("| `epoch_ignored` |", "| `era_ignored` |")),

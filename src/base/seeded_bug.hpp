@@ -52,6 +52,7 @@ enum class SeededBug : std::uint8_t {
     group_order_broken_after_death,
     consumer_wake_lost,
     takeover_by_time_out,
+    shared_wait_wake_lost,
 };
 
 #if defined(VARVE_SEEDED_BUGS)

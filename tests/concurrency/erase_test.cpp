@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "support/small_segments.hpp"
 #include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
@@ -18,15 +19,6 @@ namespace varve::test {
 namespace {
 
 constexpr std::uint64_t kEvents = 300;
-
-OpenOptions options_for(Access access) {
-    OpenOptions options;
-    options.access = access;
-    options.durability = Durability::os;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 256 << 10;
-    return options;
-}
 
 /// What event `n` holds: some are small, some have whole pages.
 std::string content_of(std::uint64_t n) {
@@ -65,13 +57,13 @@ std::set<std::uint64_t> look(const Store& store, std::string& wrong) {
 
 TEST(EraseConcurrently, ReadersNeverMeetDamage) {
     TemporaryDirectory directory;
-    auto store = Store::open(directory.store(), options_for(Access::read_write));
+    auto store = Store::open(directory.store(), small_segments(Access::read_write));
     ASSERT_TRUE(store);
     fill(*store);
     const pid_t other = ::fork();
     if (other == 0) {
         std::string wrong;
-        auto reader = Store::open(directory.store(), options_for(Access::read_only));
+        auto reader = Store::open(directory.store(), small_segments(Access::read_only));
         if (!reader) ::_exit(2);
         ::alarm(60);  // bounded, whatever the writer does
         for (std::size_t most = 0; most < kEvents / 2 && wrong.empty();)
@@ -120,7 +112,7 @@ TEST(EraseConcurrently, LargeRequestsOfSeveralThreads) {
     constexpr std::uint64_t kMany = 24'000;
     constexpr std::uint64_t kThreads = 3;
     TemporaryDirectory directory;
-    auto store = Store::open(directory.store(), options_for(Access::read_write));
+    auto store = Store::open(directory.store(), small_segments(Access::read_write));
     ASSERT_TRUE(store);
     for (std::uint64_t n = 1; n <= kMany; ++n)
         ASSERT_TRUE(store->append({{.stream = "s", .data = "something"}}));
@@ -157,7 +149,7 @@ TEST(EraseConcurrently, LargeRequestsOfSeveralThreads) {
 /// Erases one event after the other and says so, until it is killed.
 [[noreturn]] void erase_until_killed(const std::string& path, int out, std::uint64_t seed) {
     std::mt19937_64 random(seed);
-    auto store = Store::open(path, options_for(Access::read_write));
+    auto store = Store::open(path, small_segments(Access::read_write));
     if (!store) ::_exit(2);
     for (;;) {
         const std::uint64_t n = 1 + random() % kEvents;
@@ -170,7 +162,7 @@ TEST(EraseConcurrently, LargeRequestsOfSeveralThreads) {
 TEST(EraseConcurrently, AKilledWriterIsFinishedByTheNext) {
     TemporaryDirectory directory;
     {
-        auto store = Store::open(directory.store(), options_for(Access::read_write));
+        auto store = Store::open(directory.store(), small_segments(Access::read_write));
         ASSERT_TRUE(store);
         fill(*store);
     }
@@ -195,7 +187,7 @@ TEST(EraseConcurrently, AKilledWriterIsFinishedByTheNext) {
         auto report = Store::verify(directory.store());
         ASSERT_TRUE(report);
         ASSERT_TRUE(report->damaged.empty()) << report->damaged.front().what;
-        auto store = Store::open(directory.store(), options_for(Access::read_write));
+        auto store = Store::open(directory.store(), small_segments(Access::read_write));
         ASSERT_TRUE(store) << store.error().message;
         ASSERT_TRUE(store->wait_erased());
         const auto erased = look(*store, wrong);
@@ -209,7 +201,7 @@ TEST(EraseConcurrently, TheNextOpeningFinishesWithoutAnyAppend) {
     TemporaryDirectory directory;
     const pid_t child = ::fork();
     if (child == 0) {
-        auto store = Store::open(directory.store(), options_for(Access::read_write));
+        auto store = Store::open(directory.store(), small_segments(Access::read_write));
         if (!store) ::_exit(1);
         fill(*store);
         if (!store->erase(Source::stream("s"), {.wait = false})) ::_exit(1);
@@ -218,7 +210,7 @@ TEST(EraseConcurrently, TheNextOpeningFinishesWithoutAnyAppend) {
     int status = 0;
     ::waitpid(child, &status, 0);
     ASSERT_TRUE(WIFSIGNALED(status));
-    auto store = Store::open(directory.store(), options_for(Access::read_write));
+    auto store = Store::open(directory.store(), small_segments(Access::read_write));
     ASSERT_TRUE(store);
     std::string wrong;
     for (int n = 0; n < 1000 && look(*store, wrong).size() < kEvents; ++n) ::usleep(10'000);

@@ -6,19 +6,17 @@
 // Every round a writer process appends and notes in shared memory what was acknowledged; the parent
 // kills it, opens what is left and compares. Readers live through all writers of one store. One
 // line replays a violation.
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "support/killing.hpp"
+#include "support/small_segments.hpp"
 #include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
@@ -39,21 +37,12 @@ std::string data_at(std::uint64_t position) {
            std::string(position * 37 % 400, static_cast<char>('a' + position % 26));
 }
 
-OpenOptions options_for(Access access) {
-    OpenOptions options;
-    options.access = access;
-    options.durability = Durability::os;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 256 << 10;
-    return options;
-}
-
 [[noreturn]] void write_until_killed(const std::string& path, Shared& shared, std::uint64_t seed) {
-    auto store = Store::open(path, options_for(Access::read_write));
+    auto store = Store::open(path, small_segments(Access::read_write));
     if (!store) ::_exit(9);
     std::uint64_t position = store->snapshot()->published().value;
     while (true) {
-        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        next_random(seed);
         const std::uint64_t count = 1 + (seed >> 40) % 5;
         std::vector<std::string> data;
         for (std::uint64_t n = 1; n <= count; ++n) data.push_back(data_at(position + n));
@@ -73,7 +62,7 @@ OpenOptions options_for(Access access) {
 }
 
 [[noreturn]] void follow_until_stopped(const std::string& path, Shared& shared, int number) {
-    auto store = Store::open(path, options_for(Access::read_only));
+    auto store = Store::open(path, small_segments(Access::read_only));
     if (!store) ::_exit(7);
     auto live = store->follow();
     std::uint64_t last = 0;
@@ -94,7 +83,7 @@ OpenOptions options_for(Access access) {
 
 /// Empty, or what is wrong with the store after a kill.
 std::string check(const std::string& path, const Shared& shared, std::uint64_t& published) {
-    auto store = Store::open(path, options_for(Access::read_write));
+    auto store = Store::open(path, small_segments(Access::read_write));
     if (!store) return "cannot open: " + store.error().message;
     auto snapshot = store->snapshot();
     published = snapshot->published().value;
@@ -116,10 +105,10 @@ std::string check(const std::string& path, const Shared& shared, std::uint64_t& 
 
 std::string run_store(std::uint64_t rounds, std::uint64_t& seed) {
     const TemporaryDirectory directory;
-    void* memory = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    Shared& shared = *new (memory) Shared{};
+    const SharedMemory<Shared> memory;
+    Shared& shared = *memory;
     {
-        auto store = Store::open(directory.store(), options_for(Access::read_write));
+        auto store = Store::open(directory.store(), small_segments(Access::read_write));
         if (!store) return "cannot create: " + store.error().message;
     }
     std::vector<pid_t> readers;
@@ -131,19 +120,14 @@ std::string run_store(std::uint64_t rounds, std::uint64_t& seed) {
     std::string wrong;
     std::uint64_t published = 0;
     for (std::uint64_t round = 0; round < rounds && wrong.empty(); ++round) {
-        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-        const std::uint64_t before = shared.acknowledged.load();
+        next_random(seed);
         const pid_t writer = ::fork();
         if (writer == 0) write_until_killed(directory.store(), shared, seed);
-        // From before the store is open to well into a row of appends.
-        std::this_thread::sleep_for(std::chrono::microseconds((seed >> 33) % 12'000));
-        ::kill(writer, SIGKILL);
-        int status = 0;
-        ::waitpid(writer, &status, 0);
+        sleep_until_kill(seed);
+        const int status = kill_and_wait(writer);
         if (WIFEXITED(status))
             wrong = "the writer ended by itself with " + std::to_string(WEXITSTATUS(status));
         if (wrong.empty()) wrong = check(directory.store(), shared, published);
-        static_cast<void>(before);
     }
     // Everybody who follows has been given everything, whoever wrote it. The bound is for hangs
     // only.
@@ -157,7 +141,6 @@ std::string run_store(std::uint64_t rounds, std::uint64_t& seed) {
     for (const pid_t reader : readers) ::waitpid(reader, nullptr, 0);
     if (wrong.empty() && shared.reader_failed.load() != 0)
         wrong = "a reader saw something else than what was appended";
-    ::munmap(memory, 4096);
     return wrong;
 }
 
@@ -165,25 +148,9 @@ std::string run_store(std::uint64_t rounds, std::uint64_t& seed) {
 }  // namespace varve::test
 
 int main(int count, char** values) {
-    std::uint64_t rounds = 2'000;
-    std::uint64_t seed = 1;
-    for (int n = 1; n + 1 < count; n += 2) {
-        std::uint64_t& into = std::strcmp(values[n], "--rounds") == 0 ? rounds : seed;
-        std::from_chars(values[n + 1], values[n + 1] + std::strlen(values[n + 1]), into);
-    }
-    const std::uint64_t first_seed = seed;
-    std::uint64_t done = 0;
-    constexpr std::uint64_t kPerStore = 100;
-    while (done < rounds) {
-        const std::string wrong = varve::test::run_store(kPerStore, seed);
-        done += kPerStore;
-        if (wrong.empty()) continue;
-        std::printf("after %llu kills: %s\nreplay: varve_kill --seed %llu --rounds %llu\n",
-                    static_cast<unsigned long long>(done), wrong.c_str(),
-                    static_cast<unsigned long long>(first_seed),
-                    static_cast<unsigned long long>(rounds));
-        return 1;
-    }
+    const std::uint64_t done = varve::test::run_stores(
+        "varve_kill", varve::test::kill_arguments(count, values, 2'000), varve::test::run_store);
+    if (done == 0) return 1;
     std::printf("%llu kills: 0 violations\n", static_cast<unsigned long long>(done));
     return 0;
 }

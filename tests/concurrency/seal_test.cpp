@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "support/small_segments.hpp"
 #include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
@@ -21,12 +22,7 @@ constexpr std::uint64_t kEvents = 6'000;
 constexpr std::uint64_t kStreams = 7;
 
 OpenOptions options_for(Access access) {
-    OpenOptions options;
-    options.access = access;
-    options.durability = Durability::os;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 64 << 10;
-    return options;
+    return small_segments(access, {.first = 64 << 10, .max = 64 << 10});
 }
 
 int exit_code(pid_t child) {

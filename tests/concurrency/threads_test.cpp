@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "support/small_segments.hpp"
 #include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
@@ -23,14 +24,6 @@ struct Noted {
 };
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
-
-OpenOptions small_segments() {
-    OpenOptions options;
-    options.durability = Durability::os;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 256 << 10;
-    return options;
-}
 
 /// What the threads of one run share.
 struct Race {

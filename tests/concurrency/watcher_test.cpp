@@ -10,6 +10,7 @@
 #include <chrono>
 #include <thread>
 
+#include "support/small_segments.hpp"
 #include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
@@ -102,15 +103,6 @@ private:
     std::atomic<std::uint64_t> got_[kSubscriptions] = {};
     std::uint64_t sleeps_[kSubscriptions] = {};
 };
-
-OpenOptions small_segments(Access access) {
-    OpenOptions options;
-    options.access = access;
-    options.durability = Durability::os;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 256 << 10;
-    return options;
-}
 
 Result<Defined> define_numbers(Store& store) {
     auto matcher = Matcher::compile(R"({"data":{"n":1}})");

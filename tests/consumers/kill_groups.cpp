@@ -8,23 +8,20 @@
 // No event may be handled before the one in front of it in its stream, none twice after its
 // acknowledgement was stored, none by two members at a time; what the state of a lane says must be
 // what its checkpoint has passed. At the end every event was handled.
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <charconv>
-#include <chrono>
 #include <condition_variable>
 #include <cstdio>
-#include <cstring>
 #include <deque>
 #include <mutex>
 #include <string>
 #include <thread>
 
+#include "support/killing.hpp"
+#include "support/small_segments.hpp"
 #include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
@@ -38,8 +35,7 @@ constexpr int kMembers = 3;
 constexpr int kProcesses = kMembers + 1;
 
 struct Shared {
-    std::atomic<std::uint32_t> wrong{0};
-    char what[256] = {};
+    test::Violation violation;
     std::atomic<std::uint64_t> taken{0};              ///< lanes that were taken over
     std::atomic<std::uint64_t> reached[kLanes] = {};  ///< checkpoints that were seen stored
     std::atomic<std::uint64_t> holder[kLanes] = {};   ///< process that handles a batch; 0: none
@@ -47,17 +43,8 @@ struct Shared {
     std::atomic<std::uint8_t> handled[kMost] = {};
 };
 
-void say_wrong(Shared& shared, const std::string& what) {
-    if (shared.wrong.fetch_add(1) == 0) what.copy(shared.what, sizeof shared.what - 1);
-}
-
 OpenOptions options_for(Access access) {
-    OpenOptions options;
-    options.access = access;
-    options.durability = Durability::os;
-    options.segment_size_first = 256 << 10;
-    options.segment_size_max = 256 << 10;
-    return options;
+    return test::small_segments(access, {.first = 256 << 10, .max = 256 << 10});
 }
 
 std::uint64_t number_of(std::string_view stream) {
@@ -69,7 +56,7 @@ std::uint64_t number_of(std::string_view stream) {
 [[noreturn]] void append_until_killed(const std::string& path, Shared& shared) {
     auto store = Store::open(path, options_for(Access::read_write));
     if (!store) {
-        say_wrong(shared, "the writer cannot open: " + store.error().message);
+        shared.violation.say("the writer cannot open: " + store.error().message);
         ::_exit(1);
     }
     std::uint64_t position = store->snapshot()->published().value;
@@ -88,13 +75,13 @@ std::uint64_t number_of(std::string_view stream) {
 void check_taken(GroupMember& member, std::uint32_t lane, Shared& shared) {
     auto at = member.checkpoint(lane);
     auto state = member.state(lane);
-    if (!at || !state) return say_wrong(shared, "a lane that was taken is not held");
+    if (!at || !state) return shared.violation.say("a lane that was taken is not held");
     shared.taken.fetch_add(1);
     if (at->position.value < shared.reached[lane].load())
-        return say_wrong(shared, "an acknowledgement was lost");
+        return shared.violation.say("an acknowledgement was lost");
     const std::string count = at->acknowledged == 0 ? "" : std::to_string(at->acknowledged);
     if (*state != count)
-        say_wrong(shared, "the state of a lane is '" + *state + "', its count " + count);
+        shared.violation.say("the state of a lane is '" + *state + "', its count " + count);
 }
 
 /// Checks the lanes that were not held before.
@@ -126,16 +113,17 @@ bool handle(GroupMember& member, const Batch& batch, std::uint64_t self, Shared&
     for (const EventView& event : batch) {
         std::atomic<std::uint64_t>& last = shared.last[number_of(event.stream)];
         const std::uint64_t before = last.load();
-        if (event.revision.value > before + 1) say_wrong(shared, "the order of a stream is broken");
+        if (event.revision.value > before + 1)
+            shared.violation.say("the order of a stream is broken");
         if (event.position.value <= shared.reached[lane].load())
-            say_wrong(shared, "an event came again, though its acknowledgement was stored");
+            shared.violation.say("an event came again, though its acknowledgement was stored");
         last.store(std::max(before, event.revision.value));
         shared.handled[event.position.value].fetch_add(1);
         ++count;
     }
     // A dead holder says nothing here; one that lives must still be the only one.
     if (shared.holder[lane].exchange(0) != self)
-        say_wrong(shared, "two living members handle one lane");
+        shared.violation.say("two living members handle one lane");
     if (!member.ack(batch.last(), std::to_string(count))) return false;
     note_reached(member, lane, shared);
     return true;
@@ -172,7 +160,7 @@ GroupOptions group_options() {
 }
 
 [[noreturn]] void give_up(Shared& shared, const std::string& what) {
-    say_wrong(shared, what);
+    shared.violation.say(what);
     ::_exit(1);
 }
 
@@ -228,40 +216,26 @@ std::string finish(const std::string& path, Shared& shared) {
     if (!report || !report->good) return "verify finds a skip";
     if (report->checkpoint.position.value != end) return "the end was not reached";
     if (report->checkpoint.acknowledged != end) return "the count is wrong";
-    return shared.wrong.load() != 0 ? shared.what : "";
+    return shared.violation.text();
 }
 
 std::string run_store(std::uint64_t rounds, std::uint64_t& seed, std::uint64_t& taken) {
     const test::TemporaryDirectory directory;
-    void* memory =
-        ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    Shared& shared = *new (memory) Shared{};
+    const test::SharedMemory<Shared> memory;
+    Shared& shared = *memory;
     if (auto made = Store::open(directory.store(), options_for(Access::read_write)); !made)
         return "cannot create: " + made.error().message;
-    const auto start = [&](int role) {
+    const auto start = [&](std::size_t role) {
         const pid_t child = ::fork();
         if (child != 0) return child;
         if (role == 0) append_until_killed(directory.store(), shared);
         work_until_killed(directory.store(), shared);
     };
     pid_t children[kProcesses];
-    for (int role = 0; role < kProcesses; ++role) children[role] = start(role);
-    for (std::uint64_t round = 0; round < rounds && shared.wrong.load() == 0; ++round) {
-        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-        std::this_thread::sleep_for(std::chrono::microseconds((seed >> 33) % 12'000));
-        const int role = static_cast<int>((seed >> 50) % kProcesses);
-        ::kill(children[role], SIGKILL);
-        ::waitpid(children[role], nullptr, 0);
-        children[role] = start(role);
-    }
-    for (const pid_t child : children) {
-        ::kill(child, SIGKILL);
-        ::waitpid(child, nullptr, 0);
-    }
-    std::string wrong = shared.wrong.load() != 0 ? shared.what : "";
+    test::kill_in_turns(children, rounds, seed, shared.violation, start);
+    std::string wrong = shared.violation.text();
     if (wrong.empty()) wrong = finish(directory.store(), shared);
     taken += shared.taken.load();
-    ::munmap(memory, sizeof(Shared));
     return wrong;
 }
 
@@ -269,26 +243,13 @@ std::string run_store(std::uint64_t rounds, std::uint64_t& seed, std::uint64_t& 
 }  // namespace varve::consumers
 
 int main(int count, char** values) {
-    std::uint64_t rounds = 1'000;
-    std::uint64_t seed = 1;
-    for (int n = 1; n + 1 < count; n += 2) {
-        std::uint64_t& into = std::strcmp(values[n], "--rounds") == 0 ? rounds : seed;
-        std::from_chars(values[n + 1], values[n + 1] + std::strlen(values[n + 1]), into);
-    }
-    const std::uint64_t first_seed = seed;
-    std::uint64_t done = 0;
     std::uint64_t taken = 0;
-    constexpr std::uint64_t kPerStore = 100;
-    while (done < rounds) {
-        const std::string wrong = varve::consumers::run_store(kPerStore, seed, taken);
-        done += kPerStore;
-        if (wrong.empty()) continue;
-        std::printf("after %llu kills: %s\nreplay: varve_groups_kill --seed %llu --rounds %llu\n",
-                    static_cast<unsigned long long>(done), wrong.c_str(),
-                    static_cast<unsigned long long>(first_seed),
-                    static_cast<unsigned long long>(rounds));
-        return 1;
-    }
+    const std::uint64_t done = varve::test::run_stores(
+        "varve_groups_kill", varve::test::kill_arguments(count, values, 1'000),
+        [&](std::uint64_t rounds, std::uint64_t& seed) {
+            return varve::consumers::run_store(rounds, seed, taken);
+        });
+    if (done == 0) return 1;
     std::printf("%llu kills, lanes were taken %llu times: 0 violations\n",
                 static_cast<unsigned long long>(done), static_cast<unsigned long long>(taken));
     // A rig in which nobody dies while holding a lane proves nothing.

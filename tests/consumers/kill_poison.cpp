@@ -7,18 +7,16 @@
 // group have two threads that handle events at the same time. Every deadly event must be parked
 // after the attempts that it was allowed, nothing else may be, and everything else must be handled.
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <mutex>
 #include <string>
 #include <thread>
 
+#include "support/killing.hpp"
 #include "support/temporary_directory.hpp"
 #include "varve/varve.hpp"
 
@@ -125,13 +123,11 @@ std::string check(const Store& store, const Shared& shared, const char* name) {
 
 std::string run_round(std::uint64_t& seed, bool group, std::uint64_t& deaths) {
     const auto random = [&](std::uint64_t below) {
-        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-        return (seed >> 33) % below;
+        return (test::next_random(seed) >> 33) % below;
     };
     const test::TemporaryDirectory directory;
-    void* memory =
-        ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    Shared& shared = *new (memory) Shared{};
+    const test::SharedMemory<Shared> memory;
+    Shared& shared = *memory;
     for (std::uint64_t n = random(4) + 1; n > 0; --n) shared.deadly[1 + random(kEvents)].store(1);
     {
         auto store = Store::open(directory.store(), options_for(Access::read_write));
@@ -162,7 +158,6 @@ std::string run_round(std::uint64_t& seed, bool group, std::uint64_t& deaths) {
     auto store = Store::open(directory.store(), options_for(Access::read_write));
     if (!store) return store.error().message;
     if (wrong.empty()) wrong = check(*store, shared, group ? "team" : "one");
-    ::munmap(memory, sizeof(Shared));
     return wrong;
 }
 
@@ -170,12 +165,7 @@ std::string run_round(std::uint64_t& seed, bool group, std::uint64_t& deaths) {
 }  // namespace varve::consumers
 
 int main(int count, char** values) {
-    std::uint64_t rounds = 100;
-    std::uint64_t seed = 1;
-    for (int n = 1; n + 1 < count; n += 2) {
-        std::uint64_t& into = std::strcmp(values[n], "--rounds") == 0 ? rounds : seed;
-        std::from_chars(values[n + 1], values[n + 1] + std::strlen(values[n + 1]), into);
-    }
+    auto [rounds, seed] = varve::test::kill_arguments(count, values, 100);
     std::uint64_t deaths = 0;
     for (std::uint64_t n = 0; n < rounds; ++n) {
         const std::uint64_t before = seed;

@@ -22,6 +22,7 @@ constexpr struct {
     {"given_tags_dropped_in_batches", SeededBug::given_tags_dropped_in_batches},
     {"outdated_append_placed", SeededBug::outdated_append_placed},
     {"repair_keeps_epoch", SeededBug::repair_keeps_epoch},
+    {"shared_wait_wake_lost", SeededBug::shared_wait_wake_lost},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "concurrency/linear/client.hpp"
+#include "support/small_segments.hpp"
 
 namespace varve::test::linear {
 
@@ -94,12 +95,7 @@ std::uint32_t read_until_turn(const std::string& path, Shared& shared, unsigned 
 }  // namespace
 
 OpenOptions options_for(Access access) {
-    OpenOptions options;
-    options.access = access;
-    options.durability = Durability::os;
-    options.segment_size_first = 64 << 10;
-    options.segment_size_max = 1 << 20;
-    return options;
+    return small_segments(access, {.first = 64 << 10, .max = 1 << 20});
 }
 
 void run_process(const std::string& path, Shared& shared, unsigned number, std::uint64_t seed) {
