@@ -40,6 +40,11 @@ export class GroupSync {
         });
     }
 
+    /** Somebody waits. */
+    get pending() {
+        return this.#running !== null || this.#waiting.length > 0;
+    }
+
     #begin() {
         if (this.#ended || this.#running || this.#waiting.length === 0) return;
         this.#running = this.#waiting;

@@ -511,7 +511,7 @@ export class EventStore extends EventEmitter {
     #closeFiles() {
         try {
             this.#native.close();  // which makes everything durable
-            if (!this.#readOnly) this.#journal.sync();
+            if (this.#syncs?.pending) this.#journal.sync();
         } finally {
             this.#journal.close();
         }

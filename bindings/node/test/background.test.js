@@ -134,6 +134,14 @@ test('metadata of streams are synced with their commit', async t => {
     assert.deepEqual(synced, []);
     fs.fdatasyncSync = fdatasyncSync;
     store.close();
+    // Closing makes durable what is pending.
+    const second = openStore(t, { storageDirectory, durability: 'disk', streamMetadata: { bar: { owner: 'bob' } } });
+    const pending = second.commitAsync('bar', { a: 1 });
+    fs.fdatasyncSync = file => synced.push(file);
+    second.close();
+    fs.fdatasyncSync = fdatasyncSync;
+    assert.equal(synced.length, 1);
+    await pending;
     const again = openStore(t, { storageDirectory, readOnly: true });
     assert.deepEqual(engineOf(again).metadataOf('foo'), { owner: 'ann' });
 });
@@ -248,11 +256,9 @@ test('verify is ended by a signal, by what progress throws, and by closing', asy
     const report = await new Promise((resolve, reject) => engineOf(store).native.verify(new BigUint64Array([0n, 0n, 1n]),
         (error, answer) => error ? reject(error) : resolve(answer)));
     assert.equal(report.complete, false);
-    const closing = store.verify();
-    const backup = store.backup(path.join(directoryFor(t), 'copy'));
+    const closing = [store.verify(), store.backup(path.join(directoryFor(t), 'copy'))].map(one => assert.rejects(one, { code: 'closed' }));
     store.close();
-    await assert.rejects(closing, { code: 'closed' });
-    await assert.rejects(backup, { code: 'closed' });
+    await Promise.all(closing);
     await assert.rejects(store.verify(), { code: 'closed' });
 });
 
