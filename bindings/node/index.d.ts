@@ -175,6 +175,8 @@ export class EventStream<P = Payload> extends Readable {
     // Unlike that of Readable it is over when it returns.
     forEach(callback: (payload: P, metadata: any, streamName: string) => any): any;
     [Symbol.iterator](): IterableIterator<P>;
+    /** What iterating gives, in arrays of `size`; the last one may have less. */
+    batches(size: number): IterableIterator<P[]>;
 }
 
 /** The events of a selector in the order of the store; revisions are numbers of events in the store. */

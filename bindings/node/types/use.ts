@@ -60,6 +60,7 @@ consumer.on('progress', (position, state) => position + state.sum);
 store.scanConsumers((error, found) => error ?? found.map(one => one.identifier));
 for await (const document of store.follow(['foo'], { since: 3, signal: AbortSignal.timeout(1) })) document.metadata.commitId.toFixed();
 for await (const document of store.follow('_all', { raw: true })) document.buffer.length;
+for (const batch of store.getAllEvents<{ n: number }>().batches(100)) batch[0].n.toFixed();
 const committed = await store.commitAsync('foo', { n: 1 }, -1, { user: 'ann' }, { durability: 'disk' });
 if (committed) committed.commitId.toFixed();
 // @ts-expect-error there may have been no events
