@@ -175,6 +175,8 @@ export class EventStream<P = Payload> extends Readable {
     // Unlike that of Readable it is over when it returns.
     forEach(callback: (payload: P, metadata: any, streamName: string) => any): any;
     [Symbol.iterator](): IterableIterator<P>;
+    /** What iterating gives, in arrays of `size`; the last one may have less. */
+    batches(size: number): IterableIterator<P[]>;
 }
 
 /** The events of a selector in the order of the store; revisions are numbers of events in the store. */
@@ -227,6 +229,78 @@ export interface EventStoreConfig {
         syncOnFlush?: boolean;
         [option: string]: any;
     };
+}
+
+/** Of a call that goes on on another thread. Closing the store ends it with an error whose code is `closed`. */
+export interface BackgroundOptions {
+    /** Bytes that are done, and what there is in all. What it throws ends the call. */
+    progress?: ((done: number, total: number) => void) | null;
+    /** Ends the call with its reason. */
+    signal?: AbortSignal | null;
+}
+
+export interface BackupOptions extends BackgroundOptions {
+    /** Finished files become second names of the store's own where the file system can do that: damage to one is damage to both. */
+    link?: boolean;
+    /** Read the whole backup again when it is written. */
+    verify?: boolean;
+}
+
+/** A damaged place. */
+export interface Damage {
+    file: string;
+    offset: number;
+    /** Bytes that can not be read. */
+    length: number;
+    /** Numbers of events concerned; 0 if unknown. */
+    first: number;
+    last: number;
+    what: string;
+}
+
+export interface VerifyReport {
+    complete: boolean;
+    events: number;
+    commits: number;
+    segments: number;
+    bytes: number;
+    /** Events whose content is gone because it was asked for: no damage. */
+    erased: number;
+    damaged: Damage[];
+    /** Index files, which are made again from the log: nothing is lost. */
+    indexesDamaged: Damage[];
+    indexesMissing: string[];
+}
+
+export interface BackupReport {
+    complete: boolean;
+    /** Number of the first event that was added; 0: nothing was new. */
+    first: number;
+    /** Number of the last event in the backup. */
+    end: number;
+    /** Events that are not durable yet, and not in it. */
+    leftOut: number;
+    /** Files of the log in the backup, and how many of them are second names. */
+    segments: number;
+    linked: number;
+    copiedBytes: number;
+}
+
+/** Sizes in bytes, but for `events`, `segments` and `files`. */
+export interface StoreStats {
+    events: number;
+    segments: number;
+    /** Of the log's files, and of them used by commits. */
+    segmentBytes: number;
+    logBytes: number;
+    indexBytes: number;
+    consumerBytes: number;
+    /** What recoveries have cut off. */
+    droppedBytes: number;
+    otherBytes: number;
+    files: number;
+    /** What all files take of the disk. */
+    diskBytes: number;
 }
 
 export interface EngineStorage extends EventEmitter {
@@ -605,6 +679,24 @@ export class EventStore extends EventEmitter {
     commit(streamName: string, events: Payload | Payload[], expectedVersion: number | CommitCondition, callback: (commit: Commit) => void): void;
     commit(streamName: string, events: Payload | Payload[], callback: (commit: Commit) => void): void;
     commit(streamName: string, events: Payload | Payload[], metadata: object, callback?: ((commit: Commit) => void) | null): void;
+    /**
+     * Commits at once, as `commit` does: readers see it before the promise is kept. With `durability: 'disk'`, or in a store of that
+     * level, the promise waits until the commit is on the disk; commits that wait share one sync, on another thread, and closing the
+     * store waits for them. Conflicts and all other errors reject the promise. It gives null where there are no events. The first
+     * commit after opening prepares the log before it returns, which syncs its files.
+     */
+    commitAsync(streamName: string, events: Payload | Payload[], expectedVersion?: number | CommitCondition, metadata?: object,
+        options?: { durability?: 'os' | 'interval' | 'disk' }): Promise<Commit | null>;
+    /** Reads every byte on another thread, and tells what is damaged; changes nothing. Readers can do it as well. */
+    verify(options?: BackgroundOptions): Promise<VerifyReport>;
+    /**
+     * Copies everything into a directory while the store is in use, on another thread: in a reader what the writer has made durable. The
+     * directory is missing, empty, or an earlier backup of this store, and then only what is new is copied. Called `NAME.varve`, it can
+     * be opened with `readOnly: true`. What was interrupted goes on with the next call.
+     */
+    backup(directory: string, options?: BackupOptions): Promise<BackupReport>;
+    /** How large the store is. Looked up on another thread. */
+    stats(): Promise<StoreStats>;
 
     /** Number of events of a stream; -1 if there is no such stream. */
     getStreamVersion(streamName: string): number;

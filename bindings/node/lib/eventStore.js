@@ -2,11 +2,12 @@
 import { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { GroupSync, LongCalls } from './background.js';
 import { Consumer, parseConsumerName } from './consumer.js';
 import { convert } from './convert.js';
 import { Router } from './derive.js';
 import { Engine } from './engine.js';
-import { conditionConflict, versionConflict } from './errors.js';
+import { conditionConflict, invalidArgument, versionConflict } from './errors.js';
 import { EventStream, JoinEventStream } from './eventStream.js';
 import { Following } from './follow.js';
 import { Journal } from './journal.js';
@@ -39,6 +40,8 @@ export class EventStore extends EventEmitter {
     #place = '';
     #durability = 'os';
     #ready = false;
+    #syncs = null;      // of a writer
+    #calls = new LongCalls();
     #watch = null;      // of a reader: tells of streams that come
 
     constructor(storeName = 'eventstore', config = {}) {
@@ -75,6 +78,7 @@ export class EventStore extends EventEmitter {
         this.#native = openNative(place, this.storeName, this.#readOnly, this.#durability, this.#numbers);
         this.#engine = new Engine(this.#native, this.#readOnly, this.#openJournal(), this);
         this.#engine.durability = this.#durability;
+        if (!this.#readOnly) this.#syncs = new GroupSync(this.#native, this.#journal, place);
         this.#engine.compat = Boolean(config.compat);
         this.#engine.serializer = this.storageConfig.serializer ?? null;
         if (!this.#readOnly) this.#engine.restoreWritten();
@@ -230,16 +234,32 @@ export class EventStore extends EventEmitter {
     // ---- Commits
 
     commit(streamName, events, expectedVersion = ExpectedVersion.Any, metadata = {}, callback = null) {
+        this.#commit(streamName, events, expectedVersion, metadata, callback, false);
+    }
+
+    /**
+     * Commits at once, as `commit` does; the promise is kept when that holds for good: at level `disk`, once it is on the disk, for which
+     * all commits that wait share one sync on another thread. It is null where there were no events.
+     */
+    async commitAsync(streamName, events, expectedVersion = ExpectedVersion.Any, metadata = {}, { durability = 'os' } = {}) {
+        const level = durabilityOf({ durability }, {});
+        const commit = this.#commit(streamName, events, expectedVersion, metadata, null, true);
+        if (commit && (level === 'disk' || this.#durability === 'disk')) await this.#syncs.join();
+        return commit;
+    }
+
+    /** The commit, if `later` says that what there is to wait for comes later, and who has called wants to know. */
+    #commit(streamName, events, expectedVersion, metadata, callback, later) {
         if (this.#readOnly) this.#engine.refuse('commit to it');
         if (typeof streamName !== 'string' || streamName === '') throw new Error('Must specify a stream name for commit.');
         if (events === undefined || events === null) throw new Error('No events specified for commit.');
         const asked = commitArguments(events, expectedVersion, metadata, callback);
-        if (asked.events.length === 0) return;
+        if (asked.events.length === 0) return null;
         if (this.#journal.closed.has(streamName)) throw new Error(`Stream "${streamName}" is closed and cannot be written to.`);
         const condition = asked.expectedVersion instanceof CommitCondition ? this.#guard(asked.expectedVersion) : null;
         const expected = typeof asked.expectedVersion === 'number' ? this.#expected(streamName, asked.expectedVersion) : ExpectedVersion.Any;
         const committedAt = Date.now();
-        if (this.#metadataSource) this.#describe(streamName);
+        if (this.#metadataSource) this.#describe(streamName, later);
         if (asked.events.length > 1 && 'commitVersion' in asked.metadata) delete asked.metadata.commitVersion;
         const { documents, whole } = this.#documentsOf(streamName, asked, committedAt);
         // From here on counts what the hooks have made of them.
@@ -256,9 +276,13 @@ export class EventStore extends EventEmitter {
         numbers[COMMIT.committedAt] = committedAt;
         numbers[COMMIT.expected] = expected;
         const commitId = this.#append(streamName, payloads, texts, members, more) - 1;
+        if (this.#durability === 'disk' && !later) {
+            this.#native.sync();
+            this.#journal.sync();
+        }
         if (this.#journal.hidden.size > 0) this.#restore([streamName, ...names.streams]);
         this.#engine.changed();
-        this.#report(streamName, asked, newNames, commitId, committedAt);
+        return this.#report(streamName, asked, newNames, commitId, committedAt, later);
     }
 
     /** The names, with the tags of derived streams. */
@@ -275,13 +299,13 @@ export class EventStore extends EventEmitter {
     }
 
     /** Keeps the metadata of a stream, when it is first written. */
-    #describe(streamName) {
+    #describe(streamName, later) {
         if (this.#described.has(streamName) || this.#journal.metadata.has(streamName)) return;
         this.#described.add(streamName);
         const source = this.#metadataSource;
         const metadata = typeof source === 'function' ? source(streamName) : source[streamName];
         if (metadata && Object.keys(metadata).length > 0 && this.#native.version(streamName) === 0)
-            this.#journal.describeStream(streamName, metadata, this.#durability === 'disk');
+            this.#journal.describeStream(streamName, metadata, this.#durability === 'disk' && !later);
     }
 
     #expected(streamName, version) {
@@ -367,20 +391,23 @@ export class EventStore extends EventEmitter {
     }
 
     /** Tells of a commit: of new streams now, of the commit itself when the caller's turn is over. */
-    #report(streamName, { events, metadata, callback }, newNames, commitId, committedAt) {
+    #report(streamName, { events, metadata, callback }, newNames, commitId, committedAt, wanted) {
         const streamVersion = this.#numbers[COMMIT.version];
         for (const name of newNames) {
             this.emit('stream-available', name);
             this.emit('stream-created', name);
         }
-        if (callback === null && this.listenerCount('commit') === 0) return;
+        const heard = callback !== null || this.listenerCount('commit') > 0;
+        if (!heard && !wanted) return null;
         let commit = { commitId, committedAt, streamName, streamVersion, events };
         for (const _ in metadata) {
             commit = { commitId, committedAt, ...metadata, streamName, streamVersion, events };
             break;
         }
+        if (!heard) return commit;
         this.#flushed.push(commit, callback);
         if (this.#flushed.length === 2) process.nextTick(() => this.#flush());
+        return commit;
     }
 
     /** Names that no event has yet; looked for only if somebody wants to know. */
@@ -470,12 +497,48 @@ export class EventStore extends EventEmitter {
             this.#engine.stopConsumers();
         } finally {
             this.consumers.clear();
+            this.#calls.end();
             try {
-                this.#native.close();
-            } finally {
-                this.#journal.close();
+                this.#closeFiles();
+                this.#syncs?.end();
+            } catch (error) {
+                this.#syncs?.end(error);
+                throw error;
             }
         }
+    }
+
+    #closeFiles() {
+        try {
+            this.#native.close();  // which makes everything durable
+            if (this.#syncs?.pending) this.#journal.sync();
+        } finally {
+            this.#journal.close();
+        }
+    }
+
+    // ---- Looking after it
+
+    #called(what, options, begin) {
+        if (this.#engine.format !== 'varve') return this.#engine.refuse(`${what} it`);
+        return this.#calls.run(begin, options);
+    }
+
+    /** Reads every byte on another thread, and says what is damaged; changes nothing. */
+    async verify(options = {}) {
+        return this.#called('verify', options, (cells, callback) => this.#native.verify(cells, callback));
+    }
+
+    /** Copies everything that is durable into a directory, on another thread; what an earlier backup there has is not copied again. */
+    async backup(directory, { link = false, verify = false, ...options } = {}) {
+        if (typeof directory !== 'string' || directory === '') throw invalidArgument('Must specify a directory for backup.');
+        return this.#called('back up', options,
+            (cells, callback) => this.#native.backup(expand(directory), Boolean(link), Boolean(verify), cells, callback));
+    }
+
+    /** How large it is. */
+    async stats() {
+        return this.#called('tell sizes of', {}, (cells, callback) => this.#native.stats(callback));
     }
 
     // ---- Streams

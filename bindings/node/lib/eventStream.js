@@ -1,5 +1,6 @@
 // EventStream: a range of the events of one stream, for iteration in several ways. JoinEventStream: the same over a selector.
 import { Readable } from 'node:stream';
+import { invalidArgument } from './errors.js';
 import { BatchReader, Unreadable, WANT_METADATA, WANT_STREAM } from './batch.js';
 import { buildRawBufferMatcher, matches, split } from './matcher.js';
 import { ALL, normaliseSelector } from './selector.js';
@@ -378,6 +379,22 @@ export class EventStream extends Readable {
             return { done: true, value };
         };
         return { next, return: end, [Symbol.iterator]() { return this; } };
+    }
+
+    /** The same in arrays of `size`; the last one may have less. */
+    batches(size) {
+        if (!Number.isSafeInteger(size) || size < 1) throw invalidArgument(`The size of a batch must be a whole number above 0, got ${size}.`);
+        return this.#batches(size);
+    }
+
+    *#batches(size) {
+        let batch = [];
+        for (const value of this) {
+            if (batch.push(value) < size) continue;
+            yield batch;
+            batch = [];
+        }
+        if (batch.length > 0) yield batch;
     }
 
     /** All payloads, read once. */

@@ -42,6 +42,16 @@ function formerly(place) {
     return path.join(place, NAME);
 }
 
+/** Syncs a file or a directory on another thread. */
+export async function syncFile(name) {
+    const file = await fs.promises.open(name, 'r');
+    try {
+        await file.sync();
+    } finally {
+        await file.close();
+    }
+}
+
 function deltas(positions) {
     return Array.from(positions, (position, n) => position - (n === 0 ? 0 : positions[n - 1]));
 }
@@ -92,6 +102,8 @@ export class Journal {
     #lines = 0;
     #made = 0;      // derived streams, also those that are gone
     #told = null;   // what a reader has not told yet, if somebody wants to know
+    #unsynced = false;
+    #named = false; // its name is on the disk, as far as this opening knows
     #broken = null; // why nothing can be appended any more
     /** Grows with every change. */
     version = 0;
@@ -120,7 +132,25 @@ export class Journal {
 
     /** Makes durable what was appended without. */
     sync() {
+        if (!this.#unsynced) return;
         fs.fdatasyncSync(this.#file);
+        if (!this.#named) syncDirectory(path.dirname(this.#path));
+        this.#named = true;
+        this.#unsynced = false;
+    }
+
+    /** The same on another thread. */
+    async syncLater() {
+        if (!this.#unsynced) return;
+        this.#unsynced = false;
+        try {
+            const files = this.#named ? [this.#path] : [this.#path, path.dirname(this.#path)];
+            for (const name of files) await syncFile(name);
+            this.#named = true;
+        } catch (error) {
+            this.#unsynced = true;
+            throw error;
+        }
     }
 
     /** Reads what a writer has added; the writer itself knows. */
@@ -236,8 +266,8 @@ export class Journal {
         try {
             const written = fs.writeSync(this.#file, line);
             if (written !== line.length) throw new Error(`${this.#path}: only ${written} of ${line.length} bytes could be written. Is the disk full?`);
-            if (sync) fs.fdatasyncSync(this.#file);
-            if (this.#read === 0) syncDirectory(path.dirname(this.#path));
+            this.#unsynced = true;
+            if (sync) this.sync();
         } catch (error) {
             this.#takeBack(error);
             throw error;

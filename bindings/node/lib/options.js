@@ -1,4 +1,5 @@
 // What a store is told when it is opened and when something is committed, as event-storage takes it.
+import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { StorageLockedError, invalidArgument } from './errors.js';
@@ -25,7 +26,10 @@ export function durabilityOf(config, storageConfig) {
 /** Opens the store of the addon, with the errors that event-storage has. */
 export function openNative(place, name, readOnly, durability, numbers) {
     try {
-        return new Store(place, readOnly, !readOnly, durability, numbers);
+        // Those who commit wait for the disk themselves, here or on another thread; a store that is made is on it at once.
+        const waits = durability === 'disk' && !readOnly;
+        if (waits && !fs.existsSync(path.join(place, 'varve'))) new Store(place, false, true, durability).close();
+        return new Store(place, readOnly, !readOnly, waits ? 'os' : durability, numbers);
     } catch (error) {
         if (error.code === 'locked') throw new StorageLockedError(`Storage ${name} is locked by another process`, error.message);
         throw error;

@@ -83,7 +83,11 @@ Napi::Function StoreObject::define(Napi::Env env) {
          InstanceMethod<&StoreObject::positions>("positions"),
          InstanceMethod<&StoreObject::consumer>("consumer"),
          InstanceMethod<&StoreObject::consumers>("consumers"),
-         InstanceMethod<&StoreObject::watch>("watch"), InstanceMethod<&StoreObject::sync>("sync")});
+         InstanceMethod<&StoreObject::watch>("watch"), InstanceMethod<&StoreObject::sync>("sync"),
+         InstanceMethod<&StoreObject::sync_later>("syncLater"),
+         InstanceMethod<&StoreObject::verify>("verify"),
+         InstanceMethod<&StoreObject::backup>("backup"),
+         InstanceMethod<&StoreObject::stats>("stats")});
 }
 
 StoreObject::StoreObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StoreObject>(info) {

@@ -63,6 +63,18 @@ private:
     /// Makes everything durable, and returns when it is.
     Napi::Value sync(const Napi::CallbackInfo& info);
 
+    // In the background: `callback(error)` or `callback(null, answer)` comes in a later turn, also
+    // if the store is closed meanwhile. `cells` are those of task.hpp.
+
+    /// syncLater(callback): as `sync`.
+    Napi::Value sync_later(const Napi::CallbackInfo& info);
+    /// verify(cells, callback)
+    Napi::Value verify(const Napi::CallbackInfo& info);
+    /// backup(target, link, verify, cells, callback)
+    Napi::Value backup(const Napi::CallbackInfo& info);
+    /// stats(callback)
+    Napi::Value stats(const Napi::CallbackInfo& info);
+
     /// False, with an exception, after close.
     bool is_open(Napi::Env env);
     std::optional<Snapshot> snapshot(Napi::Env env);

@@ -305,3 +305,20 @@ test('ranges far behind the end of a type, in both directions, are those of all 
         assert.deepEqual(ns(store.getEventStream('A', from, until, odd)), all.slice(from - 1, until).filter(n => n % 2 === 1));
     }
 });
+
+test('batches are what iterating gives, in arrays', t => {
+    const store = numbers(t, 1000);
+    const sizes = (stream, size) => [...stream.batches(size)].map(batch => batch.length);
+    assert.deepEqual(sizes(store.getEventStream('foo'), 300), [300, 300, 300, 100]);
+    assert.deepEqual(sizes(store.getEventStream('foo'), 500), [500, 500]);
+    assert.deepEqual(sizes(store.getEventStream('foo').where(() => false), 10), []);
+    assert.deepEqual([...store.getEventStream('foo').backwards().batches(7)].flat(), store.getEventStream('foo').backwards().events);
+    assert.deepEqual([...store.getEventStream('foo', 1, 3, null, true).batches(2)].map(batch => batch.map(line => JSON.parse(line).payload.n)), [[1, 2], [3]]);
+    for (const size of [0, -1, 1.5, undefined]) assert.throws(() => store.getEventStream('foo').batches(size), { code: 'invalid_argument' });
+});
+
+test('a loop over batches that is left ends the stream', t => {
+    const stream = numbers(t, 1000).getEventStream('foo');
+    for (const batch of stream.batches(10)) if (batch.length > 0) break;
+    assert.equal(stream.next(), false);
+});

@@ -60,6 +60,16 @@ consumer.on('progress', (position, state) => position + state.sum);
 store.scanConsumers((error, found) => error ?? found.map(one => one.identifier));
 for await (const document of store.follow(['foo'], { since: 3, signal: AbortSignal.timeout(1) })) document.metadata.commitId.toFixed();
 for await (const document of store.follow('_all', { raw: true })) document.buffer.length;
+for (const batch of store.getAllEvents<{ n: number }>().batches(100)) batch[0].n.toFixed();
+const committed = await store.commitAsync('foo', { n: 1 }, -1, { user: 'ann' }, { durability: 'disk' });
+if (committed) committed.commitId.toFixed();
+// @ts-expect-error there may have been no events
+committed.commitId;
+// @ts-expect-error a durability that does not exist
+await store.commitAsync('foo', { n: 1 }, -1, {}, { durability: 'maybe' });
+(await store.verify({ progress: (done, total) => done / total, signal: AbortSignal.timeout(1) })).damaged.map(({ file, what }) => file + what);
+(await store.backup('./copy.varve', { link: true, verify: true })).end.toFixed();
+(await store.stats()).logBytes.toFixed();
 store.makeReadOnly();
 store.createEventStream('even', document => document.payload.n % 2 === 0);
 store.createEventStream('ann', { metadata: { user: 'ann' } }, false);
