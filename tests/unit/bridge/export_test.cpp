@@ -235,7 +235,7 @@ TEST(Losses, HaveNamesAndWeights) {
     for (std::size_t n = 0; n < kLosses; ++n) names.push_back(to_string(static_cast<Loss>(n)));
     std::sort(names.begin(), names.end());
     EXPECT_EQ(std::unique(names.begin(), names.end()), names.end());
-    EXPECT_EQ(static_cast<std::size_t>(Loss::other_id) + 1, kLosses);
+    EXPECT_EQ(static_cast<std::size_t>(Loss::changed_consumer) + 1, kLosses);
     EXPECT_EQ(weight_of(Loss::not_json), Weight::refused);
     EXPECT_EQ(weight_of(Loss::stream_without_index), Weight::refused);
     EXPECT_EQ(weight_of(Loss::erased_event), Weight::note);
