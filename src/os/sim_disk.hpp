@@ -115,7 +115,7 @@ public:
 
     void* lock_holder = nullptr;                ///< the open file that holds the lock
     std::map<std::uint64_t, void*> byte_locks;  ///< and those that hold the lock of one byte
-    std::uint64_t changes = 0;    ///< calls that watchers are told of; stores are not
+    std::uint64_t changes = 0;                  ///< calls that watchers are told of; stores are not
 
 private:
     void choose(Sector& sector, const std::vector<Sector>& versions,

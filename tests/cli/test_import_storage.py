@@ -518,9 +518,11 @@ class Killed(ImportStorage):
         subprocess.run([*command[:2], str(self.folder / "timed"), *command[3:]], check=True, capture_output=True, timeout=120)
         whole_s = time.monotonic() - begin
         killed = 0
-        for n in range(15):
-            if n == 8:  # from the beginning once more: most kills hit the first run
-                shutil.rmtree(self.store)
+        for n in range(60):
+            if n >= 15 and killed > 3:
+                break
+            if n % 8 == 0 and n > 0:  # from the beginning once more: most kills hit the first run
+                shutil.rmtree(self.store, ignore_errors=True)
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
                 time.sleep(rng.uniform(0, whole_s))
                 running.send_signal(signal.SIGKILL)
