@@ -36,7 +36,8 @@ public:
             const std::lock_guard lock(mutex_);
             log::SegmentHeader header;
             std::memcpy(&header, mapping.data(), sizeof header);
-            ++scans_[header.number];
+            // One that was prepared for later has nothing to be read.
+            if (header.number != 0) ++scans_[header.number];
         }
         if (!stopped_.load()) return;
         inside_.store(true);
